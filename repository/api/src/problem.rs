@@ -1,0 +1,18 @@
+//! Errors over HTTP: `application/problem+json` (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+/// The media type of a [`Problem`].
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A problem document. `type` is left out: it is `about:blank`, and the status tells the kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    #[serde(default)]
+    pub title: String,
+    #[serde(default)]
+    pub status: u16,
+    /// One clear sentence, with the next step.
+    #[serde(default)]
+    pub detail: String,
+}
