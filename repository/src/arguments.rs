@@ -1,0 +1,69 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Serve,
+    Healthcheck,
+    Help(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no command: see repository --help")]
+pub(crate) struct UsageError(OsString);
+
+const HELP: &str = "\
+repository keeps versioned, immutable artefacts and layered config, and serves them over HTTP.
+
+Usage: repository [serve]        serve until SIGTERM
+       repository healthcheck    0 when the server on this machine is ready, 1 when not
+       repository --help | --version
+
+Publish:
+  curl --fail-with-body -T hello-1.0.0.tar.gz http://localhost:8080/artefacts/hello/1.0.0/
+  curl --fail-with-body -T hello.config       http://localhost:8080/config/hello/
+Release:
+  curl --fail-with-body -X PUT -d 1.0.0       http://localhost:8080/channels/hello/stable
+
+Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2GiB):
+  REPOSITORY_LISTEN            address and port              [127.0.0.1:8080]
+  REPOSITORY_STORAGE           where everything is kept      [file:///var/lib/repository]
+  REPOSITORY_ANONYMOUS_WRITES  true: anybody may write       [false; on a loopback address writes are open]
+  REPOSITORY_MAX_UPLOAD        size of one artefact          [16GiB]
+  REPOSITORY_HEADER_TIMEOUT    for a request's head          [10s]
+  REPOSITORY_STALL_TIMEOUT     for a body that stands still  [30s]
+  REPOSITORY_GRACE_PERIOD      for requests under way when told to stop  [8s]
+  REPOSITORY_LOG               error, warn, info, debug, trace  [info]
+  REPOSITORY_LOG_FORMAT        text, json                    [text]
+";
+
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut arguments = arguments.skip(1);
+    let command = match arguments.next() {
+        None => Command::Serve,
+        Some(word) => match word.to_str() {
+            Some("serve") => Command::Serve,
+            Some("healthcheck") => Command::Healthcheck,
+            Some("--help" | "-h" | "help") => Command::Help(HELP.to_owned()),
+            Some("--version" | "-V") => {
+                Command::Help(format!("repository {}\n", env!("CARGO_PKG_VERSION")))
+            }
+            _ => return Err(UsageError(word)),
+        },
+    };
+    match arguments.next() {
+        None => Ok(command),
+        Some(extra) => Err(UsageError(extra)),
+    }
+}
+
+/// Prints to standard output; a reader that went away is no failure of ours to report.
+pub(crate) fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,225 @@
+//! `/artefacts/{app}/{version}/{file}` and its sidecar `.sha256`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use repository_api::{AppName, Digest, FileName, VersionName, routes};
+
+use super::{Names, TEXT, answer, tagged, text_value};
+use crate::catalogue::ArtefactRecord;
+use crate::conditional::{self, Outcome};
+use crate::failure::Failure;
+use crate::publish::{self, Address};
+use crate::range::{self, Wanted};
+use crate::{Repository, receive};
+
+const SIDECAR: &str = ".sha256";
+const IMMUTABLE: &str = "public, max-age=31536000, immutable, no-transform";
+
+type FilePath = Names<(AppName, VersionName, String)>;
+
+/// The artefact of an address, and whether its sidecar is meant.
+fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
+    let (name, sidecar) = match text.strip_suffix(SIDECAR) {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    let name = name
+        .parse::<FileName>()
+        .map_err(|error| Failure::bad_request(error.to_string()))?;
+    Ok((name, sidecar))
+}
+
+pub(crate) async fn get(
+    State(repository): State<Arc<Repository>>,
+    Names((app, version, file)): FilePath,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let (file, sidecar) = file_name(&file)?;
+    let record = find(&repository, &app, &version, &file)?;
+    if sidecar {
+        let line = record.sha256.line(file.as_str());
+        return tagged(
+            &headers,
+            TEXT,
+            &format!("\"sha256-of-{}\"", record.sha256),
+            line,
+        );
+    }
+    serve(&repository, &method, &headers, &record, IMMUTABLE).await
+}
+
+fn find(
+    repository: &Repository,
+    app: &AppName,
+    version: &VersionName,
+    file: &FileName,
+) -> Result<ArtefactRecord, Failure> {
+    repository.catalogue.known(app)?.read(|state| {
+        let Some(found) = state.version(version) else {
+            return Err(Failure::not_found(format!(
+                "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
+            )));
+        };
+        found.file(file).cloned().ok_or_else(|| {
+            let names: Vec<&str> = found.files().map(|(name, _)| name.as_str()).collect();
+            Failure::not_found(format!(
+                "{app} {version} has no file {file}: there is {}",
+                names.join(", ")
+            ))
+        })
+    })
+}
+
+/// The bytes: whole, a part, or none where the client's copy is current.
+pub(crate) async fn serve(
+    repository: &Repository,
+    method: &Method,
+    request: &HeaderMap,
+    record: &ArtefactRecord,
+    cache_control: &'static str,
+) -> Result<Response, Failure> {
+    let etag = record.sha256.etag();
+    match conditional::evaluate(request, Some(&etag)) {
+        Outcome::Proceed => {}
+        Outcome::NotModified => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            describe(response.headers_mut(), record, &etag, cache_control);
+            return Ok(response);
+        }
+        Outcome::Failed => return Err(Failure::precondition(format!("the entity tag is {etag}"))),
+    }
+    let range = request
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
+    let wanted = match range {
+        // RFC 9110 section 14.2: a range means something to GET only.
+        Some(range) if *method == Method::GET && conditional::range_applies(request, &etag) => {
+            range::wanted(range, record.size)
+        }
+        _ => Wanted::Whole,
+    };
+    let (status, bytes) = match wanted {
+        Wanted::Whole => (StatusCode::OK, 0..record.size),
+        Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        Wanted::Unsatisfiable => {
+            let failure = Failure::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                format!(
+                    "the file has {} bytes, and none in the range that was asked for",
+                    record.size
+                ),
+            );
+            let mut response = failure.into_response();
+            let headers = response.headers_mut();
+            headers.insert(
+                header::CONTENT_RANGE,
+                text_value(&format!("bytes */{}", record.size)),
+            );
+            headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            headers.insert(header::ETAG, text_value(&etag));
+            return Ok(response);
+        }
+    };
+    let stream = repository.storage.blob(&record.blob, bytes.clone()).await?;
+    let mut response = answer(
+        status,
+        "application/octet-stream",
+        Body::from_stream(stream),
+    );
+    let headers = response.headers_mut();
+    describe(headers, record, &etag, cache_control);
+    headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, record.size);
+        headers.insert(header::CONTENT_RANGE, text_value(&range));
+    }
+    Ok(response)
+}
+
+fn describe(
+    headers: &mut HeaderMap,
+    record: &ArtefactRecord,
+    etag: &str,
+    cache_control: &'static str,
+) {
+    headers.insert(header::ETAG, text_value(etag));
+    headers.insert("repr-digest", text_value(&record.sha256.field()));
+    headers.insert("x-checksum-sha256", text_value(&record.sha256.to_string()));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static(cache_control),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+}
+
+pub(crate) async fn put(
+    State(repository): State<Arc<Repository>>,
+    Names((app, version, file)): FilePath,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (file, sidecar) = file_name(&file)?;
+    let (parts, body) = request.into_parts();
+    if sidecar {
+        return compare(&repository, (&app, &version, &file), &parts.headers, body).await;
+    }
+    let address = Address { app, version, file };
+    let published = publish::publish(&repository, &address, &parts.headers, body).await?;
+    let status = if published.new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = answer(status, TEXT, published.sha256.line(address.file.as_str()));
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, text_value(&published.sha256.etag()));
+    headers.insert(
+        header::LOCATION,
+        text_value(&routes::artefact(
+            &address.app,
+            &address.version,
+            &address.file,
+        )),
+    );
+    Ok(response)
+}
+
+/// A checksum is not stored: the server makes its own. One that is sent is compared.
+async fn compare(
+    repository: &Repository,
+    (app, version, file): (&AppName, &VersionName, &FileName),
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let record = find(repository, app, version, file)?;
+    let text = receive::small(repository, headers, body, 4096).await?;
+    let text = String::from_utf8_lossy(&text);
+    let sent = Digest::from_line(&text).map_err(|error| Failure::bad_request(error.to_string()))?;
+    if sent != record.sha256 {
+        return Err(Failure::conflict(format!(
+            "the checksum is not that of {file} of {app} {version}: the file is sha256:{}, the checksum says sha256:{sent}",
+            record.sha256
+        )));
+    }
+    Ok(answer(
+        StatusCode::OK,
+        TEXT,
+        record.sha256.line(file.as_str()),
+    ))
+}
+
+/// `curl -T - …/1.0.0/` has no name to add after the slash.
+pub(crate) async fn put_nameless(Names((app, version)): Names<(AppName, VersionName)>) -> Failure {
+    Failure::bad_request(format!(
+        "the address names no file: write it at the end, as in /artefacts/{app}/{version}/{app}-{version}.tar.gz"
+    ))
+}

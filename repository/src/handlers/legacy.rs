@@ -1,0 +1,68 @@
+//! `/files/{app}/{app}.tgz`: the address of the original design, for its `startup.sh`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, Method};
+use repository_api::release::Artefact;
+use repository_api::{AppName, Reference, candidate};
+
+use super::{Names, TEXT, tagged};
+use crate::catalogue::ArtefactRecord;
+use crate::failure::Failure;
+use crate::handlers::artefact;
+use crate::{Repository, releases};
+
+pub(crate) async fn get(
+    State(repository): State<Arc<Repository>>,
+    Names((app, file)): Names<(AppName, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let archive = format!("{app}.tgz");
+    let sidecar = match file.strip_prefix(&archive) {
+        Some("") => false,
+        Some(".sha256") => true,
+        _ => {
+            return Err(Failure::not_found(format!(
+                "/files/{app}/ holds {archive} only: other files are under /artefacts/{app}/"
+            )));
+        }
+    };
+    let record = gzipped(&repository, &app)?;
+    if sidecar {
+        return tagged(
+            &headers,
+            TEXT,
+            &format!("\"sha256-of-{}\"", record.sha256),
+            record.sha256.line(&archive),
+        );
+    }
+    artefact::serve(&repository, &method, &headers, &record, "no-cache").await
+}
+
+/// The gzipped archive of `latest`: who asks here pipes it into `tar xz`.
+fn gzipped(repository: &Repository, app: &AppName) -> Result<ArtefactRecord, Failure> {
+    let resolved = releases::resolve(repository, app, &Reference::Latest)?;
+    let version = &resolved.statement.version;
+    let is_gzip = |artefact: &&Artefact| {
+        [".tgz", ".tar.gz"]
+            .iter()
+            .any(|end| artefact.file.as_str().ends_with(end))
+    };
+    let archives: Vec<Artefact> = resolved
+        .statement
+        .artefacts
+        .iter()
+        .filter(is_gzip)
+        .cloned()
+        .collect();
+    let chosen = candidate::choose(&archives, app, version, std::env::consts::ARCH)
+        .map_err(|error| Failure::not_found(error.to_string()))?;
+    repository
+        .catalogue
+        .known(app)?
+        .read(|state| state.version(version)?.file(&chosen.file).cloned())
+        .ok_or_else(|| Failure::not_found(format!("{app} {version} has just changed: ask again")))
+}

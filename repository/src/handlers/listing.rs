@@ -1,0 +1,270 @@
+//! Listings, a page at a time: JSON, or HTML by `Accept`.
+
+use std::fmt::Write as _;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, Uri, header};
+use repository_api::{AppName, VersionName};
+use serde::Serialize;
+
+use super::{HTML, JSON, Names, answer, json, parameter, text_value};
+use crate::Repository;
+use crate::failure::Failure;
+use crate::negotiate::{self, Form};
+
+const DEFAULT_LIMIT: usize = 1000;
+const MAX_LIMIT: usize = 10_000;
+
+/// `?limit=&after=`
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) limit: usize,
+    pub(crate) after: Option<String>,
+}
+
+impl Page {
+    pub(crate) fn read(uri: &Uri) -> Result<Self, Failure> {
+        let limit = parameter(uri.query(), "limit")?.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Failure::bad_request(format!(
+                "limit: expected 1 to {MAX_LIMIT}"
+            )));
+        }
+        Ok(Self {
+            limit,
+            after: parameter(uri.query(), "after")?,
+        })
+    }
+
+    pub(crate) fn is_after(&self, key: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| key > after)
+    }
+}
+
+/// Shows a page of `rows`, of which there is one too many where another page follows; then a `Link`
+/// names that page.
+pub(crate) fn paged<T>(
+    path: &str,
+    page: &Page,
+    mut rows: Vec<T>,
+    key: impl Fn(&T) -> String,
+    show: impl FnOnce(&[T]) -> Response,
+) -> Response {
+    let more = rows.len() > page.limit;
+    rows.truncate(page.limit);
+    let mut response = show(&rows);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, text_value("no-cache"));
+    headers.insert(header::VARY, text_value("Accept"));
+    if let (true, Some(last)) = (more, rows.last()) {
+        let after =
+            percent_encoding::utf8_percent_encode(&key(last), percent_encoding::NON_ALPHANUMERIC)
+                .to_string();
+        let link = format!("<{path}?limit={}&after={after}>; rel=\"next\"", page.limit);
+        headers.insert(header::LINK, text_value(&link));
+    }
+    response
+}
+
+#[derive(Serialize)]
+struct ListedVersion {
+    version: VersionName,
+    yanked: bool,
+    sealed: bool,
+    files: usize,
+}
+
+#[derive(Serialize)]
+struct ListedFile {
+    file: String,
+    size: u64,
+    sha256: repository_api::Digest,
+    created: String,
+}
+
+/// The table of a page: names that lead on, and what there is to say of each. Every text comes from
+/// a checked name, a number or a time, so none needs escaping.
+fn html(title: &str, rows: impl Iterator<Item = (String, String, String)>) -> Response {
+    let mut text = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n<h1>{title}</h1>\n<table>\n"
+    );
+    for (link, name, note) in rows {
+        let _ = writeln!(text, "<tr><td><a href=\"{link}\">{name}</a><td>{note}");
+    }
+    text.push_str("</table>\n</html>\n");
+    answer(StatusCode::OK, HTML, text)
+}
+
+fn varying(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::VARY, text_value("Accept"));
+    response
+}
+
+pub(crate) async fn root(headers: HeaderMap) -> Response {
+    if negotiate::form(&headers, Form::Json) == Form::Html {
+        let rows = [(
+            "/artefacts/".to_owned(),
+            "artefacts".to_owned(),
+            "apps, versions, files".to_owned(),
+        )];
+        return varying(html("repository", rows.into_iter()));
+    }
+    varying(answer(
+        StatusCode::OK,
+        JSON,
+        json(&serde_json::json!({ "artefacts": "/artefacts/" })),
+    ))
+}
+
+pub(crate) async fn apps(
+    State(repository): State<Arc<Repository>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let page = Page::read(&uri)?;
+    let rows = repository
+        .catalogue
+        .names_after(page.after.as_deref(), page.limit + 1);
+    Ok(paged(
+        "/artefacts/",
+        &page,
+        rows,
+        AppName::to_string,
+        |rows| {
+            if negotiate::form(&headers, Form::Json) == Form::Html {
+                let row =
+                    |app: &AppName| (format!("/artefacts/{app}/"), app.to_string(), String::new());
+                return html("artefacts", rows.iter().map(row));
+            }
+            answer(
+                StatusCode::OK,
+                JSON,
+                json(&serde_json::json!({ "apps": rows })),
+            )
+        },
+    ))
+}
+
+/// In the order of versions.
+pub(crate) async fn versions(
+    State(repository): State<Arc<Repository>>,
+    Names(app): Names<AppName>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let page = Page::read(&uri)?;
+    let after = match &page.after {
+        None => Bound::Unbounded,
+        Some(after) => Bound::Excluded(
+            after
+                .parse::<VersionName>()
+                .map_err(|error| Failure::bad_request(format!("after: {error}")))?,
+        ),
+    };
+    let entry = repository.catalogue.known(&app)?;
+    let (rows, latest) = entry.read(|state| {
+        let rows: Vec<ListedVersion> = state
+            .versions
+            .range((after, Bound::Unbounded))
+            .filter(|(_, found)| !found.is_empty())
+            .take(page.limit + 1)
+            .map(|(version, found)| ListedVersion {
+                version: version.clone(),
+                yanked: found.is_yanked(),
+                sealed: found.is_sealed(),
+                files: found.files().count(),
+            })
+            .collect();
+        (rows, state.latest().cloned())
+    });
+    Ok(paged(
+        &format!("/artefacts/{app}/"),
+        &page,
+        rows,
+        |row| row.version.to_string(),
+        |rows| {
+            if negotiate::form(&headers, Form::Json) == Form::Html {
+                let row = |row: &ListedVersion| {
+                    let version = &row.version;
+                    let note = if row.yanked {
+                        "yanked"
+                    } else if latest.as_ref() == Some(version) {
+                        "latest"
+                    } else {
+                        ""
+                    };
+                    (
+                        format!("/artefacts/{app}/{version}/"),
+                        version.to_string(),
+                        note.to_owned(),
+                    )
+                };
+                return html(app.as_str(), rows.iter().map(row));
+            }
+            answer(
+                StatusCode::OK,
+                JSON,
+                json(&serde_json::json!({ "app": app, "latest": latest, "versions": rows })),
+            )
+        },
+    ))
+}
+
+pub(crate) async fn files(
+    State(repository): State<Arc<Repository>>,
+    Names((app, version)): Names<(AppName, VersionName)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let page = Page::read(&uri)?;
+    let rows: Vec<ListedFile> = repository.catalogue.known(&app)?.read(|state| {
+        let found = state.version(&version).ok_or_else(|| {
+            Failure::not_found(format!(
+                "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
+            ))
+        })?;
+        let listed = found
+            .files()
+            .filter(|(file, _)| page.is_after(file.as_str()));
+        Ok::<_, Failure>(
+            listed
+                .take(page.limit + 1)
+                .map(|(file, record)| ListedFile {
+                    file: file.to_string(),
+                    size: record.size,
+                    sha256: record.sha256,
+                    created: record.created.clone(),
+                })
+                .collect(),
+        )
+    })?;
+    Ok(paged(
+        &format!("/artefacts/{app}/{version}/"),
+        &page,
+        rows,
+        |row| row.file.clone(),
+        |rows| {
+            if negotiate::form(&headers, Form::Json) == Form::Html {
+                let row = |row: &ListedFile| {
+                    let link = format!("/artefacts/{app}/{version}/{}", row.file);
+                    (
+                        link,
+                        row.file.clone(),
+                        format!("{} bytes, sha256:{}", row.size, row.sha256),
+                    )
+                };
+                return html(&format!("{app} {version}"), rows.iter().map(row));
+            }
+            answer(
+                StatusCode::OK,
+                JSON,
+                json(&serde_json::json!({ "app": app, "version": version, "files": rows })),
+            )
+        },
+    ))
+}

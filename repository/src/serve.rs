@@ -1,0 +1,149 @@
+//! The accept loop, on hyper itself: axum's own has no time-outs, so a client that sends half a
+//! header would stay for ever.
+//!
+//! 1. bind, and say where
+//! 2. accept; each connection with limits on the head, on idling and on a reader that stands still
+//! 3. on SIGTERM or SIGINT: accept no more, let what is under way finish within the grace period
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
+use tower::Service as _;
+
+use crate::Repository;
+use crate::drain::Drained;
+use crate::{router, settings::Settings};
+
+/// Bytes of a request's head at the most; also what is read ahead of a body.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// Connections at once at the most, whatever the descriptors allow.
+const MAX_CONNECTIONS: usize = 50_000;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(
+        "failed to listen on {address}: is another server there, or is the port below 1024 without the right to use it?"
+    )]
+    Bind {
+        address: std::net::SocketAddr,
+        source: io::Error,
+    },
+    #[error("failed to handle signals")]
+    Signals(#[source] io::Error),
+}
+
+pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let address = repository.settings.listen;
+    let bind = |source| ServeError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    tracing::info!(%address, storage = %repository.settings.storage.display(), "repository is ready");
+
+    let router = router::router(Arc::clone(&repository));
+    let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(max_connections()));
+    loop {
+        let accept = async {
+            // Who finds no room waits in the kernel's queue; the silent are gone within seconds.
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            accepted = accept => accepted,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        };
+        match accepted {
+            Ok((stream, _peer)) => {
+                serve_connection(
+                    stream,
+                    router.clone(),
+                    &repository.settings,
+                    &graceful,
+                    permit.ok(),
+                );
+            }
+            Err(error) => {
+                // Out of descriptors, most often: those in use come back, so waiting helps.
+                tracing::warn!(%error, "failed to accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping: requests under way may finish");
+    let grace_period = repository.settings.grace_period;
+    if tokio::time::timeout(grace_period, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the grace period is over: some requests were cut off");
+    }
+    Ok(())
+}
+
+/// Connections at once: each needs a descriptor, and up to two more for the files that it reads or
+/// writes. The soft limit is raised to the hard one first.
+fn max_connections() -> usize {
+    let descriptors = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| {
+            setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+            Ok(hard)
+        })
+        .unwrap_or(1024);
+    usize::try_from(descriptors / 3)
+        .unwrap_or(usize::MAX)
+        .clamp(16, MAX_CONNECTIONS)
+}
+
+fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    settings: &Settings,
+    graceful: &GracefulShutdown,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    // Small answers must not wait for the client's delayed acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "the client is gone already");
+        return;
+    }
+    let mut stream = TimeoutStream::new(stream);
+    // A reader that takes nothing for so long holds a descriptor and a buffer for nothing.
+    stream.set_write_timeout(Some(settings.stall_timeout));
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
+        let mut router = router.clone();
+        let (parts, body) = request.into_parts();
+        let body = Body::new(Drained::new(&parts, body));
+        router.call(http::Request::from_parts(parts, body))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_buf_size(HEAD_BYTES)
+        // `printf … | nc -N` closes its side and waits for the answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection ended early");
+        }
+        drop(permit);
+    });
+}

@@ -1,0 +1,251 @@
+//! `REPOSITORY_*` variables.
+//!
+//! 1. keep the pairs that are UTF-8 (`envy` panics on others) and bear the prefix
+//! 2. `envy` fills a struct of texts
+//! 3. each text is parsed here, so that an error names the variable and never shows its value
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use repository_api::units;
+use serde::Deserialize;
+
+const PREFIX: &str = "REPOSITORY_";
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) storage: PathBuf,
+    pub(crate) anonymous_writes: bool,
+    /// Bytes.
+    pub(crate) max_upload: u64,
+    pub(crate) header_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) grace_period: Duration,
+    pub(crate) log_json: bool,
+    pub(crate) log_level: tracing::Level,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("{PREFIX}{name} is not usable: {expected}")]
+    Malformed {
+        name: &'static str,
+        expected: String,
+    },
+    #[error("{PREFIX}{0} is not UTF-8")]
+    NotUtf8(String),
+    #[error(
+        "{PREFIX}{0} is not supported by this version: unset it, and keep the repository on a loopback address or a network you trust"
+    )]
+    NotYet(&'static str),
+    #[error("failed to read the environment")]
+    Unreadable,
+}
+
+/// All texts, because an error of `envy` would show the value. An empty variable counts as unset:
+/// that is what a compose file's `${NAME:-}` gives.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Texts {
+    listen: String,
+    storage: String,
+    anonymous_writes: String,
+    max_upload: String,
+    header_timeout: String,
+    stall_timeout: String,
+    grace_period: String,
+    log: String,
+    log_format: String,
+    admin_token_file: String,
+    open_reads: String,
+    tls_cert: String,
+    tls_key: String,
+}
+
+const KNOWN: [&str; 13] = [
+    "LISTEN",
+    "STORAGE",
+    "ANONYMOUS_WRITES",
+    "MAX_UPLOAD",
+    "HEADER_TIMEOUT",
+    "STALL_TIMEOUT",
+    "GRACE_PERIOD",
+    "LOG",
+    "LOG_FORMAT",
+    "ADMIN_TOKEN_FILE",
+    "OPEN_READS",
+    "TLS_CERT",
+    "TLS_KEY",
+];
+
+/// Reads the settings, and what deserves a warning once the log has started.
+pub(crate) fn read(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<(Settings, Vec<String>), SettingsError> {
+    let mut pairs = Vec::new();
+    let mut warnings = Vec::new();
+    for (name, value) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+            continue;
+        };
+        let known = name
+            .strip_prefix(PREFIX)
+            .is_some_and(|name| KNOWN.contains(&name));
+        match (known, value.into_string()) {
+            (true, Ok(value)) => pairs.push((name.to_owned(), value)),
+            (true, Err(_)) => return Err(SettingsError::NotUtf8(name[PREFIX.len()..].to_owned())),
+            (false, _) => warnings.push(format!(
+                "{name} is no setting of the repository: it is ignored"
+            )),
+        }
+    }
+    let texts: Texts = envy::prefixed(PREFIX)
+        .from_iter(pairs)
+        .map_err(|_| SettingsError::Unreadable)?;
+    let settings = texts.parse()?;
+    if settings.anonymous_writes {
+        warnings.push(
+            "REPOSITORY_ANONYMOUS_WRITES=true: whoever reaches this address may publish".to_owned(),
+        );
+    }
+    Ok((settings, warnings))
+}
+
+impl Texts {
+    fn parse(self) -> Result<Settings, SettingsError> {
+        for (name, text) in [
+            ("ADMIN_TOKEN_FILE", &self.admin_token_file),
+            ("OPEN_READS", &self.open_reads),
+            ("TLS_CERT", &self.tls_cert),
+            ("TLS_KEY", &self.tls_key),
+        ] {
+            if !text.is_empty() {
+                return Err(SettingsError::NotYet(name));
+            }
+        }
+        Ok(Settings {
+            listen: setting("LISTEN", &self.listen, "127.0.0.1:8080", |text| {
+                text.parse()
+                    .map_err(|_| "expected an address and a port, such as 0.0.0.0:80")
+            })?,
+            storage: setting(
+                "STORAGE",
+                &self.storage,
+                "file:///var/lib/repository",
+                storage,
+            )?,
+            anonymous_writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", truth)?,
+            max_upload: setting("MAX_UPLOAD", &self.max_upload, "16GiB", units::size)?,
+            header_timeout: setting("HEADER_TIMEOUT", &self.header_timeout, "10s", timeout)?,
+            stall_timeout: setting("STALL_TIMEOUT", &self.stall_timeout, "30s", timeout)?,
+            grace_period: setting("GRACE_PERIOD", &self.grace_period, "8s", units::duration)?,
+            log_json: setting("LOG_FORMAT", &self.log_format, "text", |text| match text {
+                "text" => Ok(false),
+                "json" => Ok(true),
+                _ => Err("expected text or json"),
+            })?,
+            log_level: setting("LOG", &self.log, "info", |text| {
+                text.parse()
+                    .map_err(|_| "expected error, warn, info, debug or trace")
+            })?,
+        })
+    }
+}
+
+fn setting<T, E: ToString>(
+    name: &'static str,
+    text: &str,
+    default: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, SettingsError> {
+    let text = if text.is_empty() { default } else { text };
+    parse(text).map_err(|error| SettingsError::Malformed {
+        name,
+        expected: error.to_string(),
+    })
+}
+
+/// A time-out of nothing would refuse everybody.
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    match units::duration(text) {
+        Ok(Duration::ZERO) | Err(_) => Err("expected a duration above zero, such as 500ms or 15s"),
+        Ok(duration) => Ok(duration),
+    }
+}
+
+fn truth(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("expected true or false"),
+    }
+}
+
+fn storage(text: &str) -> Result<PathBuf, &'static str> {
+    match text.strip_prefix("file://") {
+        Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
+        _ => Err("expected file:// and an absolute path, such as file:///var/lib/repository"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_pairs(pairs: &[(&str, &str)]) -> Result<(Settings, Vec<String>), SettingsError> {
+        read(
+            pairs
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        )
+    }
+
+    #[test]
+    fn defaults_and_warnings() {
+        let (settings, warnings) = read_pairs(&[
+            ("REPOSITORY_PORT", "tcp://10.0.0.1:80"),
+            ("REPOSITORY_LOG", ""),
+        ])
+        .unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(
+            warnings,
+            ["REPOSITORY_PORT is no setting of the repository: it is ignored"]
+        );
+    }
+
+    #[test]
+    fn anonymous_writes_warn_where_others_can_reach() {
+        let open = [
+            ("REPOSITORY_ANONYMOUS_WRITES", "true"),
+            ("REPOSITORY_LISTEN", "0.0.0.0:80"),
+        ];
+        assert_eq!(read_pairs(&open).unwrap().1.len(), 1);
+    }
+
+    #[test]
+    fn errors_name_the_variable_and_never_its_value() {
+        for name in [
+            "LISTEN",
+            "STORAGE",
+            "MAX_UPLOAD",
+            "HEADER_TIMEOUT",
+            "LOG",
+            "LOG_FORMAT",
+            "ANONYMOUS_WRITES",
+            "TLS_KEY",
+        ] {
+            let variable = format!("{PREFIX}{name}");
+            let error = read_pairs(&[(&variable, "hunter2")])
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(&variable) && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+    }
+}
