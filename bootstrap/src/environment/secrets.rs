@@ -1,0 +1,123 @@
+//! Secret files: each whose name is a variable's becomes one.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use repository_api::config;
+
+use crate::exit::{Exit, Failure};
+
+/// Where Docker and Swarm put them.
+const DEFAULT: &str = "/run/secrets";
+
+/// Reads `directory`; where none was asked for, the usual one if it is there.
+pub(super) fn read(directory: Option<&Path>) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let (directory, asked) = match directory {
+        Some(directory) => (directory, true),
+        None => (Path::new(DEFAULT), false),
+    };
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if !asked && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(unreadable(directory, error)),
+    };
+    let mut secrets = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(directory, error))?;
+        let name = entry.file_name();
+        if !config::is_variable_name(name.as_bytes()) || name.as_bytes().starts_with(b"BOOTSTRAP_")
+        {
+            tracing::debug!(
+                "the secret {} has no variable's name: it stays a file",
+                name.display()
+            );
+            continue;
+        }
+        let path = entry.path();
+        // Followed, because an orchestrator's secrets may be links. A pipe would be waited for.
+        if !fs::metadata(&path)
+            .map_err(|error| unreadable(&path, error))?
+            .is_file()
+        {
+            continue;
+        }
+        let mut value = Vec::new();
+        fs::File::open(&path)
+            .and_then(|file| {
+                file.take(config::MAX_VALUE_BYTES as u64)
+                    .read_to_end(&mut value)
+            })
+            .map_err(|error| unreadable(&path, error))?;
+        if value.last() == Some(&b'\n') {
+            value.pop();
+        }
+        if value.contains(&0) {
+            return Err(Failure::new(
+                Exit::Config,
+                format!(
+                    "the secret {} holds a NUL byte: no environment variable can; read it as a file, under another name",
+                    path.display()
+                ),
+            ));
+        }
+        secrets.push((name, OsString::from_vec(value)));
+    }
+    Ok(secrets)
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    Failure::new(
+        Exit::Config,
+        format!(
+            "failed to read the secret {} as uid {user}, gid {group}: give it to that user",
+            path.display()
+        ),
+    )
+    .because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_become_variables() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, content) in [
+            ("A", "one\n"),
+            ("B", "two\n\n"),
+            ("not-a-name", "x"),
+            ("BOOTSTRAP_TOKEN", "x"),
+            ("C", ""),
+        ] {
+            fs::write(directory.path().join(name), content).unwrap();
+        }
+        fs::create_dir(directory.path().join("DIRECTORY")).unwrap();
+        let mut secrets = read(Some(directory.path())).unwrap();
+        secrets.sort();
+        let expected: Vec<(OsString, OsString)> = [("A", "one"), ("B", "two\n"), ("C", "")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into();
+        assert_eq!(secrets, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = read(Some(&directory.path().join("missing"))).unwrap_err();
+        assert!(missing.chain().contains("as uid"), "{}", missing.chain());
+        fs::write(directory.path().join("A"), "a\0b").unwrap();
+        assert!(
+            read(Some(directory.path()))
+                .unwrap_err()
+                .chain()
+                .contains("NUL")
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! A plain file server in the original layout: `config/APP/APP.config` and `files/APP/APP.tgz`.
+
+use repository_api::release::LayerName;
+use repository_api::{Digest, routes};
+
+use super::{Layer, Release, Wanted};
+use crate::exit::{Exit, Failure};
+use crate::repository::{Document, Repository};
+use crate::settings::Settings;
+
+pub(super) async fn find(repository: &Repository, settings: &Settings) -> Result<Release, Failure> {
+    let app = &settings.app.app;
+    tracing::info!(
+        stage = "release",
+        "{} has no release document: it is taken for a plain file server",
+        repository.origin().shown("/")
+    );
+    let mut layers = Vec::new();
+    let environment = settings.environment.clone().map(LayerName::Environment);
+    for name in [Some(LayerName::Default), Some(LayerName::App), environment]
+        .into_iter()
+        .flatten()
+    {
+        let path = routes::config(app, &name);
+        match repository.document(&path).await? {
+            Document::Found(content) => layers.push(Layer {
+                name: name.to_string(),
+                content,
+            }),
+            Document::Missing(_) | Document::Absent if name != LayerName::App => {}
+            Document::Missing(_) | Document::Absent => {
+                return Err(Failure::new(
+                    Exit::NotFound,
+                    format!(
+                        "there is no app {app}: neither a release document nor {}",
+                        repository.origin().shown(&path)
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(Release {
+        version: None,
+        number: None,
+        artefact: Wanted {
+            path: routes::legacy_artefact(app),
+            file: format!("{app}.tgz"),
+            size: None,
+            sha256: checksum(repository, settings).await?,
+        },
+        layers,
+    })
+}
+
+async fn checksum(repository: &Repository, settings: &Settings) -> Result<Option<Digest>, Failure> {
+    let path = routes::legacy_checksum(&settings.app.app);
+    let shown = repository.origin().shown(&path);
+    match repository.document(&path).await? {
+        Document::Found(body) => {
+            let digest = Digest::from_line(&String::from_utf8_lossy(&body)).map_err(|error| {
+                Failure::new(Exit::Refused, format!("{shown} is no checksum")).because(error)
+            })?;
+            Ok(Some(digest))
+        }
+        Document::Missing(_) | Document::Absent if settings.allow_unverified => {
+            tracing::warn!(
+                "there is no {shown}: the artefact is not verified, as BOOTSTRAP_ALLOW_UNVERIFIED permits"
+            );
+            Ok(None)
+        }
+        Document::Missing(_) | Document::Absent => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "there is no {shown}: make it with sha256sum, or permit an unverified start with BOOTSTRAP_ALLOW_UNVERIFIED=true"
+            ),
+        )),
+    }
+}

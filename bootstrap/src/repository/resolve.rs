@@ -1,0 +1,52 @@
+//! Names to addresses, through the system's resolver, with an error that says what to do.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+#[derive(Debug)]
+pub(super) struct Resolver;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the name {host} cannot be resolved{hint}")]
+pub(super) struct Unresolved {
+    host: String,
+    hint: &'static str,
+    source: std::io::Error,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            // reqwest puts the port in.
+            let found = tokio::net::lookup_host((host.as_str(), 0))
+                .await
+                .map(std::iter::Iterator::collect::<Vec<SocketAddr>>);
+            match found {
+                Ok(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
+                Err(source) => Err(Unresolved {
+                    host,
+                    hint: hint(),
+                    source,
+                }
+                .into()),
+            }
+        })
+    }
+}
+
+/// Docker resolves containers' names on networks that a user made, and not on its default bridge.
+fn hint() -> &'static str {
+    let docker = Path::new("/.dockerenv").exists();
+    let embedded =
+        std::fs::read_to_string("/etc/resolv.conf").is_ok_and(|text| text.contains("127.0.0.11"));
+    if docker && !embedded {
+        " (Docker's default bridge knows no container's name: start both containers with --network NAME, after docker network create NAME)"
+    } else if docker {
+        " (is its container on the same network, with that name or --network-alias?)"
+    } else {
+        ""
+    }
+}

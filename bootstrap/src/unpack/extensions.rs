@@ -1,0 +1,153 @@
+//! The headers that say more of the entry behind them: GNU's long names, PAX records (POSIX pax,
+//! "pax Extended Header"). Read here and not by the library, so that each is bounded.
+
+use std::io::Read;
+
+use super::UnpackError;
+
+/// Bytes of such a header at the most: a path has at most 4096.
+const MAX: u64 = 64 << 10;
+
+/// What was said of the next entry.
+#[derive(Debug, Default)]
+pub(super) struct Extensions {
+    pub(super) path: Option<Vec<u8>>,
+    pub(super) link: Option<Vec<u8>>,
+    pub(super) size: Option<u64>,
+    /// Whole seconds since the epoch.
+    pub(super) mtime: Option<i64>,
+}
+
+pub(super) fn body(size: u64, entry: &mut impl Read) -> Result<Vec<u8>, UnpackError> {
+    if size > MAX {
+        return Err(UnpackError::refused(
+            "an extended header is larger than 64 KiB",
+        ));
+    }
+    let mut body = Vec::new();
+    entry
+        .read_to_end(&mut body)
+        .map_err(|source| UnpackError::Damaged {
+            format: "tar",
+            source,
+        })?;
+    Ok(body)
+}
+
+/// GNU's long name ends at its NUL.
+pub(super) fn long_name(mut body: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = body.iter().position(|byte| *byte == 0) {
+        body.truncate(end);
+    }
+    body
+}
+
+impl Extensions {
+    /// Takes over the records of a PAX header for the next entry.
+    pub(super) fn add_pax(&mut self, body: &[u8]) -> Result<(), UnpackError> {
+        for (key, value) in records(body)? {
+            match key {
+                b"path" => self.path = Some(value.to_vec()),
+                b"linkpath" => self.link = Some(value.to_vec()),
+                b"size" => self.size = Some(number(value)?),
+                b"mtime" => self.mtime = seconds(value),
+                _ if key.starts_with(b"GNU.sparse.") => {
+                    return Err(UnpackError::refused(
+                        "it holds a sparse file: pack it with --sparse left out",
+                    ));
+                }
+                // Owners, access times, attributes: nothing that is restored.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether anything was said that no entry followed.
+    pub(super) fn is_pending(&self) -> bool {
+        self.path.is_some() || self.link.is_some() || self.size.is_some() || self.mtime.is_some()
+    }
+}
+
+/// A header for all entries that follow. `git archive` writes one, with a comment; nothing else is
+/// taken from one.
+pub(super) fn check_global(body: &[u8]) -> Result<(), UnpackError> {
+    for (key, _) in records(body)? {
+        if [b"path".as_slice(), b"linkpath", b"size"].contains(&key)
+            || key.starts_with(b"GNU.sparse.")
+        {
+            let key = String::from_utf8_lossy(key);
+            return Err(UnpackError::refused(format!(
+                "a global header sets {key} for every entry"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A key and its value.
+type Record<'a> = (&'a [u8], &'a [u8]);
+
+/// `LENGTH KEY=VALUE\n`, where LENGTH counts the whole record. By length and not by line: a value may
+/// hold anything, and macOS writes attributes as they are.
+fn records(mut body: &[u8]) -> Result<Vec<Record<'_>>, UnpackError> {
+    let malformed = || UnpackError::refused("an extended header is malformed");
+    let mut records = Vec::new();
+    while !body.is_empty() {
+        let blank = body
+            .iter()
+            .position(|byte| *byte == b' ')
+            .ok_or_else(malformed)?;
+        let length = usize::try_from(number(&body[..blank])?).map_err(|_| malformed())?;
+        let record = body.get(blank + 1..length).ok_or_else(malformed)?;
+        let record = record.strip_suffix(b"\n").ok_or_else(malformed)?;
+        let equals = record
+            .iter()
+            .position(|byte| *byte == b'=')
+            .ok_or_else(malformed)?;
+        records.push((&record[..equals], &record[equals + 1..]));
+        body = &body[length..];
+    }
+    Ok(records)
+}
+
+fn number(text: &[u8]) -> Result<u64, UnpackError> {
+    std::str::from_utf8(text)
+        .ok()
+        .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| UnpackError::refused("a number in an extended header is none"))
+}
+
+/// `1700000000.123`: the fraction is left out, as the older formats have none.
+fn seconds(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text)
+        .ok()?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_taken_by_their_length() {
+        let found = records(b"12 path=a\nb\n20 SCHILY.xattr.x=\n\n").unwrap();
+        let expected: [Record<'_>; 2] = [(b"path", b"a\nb"), (b"SCHILY.xattr.x", b"\n")];
+        assert_eq!(found, expected);
+        for bad in [
+            &b"\n12 path=evil\n"[..],
+            b"12 path=a",
+            b"5 a=b\n",
+            b"x a=b\n",
+            b"999 a=b\n",
+            b"6 abc\n",
+            b" a=b\n",
+        ] {
+            assert!(records(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+    }
+}
