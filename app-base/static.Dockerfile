@@ -1,0 +1,21 @@
+# platformer/app-base:static: nothing but bootstrap, for apps that bring all that they need.
+#
+# APP_BASE lends what an empty image lacks: the authorities, the user, the directories.
+ARG APP_BASE=platformer/app-base
+FROM ${APP_BASE} AS base
+# A directory keeps its mode only where it is copied inside of another one.
+USER root
+RUN mkdir -p /skeleton/tmp && chmod 1777 /skeleton/tmp
+
+FROM scratch
+COPY --from=base /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=base /etc/passwd /etc/group /etc/
+COPY --from=base /skeleton /
+COPY --from=base --chown=10001:10001 /app /app
+COPY --from=base /usr/local/bin/bootstrap /usr/local/bin/bootstrap
+USER 10001:10001
+WORKDIR /app
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=5s --start-period=5m --retries=3 \
+    CMD ["/usr/local/bin/bootstrap", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/bootstrap"]

@@ -1,0 +1,206 @@
+//! `platformer images`: the images, from the sources at hand.
+//!
+//! 1. the static binaries, as the image platformer/builder
+//! 2. a Debian to build on: from a registry, or made here with mmdebstrap where none answers
+//! 3. the images, from the same Dockerfiles either way
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::build::{self, Profile};
+use crate::process;
+
+const BUILDER: &str = "platformer/builder";
+/// What the Dockerfile builds on by default.
+const PUBLIC_BASE: &str = "debian:bookworm-slim";
+/// What is built on where no registry answers.
+const OWN_BASE: &str = "platformer/debian:bookworm";
+const SUITE: &str = "bookworm";
+
+/// A registry that has not answered by then does not count as one.
+const PULL_PATIENCE: Duration = Duration::from_mins(2);
+
+/// An image: its Dockerfile, its context, its tag.
+const IMAGES: [(&str, &str, &str); 3] = [
+    ("app-base/Dockerfile", "app-base", "platformer/app-base"),
+    (
+        "app-base/static.Dockerfile",
+        "app-base",
+        "platformer/app-base:static",
+    ),
+    (
+        "repository/Dockerfile",
+        "repository",
+        "platformer/repository",
+    ),
+];
+
+/// Builds every image and says what it does.
+pub fn run() -> anyhow::Result<()> {
+    build(Profile::Release)
+}
+
+pub fn build(profile: Profile) -> anyhow::Result<()> {
+    ensure!(
+        docker_answers(),
+        "docker does not answer: start it, or see cargo demo, which does without"
+    );
+    let root = build::root()?;
+    say("building the binaries");
+    let binaries = build::build(&["bootstrap", "repository"], profile)?;
+    ensure!(
+        binaries.is_static,
+        "the binaries are not static, so they would not run in every image: install the musl target, as in rustup target add {}-unknown-linux-musl",
+        std::env::consts::ARCH
+    );
+    let context = tempfile::tempdir()?;
+    for name in ["bootstrap", "repository"] {
+        fs::copy(binaries.path(name), context.path().join(name))?;
+    }
+    fs::write(
+        context.path().join("Dockerfile"),
+        "FROM scratch\nCOPY bootstrap repository /binaries/\n",
+    )?;
+    docker_build(
+        &context.path().join("Dockerfile"),
+        context.path(),
+        BUILDER,
+        &[],
+    )?;
+    let base = base()?;
+    for (dockerfile, directory, tag) in IMAGES {
+        say(&format!("building {tag}"));
+        let arguments = [("BUILDER_IMAGE", BUILDER), ("BASE_IMAGE", base)];
+        docker_build(
+            &root.join(dockerfile),
+            &root.join(directory),
+            tag,
+            &arguments,
+        )?;
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "people wait for it and want to know for what"
+)]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+pub fn docker_answers() -> bool {
+    quiet(Command::new("docker").arg("version"))
+}
+
+fn quiet(command: &mut Command) -> bool {
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Builds one image; shows what docker said only where it failed.
+fn docker_build(
+    dockerfile: &Path,
+    context: &Path,
+    tag: &str,
+    arguments: &[(&str, &str)],
+) -> anyhow::Result<()> {
+    let text = fs::read_to_string(dockerfile)
+        .with_context(|| format!("failed to read {}", dockerfile.display()))?;
+    let mut command = Command::new("docker");
+    command
+        .args(["build", "--tag", tag, "--file"])
+        .arg(dockerfile);
+    // A build argument that the Dockerfile does not know is an error of some builders.
+    for (name, value) in arguments
+        .iter()
+        .filter(|(name, _)| text.contains(&format!("ARG {name}=")))
+    {
+        command.args(["--build-arg", &format!("{name}={value}")]);
+    }
+    let output = command
+        .arg(context)
+        .output()
+        .context("failed to start docker")?;
+    if !output.status.success() {
+        bail!(
+            "docker build of {tag} failed:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+/// The image to build on, and how it was come by.
+fn base() -> anyhow::Result<&'static str> {
+    let has = |image: &str| quiet(Command::new("docker").args(["image", "inspect", image]));
+    if has(PUBLIC_BASE) {
+        say(&format!("building on {PUBLIC_BASE}, which is here already"));
+        return Ok(PUBLIC_BASE);
+    }
+    if process::succeeds_within(
+        Command::new("docker").args(["pull", "--quiet", PUBLIC_BASE]),
+        PULL_PATIENCE,
+    ) {
+        say(&format!(
+            "building on {PUBLIC_BASE}, pulled from a registry"
+        ));
+        return Ok(PUBLIC_BASE);
+    }
+    if has(OWN_BASE) {
+        say(&format!(
+            "no registry answers: building on {OWN_BASE}, made here earlier (docker rmi {OWN_BASE} to make it anew)"
+        ));
+        return Ok(OWN_BASE);
+    }
+    say(&format!(
+        "no registry answers: making {OWN_BASE} with mmdebstrap"
+    ));
+    make_base()?;
+    Ok(OWN_BASE)
+}
+
+/// A Debian without documentation, as the slim images are.
+fn make_base() -> anyhow::Result<()> {
+    ensure!(
+        quiet(Command::new("mmdebstrap").arg("--version")),
+        "there is neither a registry to pull {PUBLIC_BASE} from nor mmdebstrap to make a Debian with: install it, as in apt-get install mmdebstrap"
+    );
+    let directory = tempfile::tempdir()?;
+    let archive = directory.path().join("debian.tar");
+    let output = Command::new("mmdebstrap")
+        .args(["--variant=minbase", "--include=ca-certificates"])
+        .args(
+            ["man", "doc", "locale", "info"]
+                .map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
+        )
+        .arg(SUITE)
+        .arg(&archive)
+        .output()
+        .context("failed to start mmdebstrap")?;
+    ensure!(
+        output.status.success(),
+        "mmdebstrap failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let imported = Command::new("docker")
+        .arg("import")
+        .arg(&archive)
+        .arg(OWN_BASE)
+        .output()
+        .context("failed to start docker")?;
+    ensure!(
+        imported.status.success(),
+        "docker import failed:\n{}",
+        String::from_utf8_lossy(&imported.stderr)
+    );
+    Ok(())
+}
