@@ -1,0 +1,114 @@
+//! `bootstrap healthcheck`, in a process namespace of its own: it looks for PID 1.
+
+use std::process::Command;
+
+use platformer_tests::binaries;
+use platformer_tests::run;
+use platformer_tests::skip::skip;
+
+/// Runs a shell script as PID 1's child in new namespaces, with /proc of its own.
+fn in_namespace(test: &str, script: &str) -> Option<run::Ended> {
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--pid",
+            "--net",
+            "--fork",
+            "--mount-proc",
+            "--map-root-user",
+            "sh",
+            "-c",
+            script,
+        ]);
+        command
+    };
+    if !unshare("ip link set lo up")
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        skip(
+            test,
+            "process and network namespaces cannot be made here, or there is no ip",
+        );
+        return None;
+    }
+    let preamble = format!(
+        "B={}; P={}; ip link set lo up;",
+        binaries::bootstrap().display(),
+        binaries::probe().display()
+    );
+    Some(run::spawn_command(&mut unshare(&format!("{preamble} {script}"))).wait())
+}
+
+#[test]
+fn says_whether_the_app_is_ready_and_why_not() {
+    let script = "
+        $B healthcheck; echo none $?
+        PORT=8080 HEALTHCHECK=process $B init -- $P stop-on 15 & pid=$!
+        until $B healthcheck 2>/dev/null; do :; done
+        $B healthcheck; echo process $?
+        BOOTSTRAP_HEALTHCHECK=tcp $B healthcheck; echo tcp $?
+        BOOTSTRAP_HEALTHCHECK='exec sh -c \"exit 3\"' $B healthcheck; echo exec $?
+        BOOTSTRAP_HEALTHCHECK='exec true' $B healthcheck; echo exec $?
+        BOOTSTRAP_HEALTHCHECK=nonsense $B healthcheck; echo nonsense $?
+        kill $pid; wait $pid
+        HEALTHCHECK=process $B init --drain=10m -- $P stop-on 15 & pid=$!
+        until $B healthcheck 2>/dev/null; do :; done
+        kill $pid
+        while $B healthcheck 2>/dev/null; do :; done
+        $B healthcheck; echo draining $?
+        kill $pid; wait $pid; echo end $?";
+    let Some(ended) = in_namespace("says_whether_the_app_is_ready_and_why_not", script) else {
+        return;
+    };
+    let expected =
+        "none 1\nready\nprocess 0\ntcp 1\nexec 1\nexec 0\nnonsense 1\nready\ndraining 1\nend 0\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+    for reason in [
+        "no app runs here",
+        "nothing accepts connections on port 8080",
+        "sh ended with exit status: 3",
+        "none of tcp, process, /path and exec COMMAND",
+        "the app is being stopped",
+    ] {
+        ended.says(reason);
+    }
+}
+
+#[test]
+fn an_app_that_has_ended_is_not_healthy_while_its_leftovers_go() {
+    let script = "
+        HEALTHCHECK=process $B init --grace=2s -- $P leave-behind & pid=$!
+        until $B healthcheck 2>&1 | grep -q 'being stopped'; do :; done; echo seen
+        wait $pid; echo end $?";
+    let test = "an_app_that_has_ended_is_not_healthy_while_its_leftovers_go";
+    let Some(ended) = in_namespace(test, script) else {
+        return;
+    };
+    assert!(
+        ended.stdout.ends_with("seen\nend 7\n"),
+        "{} {}",
+        ended.stdout,
+        ended.stderr
+    );
+}
+
+#[test]
+fn asks_over_http() {
+    let script = "
+        PORT=8099 HEALTHCHECK=/status $B init -- $P serve & pid=$!
+        until $B healthcheck 2>/dev/null; do :; done
+        $B healthcheck; echo status $?
+        BOOTSTRAP_HEALTHCHECK=/busy $B healthcheck; echo busy $?
+        BOOTSTRAP_HEALTHCHECK=tcp $B healthcheck; echo tcp $?
+        kill $pid; wait $pid; echo end $?";
+    let Some(ended) = in_namespace("asks_over_http", script) else {
+        return;
+    };
+    assert_eq!(
+        ended.stdout, "ready\nstatus 0\nbusy 1\ntcp 0\nend 143\n",
+        "{}",
+        ended.stderr
+    );
+    ended.says("GET /busy answered \"HTTP/1.1 503 Service Unavailable\"");
+}

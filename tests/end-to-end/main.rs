@@ -1,0 +1,20 @@
+//! Real binaries through the contract only.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod archives;
+mod concurrency;
+mod config_grammar;
+mod containers;
+mod downloads;
+mod encryption;
+mod exit_codes;
+mod fetching;
+mod healthcheck;
+mod init;
+mod interruption;
+mod publishing;
+mod releasing;
+mod serving;
+mod sources;
+mod starts;
+mod startup_command;

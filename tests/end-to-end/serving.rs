@@ -1,0 +1,259 @@
+//! The server as a process: settings, access, start and stop.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+
+use platformer_tests::binaries;
+use platformer_tests::http;
+use platformer_tests::run;
+use platformer_tests::server::Server;
+
+#[test]
+fn everything_is_there_after_a_restart() {
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start(storage.path());
+    server.publish("/artefacts/hello/1.0.0/hello-1.0.0.tar.gz", "one");
+    server.publish("/artefacts/hello/2.0.0/hello-2.0.0.tar.gz", "two");
+    server.publish("/config/_default/_default.config", "A=1\n");
+    server.publish("/config/hello/hello.config", "B=1\n");
+    server.publish("/config/hello/production.config", "C=1\n");
+    server.publish("/channels/hello/stable", "1.0.0");
+    server.request("DELETE", "/artefacts/hello/2.0.0", &[], b"");
+    let paths = [
+        "/artefacts/",
+        "/artefacts/hello/",
+        "/artefacts/hello/1.0.0/",
+        "/artefacts/hello/1.0.0/hello-1.0.0.tar.gz",
+        "/config/hello/?environment=production",
+        "/releases/hello/",
+        "/releases/hello/stable?environment=production",
+        "/channels/hello/stable/history",
+    ];
+    let before: Vec<String> = paths.iter().map(|path| server.get(path).text()).collect();
+    let ended = server.stop();
+    ended.expect(0).says("stopping");
+    let server = Server::start(storage.path());
+    for (path, before) in paths.iter().zip(before) {
+        assert_eq!(server.get(path).text(), before, "{path}");
+    }
+    assert_eq!(
+        server.put("/artefacts/hello/1.0.0/late", "x").status,
+        409,
+        "still sealed"
+    );
+    assert_eq!(
+        server.put("/channels/hello/stable", "1.0.0").status,
+        200,
+        "still unchanged"
+    );
+}
+
+#[test]
+fn requests_under_way_may_finish() {
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start(storage.path());
+    let mut upload = TcpStream::connect(server.address).unwrap();
+    upload.write_all(b"PUT /artefacts/hello/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234").unwrap();
+    // The head must have been read before the server is told to stop.
+    run::eventually("the upload has begun", || {
+        storage.path().join("blobs").is_dir()
+    });
+    server.process().signal(libc::SIGTERM);
+    server.process().wait_for_stderr("stopping");
+    assert!(
+        TcpStream::connect(server.address).is_err(),
+        "no new connections"
+    );
+    upload.write_all(b"56789").unwrap();
+    assert_eq!(http::read(&mut upload, false).status, 201);
+    server.stop_was_asked().expect(0);
+}
+
+#[test]
+fn the_grace_period_ends() {
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start_with(storage.path(), &[("GRACE_PERIOD", "200ms")]);
+    let mut upload = TcpStream::connect(server.address).unwrap();
+    upload.write_all(b"PUT /artefacts/hello/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234").unwrap();
+    run::eventually("the upload has begun", || {
+        storage.path().join("blobs").is_dir()
+    });
+    server.stop().expect(0).says("grace period is over");
+}
+
+#[test]
+fn probes_and_the_healthcheck() {
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start(storage.path());
+    assert_eq!(server.get("/healthz").status, 200);
+    assert_eq!(server.get("/readyz").status, 200);
+    let check = |address: String| {
+        let environment = [("REPOSITORY_LISTEN".into(), address.into())];
+        run::spawn(&binaries::repository(), &["healthcheck"], &environment).wait()
+    };
+    check(server.address.to_string()).expect(0);
+    check(format!("0.0.0.0:{}", server.address.port())).expect(0);
+    server.stop().expect(0);
+    check("127.0.0.1:1".to_owned())
+        .expect(1)
+        .says("nothing listens on 127.0.0.1:1");
+}
+
+#[test]
+fn on_a_loopback_address_all_is_this_machine_s() {
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start(storage.path());
+    let path = "/artefacts/hello/1.0.0/f";
+    for headers in [
+        &[("Host", "evil.example")][..],
+        &[("X-Forwarded-For", "10.0.0.1")],
+        &[("X-Forwarded-Proto", "http")],
+        &[("Forwarded", "for=10.0.0.1")],
+        &[("Origin", "http://evil.example")],
+    ] {
+        for method in ["PUT", "GET"] {
+            let response = server.request(method, path, headers, b"x");
+            assert_eq!(response.status, 403, "{method} {headers:?}");
+            assert!(response.detail().contains("REPOSITORY_ANONYMOUS_WRITES"));
+        }
+        assert_eq!(
+            server.request("GET", "/healthz", headers, b"").status,
+            200,
+            "whoever asks may know"
+        );
+    }
+    assert_eq!(
+        server
+            .request("PUT", path, &[("Host", "localhost:1")], b"x")
+            .status,
+        201
+    );
+    for hosts in ["", "Host: localhost\r\nHost: evil.example\r\n"] {
+        let bytes = format!("GET {path} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        assert_eq!(
+            http::raw(server.address, bytes.as_bytes(), false).status,
+            400,
+            "{hosts:?}"
+        );
+    }
+}
+
+#[test]
+fn one_process_has_the_directory() {
+    let storage = tempfile::tempdir().unwrap();
+    let first = Server::start(storage.path());
+    let environment = [
+        ("REPOSITORY_LISTEN".into(), "127.0.0.1:0".into()),
+        (
+            "REPOSITORY_STORAGE".into(),
+            format!("file://{}", storage.path().display()).into(),
+        ),
+    ];
+    let second = run::spawn::<&str>(&binaries::repository(), &[], &environment);
+    // The second one waits for a while, because a container that is replaced ends meanwhile.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    first.stop().expect(0);
+    second.wait_for_stderr("repository is ready");
+    let third = run::spawn::<&str>(&binaries::repository(), &[], &environment).wait();
+    third.expect(1).says("another repository uses it");
+}
+
+#[test]
+fn what_a_killed_process_left_is_swept() {
+    let storage = tempfile::tempdir().unwrap();
+    Server::start(storage.path()).stop().expect(0);
+    let left = storage.path().join("blobs/0190abc#1");
+    std::fs::write(&left, "half").unwrap();
+    let stray = storage.path().join("config/note.json");
+    std::fs::write(&stray, "a note of somebody's").unwrap();
+    Server::start(storage.path())
+        .stop()
+        .expect(0)
+        .says("swept temporary files");
+    assert!(!left.exists());
+    assert!(stray.exists(), "what is not the store's is left alone");
+}
+
+#[test]
+fn elsewhere_writes_are_closed_until_they_are_opened() {
+    let storage = tempfile::tempdir().unwrap();
+    for (setting, status) in [("false", 401), ("true", 201)] {
+        let settings = [("LISTEN", "0.0.0.0:0"), ("ANONYMOUS_WRITES", setting)];
+        let server = Server::start_with(storage.path(), &settings);
+        let address = (std::net::Ipv4Addr::LOCALHOST, server.address.port()).into();
+        for method_and_path in [
+            ("PUT", "/artefacts/hello/1.0.0/f"),
+            ("PUT", "/config/hello/hello.config"),
+        ] {
+            let (method, path) = method_and_path;
+            assert_eq!(
+                http::request(address, method, path, &[], b"A=1\n").status,
+                status,
+                "{path}"
+            );
+        }
+        if status == 401 {
+            for (method, path) in [
+                ("PUT", "/channels/hello/stable"),
+                ("DELETE", "/artefacts/hello/1.0.0"),
+                ("PUT", "/artefacts/hello/1.0.0/yanked"),
+            ] {
+                assert_eq!(
+                    http::request(address, method, path, &[], b"1.0.0").status,
+                    401,
+                    "{method} {path}"
+                );
+            }
+            assert_eq!(
+                http::get(address, "/artefacts/").status,
+                200,
+                "reads are open"
+            );
+        } else {
+            assert!(
+                server
+                    .process()
+                    .stderr_so_far()
+                    .contains("whoever reaches this address may publish")
+            );
+        }
+    }
+}
+
+#[test]
+fn bad_settings_stop_the_start() {
+    let start = |name: &str, value: &str| {
+        let environment = [(name.to_owned().into(), value.to_owned().into())];
+        run::spawn::<&str>(&binaries::repository(), &[], &environment).wait()
+    };
+    start("REPOSITORY_LISTEN", "hunter2")
+        .expect(1)
+        .says("REPOSITORY_LISTEN")
+        .does_not_say("hunter2");
+    start("REPOSITORY_STORAGE", "s3://bucket")
+        .expect(1)
+        .says("REPOSITORY_STORAGE");
+    start("REPOSITORY_STORAGE", "file:///proc/nowhere")
+        .expect(1)
+        .says("failed to open the storage directory");
+    let usage = run::spawn(&binaries::repository(), &["nonsense"], &[]).wait();
+    usage.expect(1).says("repository --help");
+}
+
+#[test]
+fn a_damaged_record_stops_the_start_by_name() {
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start(storage.path());
+    server.publish("/config/hello/hello.config", "B=1\n");
+    server.stop().expect(0);
+    let record = storage.path().join("config/hello/app/0000000001.json");
+    std::fs::write(&record, "{").unwrap();
+    let environment = [(
+        "REPOSITORY_STORAGE".into(),
+        format!("file://{}", storage.path().display()).into(),
+    )];
+    run::spawn::<&str>(&binaries::repository(), &[], &environment)
+        .wait()
+        .expect(1)
+        .says("config/hello/app/0000000001.json");
+}

@@ -1,0 +1,121 @@
+//! The judge of `STARTUP_COMMAND` is `dash` too: what is accepted is split into the same words.
+
+use std::cell::Cell;
+use std::process::Command;
+
+use platformer_tests::fixture::{App, Bootstrap};
+use platformer_tests::mock::Mock;
+use platformer_tests::skip::skip;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+const VARIABLES: [(&str, &str); 4] = [
+    ("A", "one"),
+    ("B", " two  words "),
+    ("EMPTY", ""),
+    ("STAR", "*"),
+];
+
+/// The words that `dash` makes; globbing is off, because values are not globbed here either.
+fn dash(text: &str) -> Option<String> {
+    let script = format!("set -f; set -- {text}\nfor word; do printf 'arg %s\\n' \"$word\"; done");
+    let output = Command::new("dash")
+        .args(["-c", &script])
+        .envs(VARIABLES)
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn what_is_accepted_is_split_as_dash_splits_it() {
+    if dash("a").is_none() {
+        return skip(
+            "what_is_accepted_is_split_as_dash_splits_it",
+            "there is no dash",
+        );
+    }
+    let mock = Mock::start();
+    App::probe("").publish(&mock);
+    let mut bootstrap = Bootstrap::of(&mock);
+    for (name, value) in VARIABLES {
+        bootstrap = bootstrap.env(name, value);
+    }
+    let piece = prop::sample::select(vec![
+        "a",
+        "b=c",
+        "-x",
+        "--",
+        "/p",
+        " ",
+        " ",
+        "\t",
+        "'q q'",
+        "\"d d\"",
+        "''",
+        "\"\"",
+        "$A",
+        "${A}",
+        "\"$B\"",
+        "$B",
+        "$EMPTY",
+        "\"$EMPTY\"",
+        "$STAR",
+        "\\ ",
+        "\\$",
+        "\\\\",
+        "\"\\$A\"",
+        "\"\\n\"",
+        "'$A'",
+        "~",
+        "x~y",
+        ":",
+        "%",
+        "!",
+        "{a,b}",
+        "]",
+        "#",
+        "x#y",
+        "'",
+        "\"",
+        "$",
+        ";",
+        "*",
+        "\\\n",
+    ]);
+    let texts = prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());
+    let accepted = Cell::new(0_u32);
+    let mut runner = TestRunner::new(Config {
+        cases: 500,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    runner
+        .run(&texts, |text| {
+            let started = bootstrap.run_with(
+                "BOOTSTRAP_STARTUP_COMMAND",
+                &format!("bin/probe show {text}"),
+            );
+            if started.code == 0 {
+                accepted.set(accepted.get() + 1);
+                // A word may hold a line feed, so the text is compared and not its lines.
+                let words = started
+                    .stdout
+                    .split_once("\narg show\n")
+                    .and_then(|(_, rest)| Some(rest.split_once("cwd ")?.0.to_owned()));
+                prop_assert_eq!(words, dash(&text), "{:?}", text);
+            } else {
+                prop_assert_eq!(started.code, 78, "{:?}: {}", text, started.stderr);
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        accepted.get() > 50,
+        "only {} were accepted: the test says too little",
+        accepted.get()
+    );
+}

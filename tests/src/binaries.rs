@@ -1,0 +1,32 @@
+//! The binaries under test, built once a run from the sources at hand.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use platformer::build::{self, Binaries, Profile};
+
+static BINARIES: OnceLock<Binaries> = OnceLock::new();
+
+fn binaries() -> &'static Binaries {
+    BINARIES.get_or_init(|| {
+        let packages = ["bootstrap", "repository", "hello-world", "children"];
+        build::build(&packages, Profile::Debug).expect("the binaries under test build")
+    })
+}
+
+/// Whether the binaries run in any image.
+pub fn are_static() -> bool {
+    binaries().is_static
+}
+
+pub fn bootstrap() -> PathBuf {
+    binaries().path("bootstrap")
+}
+
+pub fn repository() -> PathBuf {
+    binaries().path("repository")
+}
+
+pub fn probe() -> PathBuf {
+    binaries().path("probe")
+}

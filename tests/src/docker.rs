@@ -1,0 +1,146 @@
+//! Containers, where Docker answers. Each has a name of its own and is removed with its owner.
+
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use platformer::build::Profile;
+use platformer::images;
+
+use crate::binaries;
+use crate::skip::skip;
+
+static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+
+/// Builds the images, once a run; `false` where Docker does not answer, after saying so.
+///
+/// # Panics
+///
+/// Where Docker answers and the images do not build.
+pub fn is_ready(test: &str) -> bool {
+    if !images::docker_answers() {
+        skip(test, "docker does not answer");
+        return false;
+    }
+    if !binaries::are_static() {
+        skip(
+            test,
+            "the musl target cannot be had, so the binaries do not run in images",
+        );
+        return false;
+    }
+    let built =
+        BUILT.get_or_init(|| images::build(Profile::Release).map_err(|error| format!("{error:#}")));
+    if let Err(error) = built {
+        panic!("the images do not build: {error}");
+    }
+    true
+}
+
+pub fn docker(arguments: &[&str]) -> Output {
+    Command::new("docker")
+        .args(arguments)
+        .output()
+        .expect("docker starts")
+}
+
+/// Runs docker, expects success, returns its output.
+pub fn succeed(arguments: &[&str]) -> String {
+    let output = docker(arguments);
+    assert!(
+        output.status.success(),
+        "docker {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+fn unique(what: &str) -> String {
+    format!(
+        "platformer-test-{}-{}-{what}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+/// A network that goes with its owner.
+#[derive(Debug)]
+pub struct Network(pub String);
+
+impl Network {
+    pub fn new() -> Self {
+        let name = unique("network");
+        succeed(&["network", "create", &name]);
+        Self(name)
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        docker(&["network", "rm", &self.0]);
+    }
+}
+
+/// A container that goes with its owner.
+#[derive(Debug)]
+pub struct Container(pub String);
+
+impl Container {
+    /// One that is never started.
+    pub fn create(image: &str) -> Self {
+        let name = unique("container");
+        succeed(&["create", "--name", &name, image]);
+        Self(name)
+    }
+
+    /// `docker run --detach --name … ARGUMENTS`
+    pub fn run(arguments: &[&str]) -> Self {
+        let name = unique("container");
+        let mut all = vec!["run", "--detach", "--name", &name];
+        all.extend(arguments);
+        let container = Self(name.clone());
+        succeed(&all);
+        container
+    }
+
+    pub fn logs(&self) -> String {
+        let output = docker(&["logs", &self.0]);
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    }
+
+    pub fn inspect(&self, format: &str) -> String {
+        succeed(&["inspect", "--format", format, &self.0])
+    }
+
+    /// The address of a published port.
+    pub fn port(&self, inner: &str) -> std::net::SocketAddr {
+        let line = succeed(&["port", &self.0, inner]);
+        line.lines()
+            .next()
+            .and_then(|line| line.parse().ok())
+            .unwrap_or_else(|| panic!("a port in {line:?}"))
+    }
+
+    /// Waits for its end and returns the exit code.
+    pub fn wait(&self) -> i32 {
+        succeed(&["wait", &self.0]).parse().expect("an exit code")
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        docker(&["rm", "--force", "--volumes", &self.0]);
+    }
+}

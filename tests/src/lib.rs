@@ -1,0 +1,28 @@
+//! The harness of the end-to-end tests.
+//!
+//! - [`binaries`]: the binaries under test, built once a run
+//! - [`run`]: processes that do not outlive their test
+//! - [`http`]: requests as raw as a test wants them
+//! - [`mock`]: a repository that answers from a script
+//! - [`server`]: the real repository on a port of its own
+//! - [`archive`]: archives, well-formed and hostile
+//! - [`fixture`]: an app, as a repository shows it
+//! - [`docker`]: containers, where Docker answers
+//! - [`tls`]: the mock behind HTTPS
+//! - [`skip`]: what a test does that lacks something
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a harness fails its test by panicking"
+)]
+
+pub mod archive;
+pub mod binaries;
+pub mod docker;
+pub mod fixture;
+pub mod http;
+pub mod mock;
+pub mod run;
+pub mod server;
+pub mod skip;
+pub mod tls;

@@ -1,0 +1,203 @@
+//! Processes under test: each has a deadline and does not outlive its owner.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use std::os::unix::process::ExitStatusExt as _;
+
+/// A test that takes longer than this has failed.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What an ended process left.
+#[derive(Debug)]
+pub struct Ended {
+    /// 128+n for one that died of signal n.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    pub elapsed: Duration,
+}
+
+/// A process under way.
+#[derive(Debug)]
+pub struct Running {
+    child: Owned,
+    begin: Instant,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// Killed when its owner goes; one that has ended is left alone.
+#[derive(Debug)]
+struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Output {
+    lines: Mutex<Receiver<String>>,
+    all: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
+impl Output {
+    fn read(stream: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = channel();
+        let all = Arc::new(Mutex::new(String::new()));
+        let store = Arc::clone(&all);
+        let reader = std::thread::spawn(move || {
+            let mut stream = BufReader::new(stream);
+            let mut line = Vec::new();
+            while stream
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|read| read > 0)
+            {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                store.lock().unwrap().push_str(&text);
+                let _ = sender.send(text.trim_end().to_owned());
+                line.clear();
+            }
+        });
+        Self {
+            lines: Mutex::new(lines),
+            all,
+            reader,
+        }
+    }
+
+    fn wait_for(&self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.lock().unwrap().recv_timeout(left) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no line with {text:?} in:\n{}", self.all.lock().unwrap())
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> String {
+        // A descendant that lives on may hold the pipe; then what has come is what there is.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while !self.reader.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.all.lock().unwrap().clone()
+    }
+}
+
+/// Starts a command without input, with an empty environment but what `environment` holds.
+pub fn spawn<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: &[A],
+    environment: &[(OsString, OsString)],
+) -> Running {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)));
+    spawn_command(&mut command)
+}
+
+pub fn spawn_command(command: &mut Command) -> Running {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{} starts: {error}", command.get_program().display()));
+    let stdout = Output::read(child.stdout.take().expect("a pipe"));
+    let stderr = Output::read(child.stderr.take().expect("a pipe"));
+    Running {
+        child: Owned(child),
+        begin: Instant::now(),
+        stdout,
+        stderr,
+    }
+}
+
+impl Running {
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.0.id()).expect("a process id")
+    }
+
+    pub fn signal(&self, signal: i32) {
+        kill(self.pid(), signal);
+    }
+
+    /// Waits for a line on standard output that holds `text`.
+    pub fn wait_for_stdout(&self, text: &str) -> String {
+        self.stdout.wait_for(text)
+    }
+
+    pub fn wait_for_stderr(&self, text: &str) -> String {
+        self.stderr.wait_for(text)
+    }
+
+    pub fn stderr_so_far(&self) -> String {
+        self.stderr.all.lock().unwrap().clone()
+    }
+
+    pub fn wait(mut self) -> Ended {
+        let deadline = self.begin + PATIENCE;
+        let status = loop {
+            match self.child.0.try_wait().expect("a child of ours") {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    panic!(
+                        "not ended within {PATIENCE:?}; its log:\n{}",
+                        self.stderr_so_far()
+                    );
+                }
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        let elapsed = self.begin.elapsed();
+        let code = status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        let Self { stdout, stderr, .. } = self;
+        Ended {
+            code,
+            stdout: stdout.finish(),
+            stderr: stderr.finish(),
+            elapsed,
+        }
+    }
+}
+
+/// Sends a signal to a process that the caller started.
+pub fn kill(pid: i32, signal: i32) {
+    let status = Command::new("kill")
+        .arg(format!("-{signal}"))
+        .arg(pid.to_string())
+        .status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{pid} gets signal {signal}"
+    );
+}
+
+/// Waits until `holds`, with a deadline.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,106 @@
+//! The real repository, on a port of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::binaries;
+use crate::http::{self, Response};
+use crate::run::{self, Ended, Running};
+
+#[derive(Debug)]
+pub struct Server {
+    pub address: SocketAddr,
+    process: Option<Running>,
+}
+
+impl Server {
+    /// With an empty store, which goes with the directory.
+    pub fn fresh() -> (TempDir, Self) {
+        let storage = tempfile::tempdir().expect("a temporary directory");
+        let server = Self::start(storage.path());
+        (storage, server)
+    }
+
+    pub fn start(storage: &Path) -> Self {
+        Self::start_with(storage, &[])
+    }
+
+    pub fn start_with(storage: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut environment = vec![
+            ("REPOSITORY_LISTEN".into(), "127.0.0.1:0".into()),
+            (
+                "REPOSITORY_STORAGE".into(),
+                format!("file://{}", storage.display()).into(),
+            ),
+        ];
+        environment.extend(
+            settings
+                .iter()
+                .map(|(name, value)| (format!("REPOSITORY_{name}").into(), (*value).into())),
+        );
+        let process = run::spawn::<&str>(&binaries::repository(), &[], &environment);
+        let line = process.wait_for_stderr("repository is ready");
+        let address = line
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("address=")?.parse().ok())
+            .unwrap_or_else(|| panic!("an address in {line}"));
+        Self {
+            address,
+            process: Some(process),
+        }
+    }
+
+    pub fn process(&self) -> &Running {
+        self.process.as_ref().expect("a running server")
+    }
+
+    /// Asks it to stop and waits.
+    pub fn stop(mut self) -> Ended {
+        let process = self.process.take().expect("a running server");
+        process.signal(libc::SIGTERM);
+        process.wait()
+    }
+
+    /// Waits for the end of a server that was told to stop already.
+    pub fn stop_was_asked(mut self) -> Ended {
+        self.process.take().expect("a running server").wait()
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(mut self) {
+        let process = self.process.take().expect("a running server");
+        process.signal(libc::SIGKILL);
+        process.wait();
+    }
+
+    pub fn get(&self, path: &str) -> Response {
+        http::get(self.address, path)
+    }
+
+    pub fn put(&self, path: &str, body: impl AsRef<[u8]>) -> Response {
+        http::put(self.address, path, body.as_ref())
+    }
+
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
+        http::request(self.address, method, path, headers, body)
+    }
+
+    /// Publishes, and expects that to succeed.
+    pub fn publish(&self, path: &str, body: impl AsRef<[u8]>) {
+        let response = self.put(path, body);
+        assert!(
+            matches!(response.status, 200 | 201),
+            "PUT {path}: {} {}",
+            response.status,
+            response.text()
+        );
+    }
+}
