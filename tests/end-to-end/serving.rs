@@ -1,6 +1,6 @@
 //! The server as a process: settings, access, start and stop.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use platformer_tests::binaries;
@@ -48,16 +48,22 @@ fn everything_is_there_after_a_restart() {
     );
 }
 
+/// An upload whose first half is sent. The server has begun to read it: it asked for it.
+fn half_an_upload(server: &Server) -> TcpStream {
+    let mut upload = TcpStream::connect(server.address).unwrap();
+    upload.write_all(b"PUT /artefacts/hello/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n").unwrap();
+    let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    upload.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    upload.write_all(b"01234").unwrap();
+    upload
+}
+
 #[test]
 fn requests_under_way_may_finish() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
-    let mut upload = TcpStream::connect(server.address).unwrap();
-    upload.write_all(b"PUT /artefacts/hello/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234").unwrap();
-    // The head must have been read before the server is told to stop.
-    run::eventually("the upload has begun", || {
-        storage.path().join("blobs").is_dir()
-    });
+    let mut upload = half_an_upload(&server);
     server.process().signal(libc::SIGTERM);
     server.process().wait_for_stderr("stopping");
     assert!(
@@ -73,11 +79,7 @@ fn requests_under_way_may_finish() {
 fn the_grace_period_ends() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start_with(storage.path(), &[("GRACE_PERIOD", "200ms")]);
-    let mut upload = TcpStream::connect(server.address).unwrap();
-    upload.write_all(b"PUT /artefacts/hello/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234").unwrap();
-    run::eventually("the upload has begun", || {
-        storage.path().join("blobs").is_dir()
-    });
+    let _upload = half_an_upload(&server);
     server.stop().expect(0).says("grace period is over");
 }
 
