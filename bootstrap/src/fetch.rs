@@ -1,11 +1,13 @@
-//! The artefact's bytes, into a file in staging.
+//! The artefact's bytes, into a file beside the trees.
 //!
-//! 1. what is there already, hashed: a download that was cut short goes on where it stopped
+//! 1. what is there already: a download that was cut short goes on where it stopped
 //! 2. one attempt: the rest by `Range` and `If-Range`, or the whole
-//! 3. again, until all is there or the deadline is near
-//! 4. size and digest; a mismatch is fetched once more from the first byte on
+//! 3. [`intake`]: hashed on the way, and unpacked on the way unless the release must be signed
+//! 4. again, until all is there or the deadline is near
+//! 5. size and digest; a mismatch is fetched once more from the first byte on
 
 mod content_range;
+mod intake;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -13,6 +15,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Instant;
 
+use bytes::Bytes;
 use repository_api::Digest;
 use repository_api::units::show_size;
 use reqwest::header::{self, HeaderMap, HeaderValue};
@@ -24,16 +27,21 @@ use crate::release::Wanted;
 use crate::repository::Repository;
 use crate::repository::attempt::{self, Attempt};
 use crate::settings::Limits;
-use crate::verify::Hasher;
+use crate::tree::Locked;
+pub(crate) use intake::Begun;
+use intake::Intake;
 
-/// A download: a file, and the hash of what is in it.
+/// A download: a file, and what becomes of its bytes.
 struct Download<'a> {
     repository: &'a Repository,
     wanted: &'a Wanted,
     limits: Limits,
+    locked: &'a Locked<'a>,
+    unpack_on_the_way: bool,
     path: &'a Path,
     file: File,
-    hasher: Hasher,
+    /// `None` while there are no bytes.
+    intake: Option<Intake>,
     /// The strong entity tag of what is in the file: without one it cannot be resumed.
     etag: Option<HeaderValue>,
     /// How what came contradicts the release, as a wrong digest does.
@@ -41,52 +49,68 @@ struct Download<'a> {
     progress: Progress,
 }
 
-/// What was fetched: its digest, and the very file that was hashed.
+/// How to fetch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) limits: Limits,
+    /// An archive is unpacked while it arrives. Not before its digest is known to be the right one
+    /// where the release must be signed.
+    pub(crate) unpack_on_the_way: bool,
+    /// The file of the download.
+    pub(crate) path: &'a Path,
+    pub(crate) json: bool,
+}
+
+/// What was fetched: its digest, the very file that was hashed, and what is being unpacked.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) sha256: Digest,
     pub(crate) file: File,
+    pub(crate) begun: Option<Begun>,
 }
 
-/// Fetches `wanted` into the file at `path`.
+/// Fetches `wanted`.
 pub(crate) async fn fetch(
     repository: &Repository,
     wanted: &Wanted,
-    limits: Limits,
-    path: &Path,
-    json: bool,
+    locked: &Locked<'_>,
+    plan: Plan<'_>,
 ) -> Result<Fetched, Failure> {
+    let Plan { limits, path, .. } = plan;
     refuse_size(wanted, limits, wanted.size)?;
     let begin = Instant::now();
     let file = open(path)?;
-    let progress = Progress::new(&wanted.file, wanted.size, json);
     let mut download = Download {
         repository,
         wanted,
         limits,
+        locked,
+        unpack_on_the_way: plan.unpack_on_the_way,
         path,
         file,
-        hasher: Hasher::default(),
+        intake: None,
         etag: None,
         contradiction: None,
-        progress,
+        progress: Progress::new(&wanted.file, wanted.size, plan.json),
     };
     download.adopt()?;
-    let resumed = download.hasher.bytes();
+    let resumed = download.bytes();
     let mut refetched = false;
-    let digest = loop {
+    let (bytes, digest, begun) = loop {
         let what = format!("GET {}", repository.origin().shown(&wanted.path));
         repository
             .retry
             .until_deadline(&what, async || download.attempt().await)
             .await?;
-        let digest = download.hasher.clone().finish();
+        let bytes = download.bytes();
+        let (digest, begun) = download.finish()?;
         let expected = wanted.sha256.unwrap_or(digest);
         let reason = match download.contradiction.take() {
-            None if digest == expected => break digest,
+            None if digest == expected => break (bytes, digest, begun),
             None => format!("expected sha256:{expected}, found sha256:{digest}"),
             Some(reason) => reason,
         };
+        drop(begun);
         let failure = Failure::new(
             Exit::Refused,
             format!("{} is damaged: {reason}", wanted.file),
@@ -98,8 +122,7 @@ pub(crate) async fn fetch(
         refetched = true;
         tracing::warn!("{}; fetching it once more", failure.chain());
     };
-    let (bytes, elapsed) = (download.hasher.bytes(), begin.elapsed());
-    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     let from = if resumed > 0 && !refetched {
         format!(", resumed at {}", show_size(resumed))
     } else {
@@ -118,6 +141,7 @@ pub(crate) async fn fetch(
     Ok(Fetched {
         sha256: digest,
         file,
+        begun,
     })
 }
 
@@ -182,10 +206,40 @@ impl Download<'_> {
         loop {
             match self.file.read(&mut buffer).map_err(cannot_read)? {
                 0 => break,
-                read => self.hasher.update(&buffer[..read]),
+                read => self.take_in(Bytes::copy_from_slice(&buffer[..read]))?,
             }
         }
         self.etag = etag;
+        Ok(())
+    }
+
+    /// Bytes so far.
+    fn bytes(&self) -> u64 {
+        self.intake.as_ref().map_or(0, Intake::bytes)
+    }
+
+    /// The digest of all bytes, and what is being unpacked.
+    fn finish(&mut self) -> Result<(Digest, Option<Begun>), Failure> {
+        let intake = match self.intake.take() {
+            Some(intake) => intake,
+            // An empty file has a digest, too.
+            None => self.start()?,
+        };
+        Ok(intake.finish())
+    }
+
+    fn start(&self) -> Result<Intake, Failure> {
+        let unpack = self.unpack_on_the_way.then_some(self.wanted.file.as_str());
+        Intake::start(self.locked, unpack, self.limits)
+    }
+
+    fn take_in(&mut self, chunk: Bytes) -> Result<(), Failure> {
+        let mut intake = match self.intake.take() {
+            Some(intake) => intake,
+            None => self.start()?,
+        };
+        intake.push(chunk);
+        self.intake = Some(intake);
         Ok(())
     }
 
@@ -195,13 +249,13 @@ impl Download<'_> {
             .set_len(0)
             .and_then(|()| self.file.rewind())
             .map_err(|error| Failure::cannot_write(self.path, error))?;
-        self.hasher = Hasher::default();
+        self.intake = None;
         self.etag = None;
         Ok(())
     }
 
     async fn attempt(&mut self) -> Result<(), Attempt> {
-        let have = self.hasher.bytes();
+        let have = self.bytes();
         if have > 0 && self.wanted.size == Some(have) {
             return Ok(());
         }
@@ -217,7 +271,7 @@ impl Download<'_> {
         let response = self.repository.get(&self.wanted.path, headers).await?;
         match response.status() {
             StatusCode::OK => {
-                if self.hasher.bytes() > 0 {
+                if self.bytes() > 0 {
                     tracing::debug!("the whole file comes again, so the download begins anew");
                     self.restart().map_err(Attempt::Fatal)?;
                 }
@@ -246,16 +300,16 @@ impl Download<'_> {
             }
         }
         self.etag = strong_etag(response.headers());
-        let before = self.hasher.bytes();
+        let before = self.bytes();
         let outcome = self.receive(response).await;
-        let progress = self.hasher.bytes() > before;
+        let progress = self.bytes() > before;
         outcome.map_err(|attempt| attempt.with_progress(progress))
     }
 
     async fn receive(&mut self, mut response: Response) -> Result<(), Attempt> {
         let announced = response
             .content_length()
-            .map(|length| self.hasher.bytes() + length);
+            .map(|length| self.bytes() + length);
         let expected = self.wanted.size.or(announced);
         if let (Some(announced), Some(size)) = (announced, self.wanted.size)
             && announced != size
@@ -266,7 +320,7 @@ impl Download<'_> {
             return Ok(());
         }
         while let Some(chunk) = self.repository.chunk(&mut response).await? {
-            let total = self.hasher.bytes() + chunk.len() as u64;
+            let total = self.bytes() + chunk.len() as u64;
             refuse_size(self.wanted, self.limits, Some(total)).map_err(Attempt::Fatal)?;
             if expected.is_some_and(|size| total > size) {
                 self.contradiction = Some("more bytes come than the release says".to_owned());
@@ -275,13 +329,13 @@ impl Download<'_> {
             self.file
                 .write_all(&chunk)
                 .map_err(|error| Attempt::Fatal(Failure::cannot_write(self.path, error)))?;
-            self.hasher.update(&chunk);
-            self.progress.at(self.hasher.bytes());
+            self.take_in(chunk).map_err(Attempt::Fatal)?;
+            self.progress.at(self.bytes());
         }
         match expected {
-            Some(size) if self.hasher.bytes() < size => Err(Attempt::transient(format!(
+            Some(size) if self.bytes() < size => Err(Attempt::transient(format!(
                 "it ended after {} of {size} bytes",
-                self.hasher.bytes()
+                self.bytes()
             ))),
             _ => Ok(()),
         }

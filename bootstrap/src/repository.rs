@@ -14,6 +14,7 @@ mod tls;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use repository_api::Problem;
 use repository_api::problem::MEDIA_TYPE;
 use reqwest::header::{self, HeaderMap, HeaderValue};
@@ -184,10 +185,7 @@ impl Repository {
     }
 
     /// The next bytes of a body; standing still for too long is an error.
-    pub(crate) async fn chunk(
-        &self,
-        response: &mut Response,
-    ) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]> + use<>>, Attempt> {
+    pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Attempt> {
         tokio::time::timeout(self.stall_timeout, response.chunk())
             .await
             .map_err(|_| {

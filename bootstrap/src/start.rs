@@ -1,6 +1,7 @@
 //! A start, from the settings to the handover.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Instant;
 
 use repository_api::Digest;
@@ -9,14 +10,14 @@ use repository_api::units::show_size;
 use crate::arguments::StartArguments;
 use crate::environment;
 use crate::exit::{Exit, Failure};
-use crate::fetch;
+use crate::fetch::{self, Fetched};
 use crate::handover::{self, Prepared};
 use crate::logging;
 use crate::release::{self, Release, Wanted};
 use crate::repository::Repository;
 use crate::settings::{self, Settings};
-use crate::tree::{Tree, Trees};
-use crate::unpack;
+use crate::tree::{Locked, Staging, Tree, Trees};
+use crate::unpack::{self, Contents};
 
 /// Everything, to the app's exit code or the handover.
 pub(crate) fn run(arguments: &StartArguments) -> Result<i32, Failure> {
@@ -105,27 +106,51 @@ async fn artefact(
     }
     locked.sweep(wanted.sha256);
     let download = locked.download(wanted.sha256);
-    let mut fetched = fetch::fetch(
-        repository,
-        wanted,
-        settings.limits,
-        &download,
-        settings.log.json,
-    )
-    .await?;
+    let plan = fetch::Plan {
+        limits: settings.limits,
+        unpack_on_the_way: !unpack::is_plain(&wanted.file),
+        path: &download,
+        json: settings.log.json,
+    };
+    let fetched = fetch::fetch(repository, wanted, &locked, plan).await?;
     let digest = fetched.sha256;
     if wanted.sha256.is_some() {
         tracing::info!(stage = "verify", sha256 = %digest, "verified sha256:{digest}");
     } else if let Some(tree) = warm(&trees, wanted, Some(digest)) {
         return Ok(tree);
     }
-    let staging = locked.stage()?;
-    // The file that was hashed, and not whatever bears its name by now.
-    unpack::unpack(&mut fetched.file, &wanted.file, &staging, settings.limits)?;
-    let tree = locked.publish(&staging, digest)?;
+    let (staging, contents) = unpacked(fetched, wanted, settings, &locked, &download)?;
+    contents.log();
+    let tree = locked.publish(&staging, &contents.inventory, digest)?;
     // Its bytes are in the tree now.
-    std::fs::remove_file(&download).map_err(|error| Failure::cannot_write(&download, error))?;
-    Ok(tree)
+    match std::fs::remove_file(&download) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::cannot_write(&download, error))
+        }
+        _ => Ok(tree),
+    }
+}
+
+/// The tree that an artefact makes, staged.
+fn unpacked(
+    mut fetched: Fetched,
+    wanted: &Wanted,
+    settings: &Settings,
+    locked: &Locked<'_>,
+    download: &Path,
+) -> Result<(Staging, Contents), Failure> {
+    if let Some(begun) = fetched.begun {
+        return begun.finish();
+    }
+    let staging = locked.stage()?;
+    let (file, limits) = (&wanted.file, settings.limits);
+    let contents = if unpack::is_plain(file) {
+        unpack::place(&fetched.file, download, file, staging.path(), limits)?
+    } else {
+        // The file that was hashed, and not whatever bears its name by now.
+        unpack::unpack_file(&mut fetched.file, file, staging.path(), limits)?
+    };
+    Ok((staging, contents))
 }
 
 fn warm(trees: &Trees, wanted: &Wanted, digest: Option<Digest>) -> Option<Tree> {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use repository_api::Digest;
 
 use crate::exit::{Exit, Failure};
-use inventory::Inventory;
+pub(crate) use inventory::{Entry, Inventory};
 
 /// Trees of one artefact at the most: each but the last has changed, and an app runs in it.
 const SLOTS: u32 = 16;
@@ -42,6 +42,24 @@ pub(crate) struct Trees {
 pub(crate) struct Tree {
     pub(crate) path: PathBuf,
     pub(crate) lock: Option<File>,
+}
+
+/// A tree that is being unpacked. Removed where it does not get into place.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    path: PathBuf,
+}
+
+impl Staging {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        removal::remove(&self.path);
+    }
 }
 
 /// The right to change what lies in the directory.
@@ -200,22 +218,27 @@ impl Locked<'_> {
     }
 
     /// An empty directory to unpack into.
-    pub(crate) fn stage(&self) -> Result<PathBuf, Failure> {
-        let staging = self.staging();
-        fs::create_dir(&staging).map_err(|error| Failure::cannot_write(&staging, error))?;
-        Ok(staging)
+    pub(crate) fn stage(&self) -> Result<Staging, Failure> {
+        let path = self.staging();
+        fs::create_dir(&path).map_err(|error| Failure::cannot_write(&path, error))?;
+        Ok(Staging { path })
     }
 
     /// Puts a staged tree in its place; from then on it is complete.
-    pub(crate) fn publish(&self, staging: &Path, digest: Digest) -> Result<Tree, Failure> {
+    pub(crate) fn publish(
+        &self,
+        staging: &Staging,
+        inventory: &Inventory,
+        digest: Digest,
+    ) -> Result<Tree, Failure> {
         let cannot = |error| Failure::cannot_write(&self.trees.dir, error);
-        let inventory = Inventory::of(staging).map_err(cannot)?;
         for number in 0..SLOTS {
             let slot = Trees::slot(digest, number);
             let lock = open_lock(&self.trees.dir.join(format!(".lock-{slot}"))).map_err(cannot)?;
             let path = self.trees.dir.join(&slot);
             if taken(lock.try_lock()).map_err(cannot)? {
-                self.replace(staging, &inventory, &slot).map_err(cannot)?;
+                self.replace(&staging.path, inventory, &slot)
+                    .map_err(cannot)?;
                 // Nobody takes the exclusive lock meanwhile: that needs the lock that is held here.
                 let _ = lock.unlock();
                 taken(lock.try_lock_shared()).map_err(cannot)?;

@@ -1,9 +1,11 @@
-//! An artefact's file into a directory tree.
+//! An artefact's bytes into a directory tree.
 //!
-//! 1. [`format`]: by the ending of its name: an archive, compressed or not, or a file to be copied
-//! 2. [`stream`]: the decompressed bytes, counted against the cap
-//! 3. [`entries`]: what the archive holds, against the allow-list
-//! 4. [`beneath`]: files, directories and links, never outside of the tree and never through a link
+//! 1. [`format`]: by the ending of its name: an archive, compressed or not, or a file to be placed
+//! 2. [`feed`]: the bytes, while they arrive
+//! 3. [`stream`]: decompressed, and counted against the cap
+//! 4. [`entries`]: what the archive holds, against the allow-list
+//! 5. [`extraction`]: in the archive's order, where that matters; [`writers`]: at once, where not
+//! 6. [`beneath`]: files, directories and links, never outside of the tree and never through a link
 //!    that the archive made
 //!
 //! No sync: a half-written tree is never renamed into place.
@@ -11,19 +13,29 @@
 mod beneath;
 mod entries;
 mod extensions;
+mod extraction;
+mod feed;
 mod format;
 mod stream;
+mod writers;
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _};
+use std::io::{BufRead, Seek as _};
 use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::time::Instant;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fchmod, fstat};
 use repository_api::units::show_size;
 
 use crate::exit::{Exit, Failure};
 use crate::settings::Limits;
+use crate::tree::{Entry, Inventory};
 use beneath::Beneath;
 use format::Format;
 
@@ -65,57 +77,134 @@ pub(crate) fn is_plain(file: &str) -> bool {
 }
 
 /// What was unpacked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Unpacked {
-    pub(crate) entries: u64,
-    /// Bytes of file contents.
-    pub(crate) bytes: u64,
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(crate) inventory: Inventory,
+    entries: u64,
+    /// Bytes of files' contents.
+    bytes: u64,
+    /// From the first byte on; the download's time is in it where both went on at once.
+    elapsed: Duration,
 }
 
-/// Unpacks `artefact`, which bears the name `file`, into the empty directory `tree`.
-pub(crate) fn unpack(
+impl Contents {
+    pub(crate) fn log(&self) {
+        let Self { entries, bytes, .. } = *self;
+        let elapsed_ms = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
+        let noun = if entries == 1 { "entry" } else { "entries" };
+        tracing::info!(
+            stage = "unpack",
+            entries,
+            bytes,
+            elapsed_ms,
+            "unpacked {entries} {noun}, {} in {elapsed_ms} ms",
+            show_size(bytes)
+        );
+    }
+}
+
+/// An archive that is unpacked while it arrives, by a thread of its own.
+#[derive(Debug)]
+pub(crate) struct Unpacking {
+    chunks: Option<SyncSender<Bytes>>,
+    thread: Option<JoinHandle<Result<Contents, Failure>>>,
+}
+
+impl Unpacking {
+    /// Begins to unpack the archive `file` into the empty directory `tree`.
+    pub(crate) fn start(file: &str, tree: &Path, limits: Limits) -> Result<Self, Failure> {
+        let (chunks, feed) = feed::feed();
+        let (file, tree) = (file.to_owned(), tree.to_owned());
+        let thread = std::thread::Builder::new()
+            .name("unpack".to_owned())
+            .spawn(move || unpack(feed, &file, &tree, limits))
+            .map_err(|error| {
+                Failure::new(Exit::CannotWrite, "failed to start a thread").because(error)
+            })?;
+        Ok(Self {
+            chunks: Some(chunks),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands over the next bytes. `false` when no more are wanted: then [`Unpacking::finish`] says why.
+    pub(crate) fn push(&self, chunk: Bytes) -> bool {
+        self.chunks
+            .as_ref()
+            .is_some_and(|chunks| chunks.send(chunk).is_ok())
+    }
+
+    /// That was all: waits for the end.
+    pub(crate) fn finish(mut self) -> Result<Contents, Failure> {
+        self.end().unwrap_or_else(|| {
+            Err(Failure::new(
+                Exit::CannotWrite,
+                "the unpacking has ended already",
+            ))
+        })
+    }
+
+    fn end(&mut self) -> Option<Result<Contents, Failure>> {
+        self.chunks = None;
+        let outcome = self.thread.take()?.join();
+        Some(outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+}
+
+/// Nothing is written any more once it is gone.
+impl Drop for Unpacking {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Unpacks the archive in `artefact`, which bears the name `file`, into the empty directory `tree`.
+pub(crate) fn unpack_file(
     artefact: &mut File,
     file: &str,
     tree: &Path,
     limits: Limits,
-) -> Result<Unpacked, Failure> {
+) -> Result<Contents, Failure> {
+    artefact
+        .rewind()
+        .map_err(|error| Failure::cannot_write(tree, error))?;
+    let input = std::io::BufReader::with_capacity(BUFFER, artefact);
+    unpack(input, file, tree, limits)
+}
+
+fn unpack(
+    input: impl BufRead,
+    file: &str,
+    tree: &Path,
+    limits: Limits,
+) -> Result<Contents, Failure> {
     let begin = Instant::now();
-    let cannot_read = |error| Failure::cannot_write(tree, error);
-    artefact.rewind().map_err(cannot_read)?;
-    let root = nix::fcntl::open(
-        tree,
-        nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    )
-    .map_err(|error| Failure::cannot_write(tree, error))?;
-    let unpacked =
-        into(artefact, file, root, limits).map_err(|error| error.into_failure(file, tree))?;
-    let elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let Unpacked { entries, bytes } = unpacked;
-    let noun = if entries == 1 { "entry" } else { "entries" };
-    tracing::info!(
-        stage = "unpack",
-        entries,
-        bytes,
-        elapsed_ms,
-        "unpacked {entries} {noun}, {} in {elapsed_ms} ms",
-        show_size(bytes)
-    );
-    Ok(unpacked)
+    let mut contents = open_directory(tree)
+        .and_then(|root| into(input, file, root, limits))
+        .map_err(|error| error.into_failure(file, tree))?;
+    contents.elapsed = begin.elapsed();
+    Ok(contents)
+}
+
+fn open_directory(tree: &Path) -> Result<OwnedFd, UnpackError> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    open(tree, flags, Mode::empty()).map_err(|error| UnpackError::Write {
+        path: String::new(),
+        source: error.into(),
+    })
 }
 
 fn into(
-    artefact: &mut File,
+    input: impl BufRead,
     file: &str,
     root: OwnedFd,
     limits: Limits,
-) -> Result<Unpacked, UnpackError> {
-    let mut beneath = Beneath::new(root);
-    let input = BufReader::with_capacity(BUFFER, artefact);
+) -> Result<Contents, UnpackError> {
+    let beneath = Beneath::new(root);
     match Format::of(file) {
         Format::TarGz => {
             let decoder = flate2::bufread::MultiGzDecoder::new(input);
-            entries::extract(decoder, "gzip", &mut beneath, limits)
+            entries::extract(decoder, "gzip", beneath, limits)
         }
         Format::TarZst => {
             let decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(|source| {
@@ -124,38 +213,53 @@ fn into(
                     source,
                 }
             })?;
-            entries::extract(decoder, "zstd", &mut beneath, limits)
+            entries::extract(decoder, "zstd", beneath, limits)
         }
-        Format::Tar => entries::extract(input, "tar", &mut beneath, limits),
-        Format::File => copy(input, file, &mut beneath, limits),
+        Format::Tar => entries::extract(input, "tar", beneath, limits),
+        Format::File => Err(UnpackError::refused("it is no archive")),
     }
 }
 
-/// A file that is no archive: made executable when it is ELF or begins with `#!`.
-fn copy(
-    mut input: impl Read,
+/// Moves a file that is no archive from `path` into `tree`; made executable when it is ELF or begins
+/// with `#!`. `artefact` is the open file: what lies at `path` by now must be that one.
+pub(crate) fn place(
+    artefact: &File,
+    path: &Path,
     file: &str,
-    beneath: &mut Beneath,
+    tree: &Path,
     limits: Limits,
-) -> Result<Unpacked, UnpackError> {
-    let damaged = |source| UnpackError::Damaged {
-        format: "file",
-        source,
-    };
-    let mut head = [0; 4];
-    let mut filled = 0;
-    while filled < head.len() {
-        match input.read(&mut head[filled..]).map_err(damaged)? {
-            0 => break,
-            read => filled += read,
-        }
+) -> Result<Contents, Failure> {
+    let begin = Instant::now();
+    let cannot = |error: std::io::Error| Failure::cannot_write(tree, error);
+    let metadata = artefact.metadata().map_err(cannot)?;
+    let bytes = metadata.len();
+    if bytes > limits.unpacked {
+        let error = stream::TooLarge {
+            limit: limits.unpacked,
+        };
+        return Err(Failure::new(Exit::Refused, format!("{file} is refused")).because(error));
     }
-    let head = &head[..filled];
+    let target: PathBuf = tree.join(file);
+    std::fs::rename(path, &target).map_err(cannot)?;
+    let placed = std::fs::symlink_metadata(&target).map_err(cannot)?;
+    if (placed.dev(), placed.ino(), placed.nlink()) != (metadata.dev(), metadata.ino(), 1) {
+        return Err(Failure::new(
+            Exit::CannotWrite,
+            format!("{} was replaced while it was fetched", path.display()),
+        ));
+    }
+    let mut head = [0; 4];
+    let read = artefact.read_at(&mut head, 0).map_err(cannot)?;
+    let head = &head[..read];
     let executable = head == b"\x7fELF" || head.starts_with(b"#!");
     let mode = if executable { 0o755 } else { 0o644 };
-    let mut whole = stream::Counted::new(head.chain(input), limits.unpacked);
-    let bytes = beneath
-        .file(Path::new(file), mode, None, &mut whole)
-        .map_err(|error| whole.explain(error))?;
-    Ok(Unpacked { entries: 1, bytes })
+    let status = fchmod(artefact, Mode::from_bits_truncate(mode))
+        .and_then(|()| fstat(artefact))
+        .map_err(|error| cannot(error.into()))?;
+    Ok(Contents {
+        inventory: Inventory::of([(file.into(), Entry::file(&status))]),
+        entries: 1,
+        bytes,
+        elapsed: begin.elapsed(),
+    })
 }

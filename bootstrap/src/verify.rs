@@ -3,25 +3,17 @@
 use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// Counts and hashes bytes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Hasher {
-    hash: Sha256,
-    bytes: u64,
-}
+/// Hashes bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Hasher(Sha256);
 
 impl Hasher {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.0.update(bytes);
     }
 
     pub(crate) fn finish(self) -> Digest {
-        Digest::new(self.hash.finalize().into())
+        Digest::new(self.0.finalize().into())
     }
 }
 

@@ -2,37 +2,36 @@
 //! A tree whose files are as they were unpacked is used again; files that the app added are left alone.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use serde::{Deserialize, Serialize};
 
 /// The layout of the file; another one is not read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Inventory {
+pub(crate) struct Inventory {
     format: u32,
-    /// By path, whose bytes need not be UTF-8.
-    entries: BTreeMap<String, Entry>,
+    /// By directory and name, whose bytes need not be UTF-8: each directory is opened once.
+    directories: BTreeMap<String, BTreeMap<String, Entry>>,
 }
 
+/// A file or a link, as a status call shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Entry {
-    File {
-        size: u64,
-        mode: u32,
-        mtime: i64,
-        nanoseconds: i64,
-    },
-    Link {
-        target: String,
-    },
+pub(crate) enum Entry {
+    /// Bytes, mode, time of modification in seconds and nanoseconds.
+    #[serde(rename = "f")]
+    File(i64, u32, i64, i64),
+    /// Where it leads.
+    #[serde(rename = "l")]
+    Link(String),
 }
 
 /// The first difference that was found.
@@ -45,27 +44,20 @@ pub(super) enum Change {
 }
 
 impl Inventory {
-    pub(super) fn of(tree: &Path) -> io::Result<Self> {
-        let mut entries = BTreeMap::new();
-        let mut directories = vec![PathBuf::new()];
-        while let Some(directory) = directories.pop() {
-            for found in fs::read_dir(tree.join(&directory))? {
-                let found = found?;
-                let path = directory.join(found.file_name());
-                if found.file_type()?.is_dir() {
-                    directories.push(path);
-                } else {
-                    entries.insert(
-                        encode(path.as_os_str().as_bytes()),
-                        Entry::of(&tree.join(&path))?,
-                    );
-                }
-            }
+    /// Of two entries of one path the later counts.
+    pub(crate) fn of(entries: impl IntoIterator<Item = (PathBuf, Entry)>) -> Self {
+        let mut directories: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
+        for (path, entry) in entries {
+            let part = |part: Option<&OsStr>| encode(part.unwrap_or_default().as_bytes());
+            directories
+                .entry(part(path.parent().map(Path::as_os_str)))
+                .or_default()
+                .insert(part(path.file_name()), entry);
         }
-        Ok(Self {
+        Self {
             format: FORMAT,
-            entries,
-        })
+            directories,
+        }
     }
 
     pub(super) fn read(path: &Path) -> io::Result<Self> {
@@ -81,42 +73,61 @@ impl Inventory {
         fs::write(path, serde_json::to_vec(self).map_err(io::Error::other)?)
     }
 
-    /// Whether a file of that name is in the tree.
+    /// Whether a file of that name is at the top of the tree.
     pub(super) fn names(&self, file: &str) -> bool {
-        self.entries.contains_key(&encode(file.as_bytes()))
+        self.directories
+            .get("")
+            .is_some_and(|top| top.contains_key(&encode(file.as_bytes())))
     }
 
     pub(super) fn check(&self, tree: &Path) -> Result<(), Change> {
         if !tree.is_dir() {
             return Err(Change::Missing(tree.to_owned()));
         }
-        for (path, expected) in &self.entries {
-            let path = tree.join(decode(path));
-            match Entry::of(&path) {
-                Ok(found) if found == *expected => {}
-                Ok(_) => return Err(Change::Changed(path)),
-                Err(_) => return Err(Change::Missing(path)),
+        for (directory, entries) in &self.directories {
+            let directory = tree.join(decode(directory));
+            let Ok(handle) = open(
+                &directory,
+                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                Mode::empty(),
+            ) else {
+                return Err(Change::Missing(directory));
+            };
+            for (name, expected) in entries {
+                let name = decode(name);
+                let changed = || directory.join(&name);
+                let status = fstatat(&handle, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+                    .map_err(|_| Change::Missing(changed()))?;
+                let found = if is_link(&status) {
+                    readlinkat(&handle, name.as_os_str()).map(|target| Entry::link(target.as_ref()))
+                } else {
+                    Ok(Entry::file(&status))
+                };
+                if found.as_ref() != Ok(expected) {
+                    return Err(Change::Changed(changed()));
+                }
             }
         }
         Ok(())
     }
 }
 
+fn is_link(status: &FileStat) -> bool {
+    SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK
+}
+
 impl Entry {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::symlink_metadata(path)?;
-        if found.is_symlink() {
-            let target = fs::read_link(path)?;
-            return Ok(Self::Link {
-                target: encode(target.as_os_str().as_bytes()),
-            });
-        }
-        Ok(Self::File {
-            size: found.size(),
-            mode: found.mode(),
-            mtime: found.mtime(),
-            nanoseconds: found.mtime_nsec(),
-        })
+    pub(crate) fn file(status: &FileStat) -> Self {
+        Self::File(
+            status.st_size,
+            status.st_mode,
+            status.st_mtime,
+            status.st_mtime_nsec,
+        )
+    }
+
+    pub(crate) fn link(target: &Path) -> Self {
+        Self::Link(encode(target.as_os_str().as_bytes()))
     }
 }
 
@@ -173,7 +184,12 @@ mod tests {
         fs::create_dir_all(tree.join("d")).unwrap();
         fs::write(tree.join("d/f"), "one").unwrap();
         symlink("d/f", tree.join("l")).unwrap();
-        let inventory = Inventory::of(&tree).unwrap();
+        let status = nix::sys::stat::lstat(&tree.join("d/f")).unwrap();
+        let inventory = Inventory::of([
+            (PathBuf::from("d/f"), Entry::link(Path::new("replaced"))),
+            (PathBuf::from("d/f"), Entry::file(&status)),
+            (PathBuf::from("l"), Entry::link(Path::new("d/f"))),
+        ]);
         let marker = directory.path().join("inventory");
         inventory.write(&marker).unwrap();
         let inventory = Inventory::read(&marker).unwrap();

@@ -8,18 +8,20 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write as _};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
 use super::UnpackError;
+use crate::tree::Entry;
 
 /// Bytes of a path at the most: with the directory before it, it must stay below the kernel's
 /// `PATH_MAX` of 4096.
@@ -27,8 +29,6 @@ const MAX_PATH: usize = 3072;
 
 /// Directories in one another at the most.
 const MAX_DEPTH: usize = 128;
-
-const BUFFER: usize = 128 << 10;
 
 /// A link that cannot be made: `of` adds whose it is.
 #[derive(Debug)]
@@ -56,11 +56,10 @@ impl From<UnpackError> for LinkError {
 pub(super) struct Beneath {
     root: OwnedFd,
     /// The directory that was used last: most entries follow their neighbours.
-    last: Option<(PathBuf, OwnedFd)>,
+    last: Option<(PathBuf, Arc<OwnedFd>)>,
     has_openat2: bool,
     /// Directories that no entry named, but whose paths led through them.
     made: u64,
-    buffer: Vec<u8>,
 }
 
 /// The relative path of an archive's name, or why it is refused. The whole tree is the empty path.
@@ -113,6 +112,12 @@ fn failed(path: &Path, error: Errno) -> UnpackError {
             path.display().to_string()
         ));
     }
+    if error == Errno::EEXIST {
+        return UnpackError::refused(format!(
+            "{:?} is there twice, once as a directory, or under a name that the file system takes for the same",
+            path.display().to_string()
+        ));
+    }
     if error == Errno::ENAMETOOLONG {
         return UnpackError::refused(format!(
             "{:?} has too long a name",
@@ -123,6 +128,59 @@ fn failed(path: &Path, error: Errno) -> UnpackError {
         path: path.display().to_string(),
         source: error.into(),
     }
+}
+
+/// The last part of a path.
+fn name_of(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+/// A file that is to be made.
+#[derive(Debug)]
+pub(super) struct NewFile<'a> {
+    /// The directory that holds it.
+    pub(super) parent: &'a OwnedFd,
+    /// Its whole path, for errors; the last part is its name.
+    pub(super) path: &'a Path,
+    pub(super) mode: u32,
+    /// Seconds since the epoch.
+    pub(super) mtime: Option<i64>,
+}
+
+/// Makes a file, has `write` fill it, and returns what the tree's inventory says of it.
+pub(super) fn create(
+    new: &NewFile<'_>,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<Entry, UnpackError> {
+    let NewFile {
+        parent,
+        path,
+        mode,
+        mtime,
+    } = *new;
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mode = Mode::from_bits_truncate(mode);
+    let mut file = match openat(parent, name_of(path), flags, mode) {
+        Ok(file) => File::from(file),
+        Err(error) => return Err(failed(path, error)),
+    };
+    let failed = |error| failed(path, error);
+    write(&mut file).map_err(|source| UnpackError::Write {
+        path: path.display().to_string(),
+        source,
+    })?;
+    if let Some(seconds) = mtime {
+        let time = TimeSpec::new(seconds, 0);
+        futimens(file.as_fd(), &time, &time).map_err(failed)?;
+    }
+    let mut status = fstat(&file).map_err(failed)?;
+    // The umask takes bits away; asking costs less than setting.
+    if status.st_mode & 0o7777 != mode.bits() {
+        fchmod(file.as_fd(), mode).map_err(failed)?;
+        status = fstat(&file).map_err(failed)?;
+    }
+    Ok(Entry::file(&status))
 }
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY
@@ -137,13 +195,19 @@ impl Beneath {
             last: None,
             has_openat2: true,
             made: 0,
-            buffer: vec![0; BUFFER],
         }
     }
 
     /// Directories that were made and that no entry named.
     pub(super) fn made(&self) -> u64 {
         self.made
+    }
+
+    /// Whether this directory was the last to be used.
+    pub(super) fn is_last(&self, directory: &Path) -> bool {
+        self.last
+            .as_ref()
+            .is_some_and(|(last, _)| last == directory)
     }
 
     /// Makes the directory and those above it, as far as they are missing.
@@ -154,7 +218,7 @@ impl Beneath {
         if self.made > before {
             self.made -= 1;
         }
-        self.last = Some((path.to_owned(), opened));
+        self.last = Some((path.to_owned(), Arc::new(opened)));
         Ok(())
     }
 
@@ -205,90 +269,30 @@ impl Beneath {
         Ok(at)
     }
 
-    /// The handle of the directory that holds `path`, and the name in it.
-    fn parent<'a>(&mut self, path: &'a Path) -> Result<(OwnedFd, &'a OsStr), UnpackError> {
-        let name = path
-            .file_name()
-            .ok_or_else(|| failed(path, Errno::EINVAL))?;
+    /// The handle of the directory that holds `path`.
+    pub(super) fn parent(&mut self, path: &Path) -> Result<Arc<OwnedFd>, UnpackError> {
         let parent = path.parent().unwrap_or(Path::new(""));
-        let known = self.last.as_ref().is_some_and(|(last, _)| last == parent);
-        if !known {
-            let opened = self.open_or_make(parent)?;
-            self.last = Some((parent.to_owned(), opened));
+        if let Some((last, handle)) = &self.last
+            && last == parent
+        {
+            return Ok(Arc::clone(handle));
         }
-        let handle = match &self.last {
-            Some((_, handle)) => handle.try_clone(),
-            None => self.root.try_clone(),
-        };
-        let handle = handle.map_err(|source| UnpackError::Write {
-            path: path.display().to_string(),
-            source,
-        })?;
-        Ok((handle, name))
+        let opened = Arc::new(self.open_or_make(parent)?);
+        self.last = Some((parent.to_owned(), Arc::clone(&opened)));
+        Ok(opened)
     }
 
     /// Removes what a second entry of the same name replaces. A directory is not replaced.
-    fn make_room(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), UnpackError> {
-        match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+    pub(super) fn make_room(&mut self, path: &Path) -> Result<(), UnpackError> {
+        let parent = self.parent(path)?;
+        match unlinkat(&*parent, name_of(path), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(Errno::EISDIR | Errno::EPERM) => Err(UnpackError::refused(format!(
-                "{:?} is there twice, once as a directory",
-                path.display().to_string()
-            ))),
+            Err(Errno::EISDIR | Errno::EPERM) => Err(failed(path, Errno::EEXIST)),
             Err(error) => Err(failed(path, error)),
         }
     }
 
-    /// Makes a file with the content, mode and time of modification given; returns its bytes.
-    pub(super) fn file(
-        &mut self,
-        path: &Path,
-        mode: u32,
-        mtime: Option<i64>,
-        content: &mut impl Read,
-    ) -> Result<u64, UnpackError> {
-        let (parent, name) = self.parent(path)?;
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let private = Mode::from_bits_truncate(0o600);
-        let opened = match openat(&parent, name, flags, private) {
-            Err(Errno::EEXIST) => {
-                Self::make_room(&parent, name, path)?;
-                openat(&parent, name, flags, private)
-            }
-            outcome => outcome,
-        };
-        let mut file = File::from(opened.map_err(|error| failed(path, error))?);
-        let mut bytes = 0;
-        loop {
-            let read = match content.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(source) => {
-                    return Err(UnpackError::Damaged {
-                        format: "archive",
-                        source,
-                    });
-                }
-            };
-            file.write_all(&self.buffer[..read])
-                .map_err(|source| UnpackError::Write {
-                    path: path.display().to_string(),
-                    source,
-                })?;
-            bytes += read as u64;
-        }
-        fchmod(file.as_fd(), Mode::from_bits_truncate(mode))
-            .map_err(|error| failed(path, error))?;
-        if let Some(seconds) = mtime {
-            let time = TimeSpec::new(seconds, 0);
-            futimens(file.as_fd(), &time, &time).map_err(|error| failed(path, error))?;
-        }
-        Ok(bytes)
-    }
-
-    pub(super) fn symlink(&mut self, path: &Path, target: &[u8]) -> Result<(), LinkError> {
+    pub(super) fn symlink(&mut self, path: &Path, target: &[u8]) -> Result<Entry, LinkError> {
         if target.is_empty() || target.contains(&0) || target.len() > MAX_PATH {
             return Err(LinkError::Refused(
                 "is a link to an impossible path".to_owned(),
@@ -300,18 +304,12 @@ impl Beneath {
                 "is a symbolic link out of the tree: link inside it, or make the link when the app starts".to_owned(),
             ));
         }
-        let (parent, name) = self.parent(path)?;
-        let outcome = match symlinkat(target, &parent, name) {
-            Err(Errno::EEXIST) => {
-                Self::make_room(&parent, name, path)?;
-                symlinkat(target, &parent, name)
-            }
-            outcome => outcome,
-        };
-        Ok(outcome.map_err(|error| failed(path, error))?)
+        let parent = self.parent(path)?;
+        symlinkat(target, &*parent, name_of(path)).map_err(|error| failed(path, error))?;
+        Ok(Entry::link(target))
     }
 
-    pub(super) fn hard_link(&mut self, path: &Path, target: &Path) -> Result<(), LinkError> {
+    pub(super) fn hard_link(&mut self, path: &Path, target: &Path) -> Result<Entry, LinkError> {
         let missing = || {
             LinkError::Refused(
                 "is a hard link to what is no file of the archive before it".to_owned(),
@@ -325,16 +323,19 @@ impl Beneath {
         if SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return Err(missing());
         }
-        let (parent, name) = self.parent(path)?;
-        let outcome = match linkat(&holder, target_name, &parent, name, AtFlags::empty()) {
-            Err(Errno::EEXIST) if path == target => Ok(()),
-            Err(Errno::EEXIST) => {
-                Self::make_room(&parent, name, path)?;
-                linkat(&holder, target_name, &parent, name, AtFlags::empty())
-            }
-            outcome => outcome,
-        };
-        Ok(outcome.map_err(|error| failed(path, error))?)
+        if path != target {
+            self.make_room(path)?;
+            let parent = self.parent(path)?;
+            linkat(
+                &holder,
+                target_name,
+                &*parent,
+                name_of(path),
+                AtFlags::empty(),
+            )
+            .map_err(|error| failed(path, error))?;
+        }
+        Ok(Entry::file(&status))
     }
 
     pub(super) fn set_directory_mode(&mut self, path: &Path, mode: u32) -> Result<(), UnpackError> {

@@ -4,16 +4,16 @@
 //! An archive must end with its end marker, and nothing but zeros may follow: a truncated archive
 //! and one with something behind it are damaged, whatever other programs make of them.
 
-use std::collections::HashMap;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io::Read;
+use std::time::Duration;
 
 use tar::{Archive, Entry, EntryType, Header};
 
 use super::beneath::{Beneath, inside};
 use super::extensions::{self, Extensions};
+use super::extraction::Extraction;
 use super::stream::Counted;
-use super::{UnpackError, Unpacked};
+use super::{Contents, UnpackError};
 use crate::settings::Limits;
 
 const BLOCK: u64 = 512;
@@ -21,35 +21,48 @@ const BLOCK: u64 = 512;
 pub(super) fn extract(
     input: impl Read,
     format: &'static str,
-    beneath: &mut Beneath,
+    beneath: Beneath,
     limits: Limits,
-) -> Result<Unpacked, UnpackError> {
+) -> Result<Contents, UnpackError> {
     let mut archive = Archive::new(Counted::new(input, limits.unpacked));
-    let outcome = walk(&mut archive, format, beneath, limits);
+    let mut extraction = Extraction::new(beneath);
+    let outcome = walk(&mut archive, format, &mut extraction, limits);
     let mut input = archive.into_inner();
-    outcome
-        .and_then(|(unpacked, end)| finish(&mut input, format, end).map(|()| unpacked))
-        .map_err(|error| input.explain(error))
+    let walked = outcome
+        .and_then(|walked| finish(&mut input, format, walked.end).map(|()| walked))
+        .map_err(|error| input.explain(error))?;
+    Ok(Contents {
+        inventory: extraction.finish()?,
+        entries: walked.entries,
+        bytes: walked.bytes,
+        elapsed: Duration::ZERO,
+    })
 }
 
-/// The entries; returns what was unpacked and where the last entry ended.
+#[derive(Debug, Default)]
+struct Walked {
+    entries: u64,
+    /// Bytes of files' contents.
+    bytes: u64,
+    /// Where the last entry ended.
+    end: u64,
+}
+
 fn walk<R: Read>(
     archive: &mut Archive<Counted<R>>,
     format: &'static str,
-    beneath: &mut Beneath,
+    extraction: &mut Extraction,
     limits: Limits,
-) -> Result<(Unpacked, u64), UnpackError> {
+) -> Result<Walked, UnpackError> {
     let damaged = |source| UnpackError::Damaged { format, source };
-    let mut unpacked = Unpacked::default();
+    let mut walked = Walked::default();
     let mut extensions = Extensions::default();
-    let mut modes = HashMap::new();
-    let mut end = 0;
     for entry in archive.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
-        unpacked.entries += 1;
-        refuse_many(unpacked.entries + beneath.made(), limits)?;
+        walked.entries += 1;
+        refuse_many(walked.entries + extraction.implied(), limits)?;
         let size = entry.size();
-        end = entry.raw_file_position() + size.next_multiple_of(BLOCK);
+        walked.end = entry.raw_file_position() + size.next_multiple_of(BLOCK);
         match entry.header().entry_type() {
             EntryType::XHeader => {
                 let body = extensions::body(size, &mut entry)?;
@@ -66,21 +79,17 @@ fn walk<R: Read>(
             }
             kind => {
                 let said = std::mem::take(&mut extensions);
-                unpacked.bytes += one(&mut entry, kind, said, beneath, &mut modes)?;
+                walked.bytes += one(&mut entry, kind, said, walked.entries, extraction)?;
             }
         }
     }
-    refuse_many(unpacked.entries + beneath.made(), limits)?;
+    refuse_many(walked.entries + extraction.implied(), limits)?;
     if extensions.is_pending() {
         return Err(UnpackError::refused(
             "it ends with a header that says more of an entry, and no entry",
         ));
     }
-    // Last, because a directory without the right to write could not be filled.
-    for (path, mode) in modes {
-        beneath.set_directory_mode(&path, mode)?;
-    }
-    Ok((unpacked, end))
+    Ok(walked)
 }
 
 /// The cap counts what entries only imply, too: a deep path makes many directories.
@@ -94,24 +103,27 @@ fn refuse_many(entries: u64, limits: Limits) -> Result<(), UnpackError> {
     )))
 }
 
-/// One entry; returns the bytes of its content.
+/// The `number`th entry; returns the bytes of its content.
 fn one<R: Read>(
     entry: &mut Entry<'_, R>,
     kind: EntryType,
     said: Extensions,
-    beneath: &mut Beneath,
-    modes: &mut HashMap<PathBuf, u32>,
+    number: u64,
+    extraction: &mut Extraction,
 ) -> Result<u64, UnpackError> {
     let header = entry.header();
     let raw_path = said
         .path
         .unwrap_or_else(|| header.path_bytes().into_owned());
-    let shown = String::from_utf8_lossy(&raw_path)
-        .chars()
-        .take(200)
-        .collect::<String>();
-    let refused = |reason: &str| UnpackError::refused(format!("{shown:?} {reason}"));
-    if said.size.is_some_and(|size| size != entry.size()) {
+    let shown = || {
+        String::from_utf8_lossy(&raw_path)
+            .chars()
+            .take(200)
+            .collect::<String>()
+    };
+    let refused = |reason: &str| UnpackError::refused(format!("{:?} {reason}", shown()));
+    let size = entry.size();
+    if said.size.is_some_and(|said| said != size) {
         return Err(refused(
             "has one size in its header and another in its extended header",
         ));
@@ -121,7 +133,7 @@ fn one<R: Read>(
     let has_content = matches!(
         kind,
         EntryType::Directory | EntryType::Symlink | EntryType::Link
-    ) && entry.size() > 0;
+    ) && size > 0;
     if has_content {
         return Err(refused("is no file and has content"));
     }
@@ -132,42 +144,24 @@ fn one<R: Read>(
             .ok()
             .and_then(|seconds| i64::try_from(seconds).ok())
     });
-    let needs_name = || refused("stands for the whole tree, and is no directory");
+    if path.as_os_str().is_empty() && !is_directory(kind, &raw_path) {
+        return Err(refused("stands for the whole tree, and is no directory"));
+    }
     match kind {
-        // A trailing slash makes a directory of a regular entry: that is how the oldest format did it.
-        EntryType::Directory => {
-            beneath.directory(&path)?;
-            modes.insert(path, mode | 0o700);
-            Ok(0)
-        }
-        EntryType::Regular | EntryType::Continuous if raw_path.ends_with(b"/") => {
-            if entry.size() > 0 {
+        EntryType::Directory | EntryType::Regular | EntryType::Continuous
+            if is_directory(kind, &raw_path) =>
+        {
+            if size > 0 {
                 return Err(refused("is named as a directory and has content"));
             }
-            beneath.directory(&path)?;
-            modes.insert(path, mode | 0o700);
+            extraction.directory(path, mode)?;
             Ok(0)
         }
         EntryType::Regular | EntryType::Continuous => {
-            if path.as_os_str().is_empty() {
-                return Err(needs_name());
-            }
-            modes.remove(&path);
-            let size = entry.size();
-            let written = beneath.file(&path, mode, mtime, entry)?;
-            if written != size {
-                let source = io::Error::from(io::ErrorKind::UnexpectedEof);
-                return Err(UnpackError::Damaged {
-                    format: "tar",
-                    source,
-                });
-            }
-            Ok(written)
+            extraction.file(number, path, (mode, mtime), size, entry)?;
+            Ok(size)
         }
         EntryType::Symlink | EntryType::Link => {
-            if path.as_os_str().is_empty() {
-                return Err(needs_name());
-            }
             let target = match said.link {
                 Some(target) => target,
                 None => header
@@ -175,18 +169,15 @@ fn one<R: Read>(
                     .map(std::borrow::Cow::into_owned)
                     .unwrap_or_default(),
             };
-            if kind == EntryType::Symlink {
-                beneath
-                    .symlink(&path, &target)
-                    .map_err(|error| error.of(&shown))?;
+            let outcome = if kind == EntryType::Symlink {
+                extraction.symlink(number, path, &target)
             } else {
                 let target = inside(&target).map_err(|reason| {
                     refused(&format!("is a hard link to a path that {reason}"))
                 })?;
-                beneath
-                    .hard_link(&path, &target)
-                    .map_err(|error| error.of(&shown))?;
-            }
+                extraction.hard_link(number, path, &target)
+            };
+            outcome.map_err(|error| error.of(&shown()))?;
             Ok(0)
         }
         EntryType::GNUSparse => Err(refused("is a sparse file: pack it with --sparse left out")),
@@ -199,14 +190,26 @@ fn one<R: Read>(
     }
 }
 
+/// A trailing slash makes a directory of a regular entry: that is how the oldest format did it.
+fn is_directory(kind: EntryType, raw_path: &[u8]) -> bool {
+    match kind {
+        EntryType::Directory => true,
+        EntryType::Regular | EntryType::Continuous => raw_path.ends_with(b"/"),
+        _ => false,
+    }
+}
+
 /// The permission bits. No setuid, setgid or sticky bit is ever set.
-fn mode(header: &Header, shown: &str) -> Result<u32, UnpackError> {
+fn mode(header: &Header, shown: &impl Fn() -> String) -> Result<u32, UnpackError> {
     let mode = header.mode().map_err(|source| UnpackError::Damaged {
         format: "tar",
         source,
     })?;
     if mode & 0o6000 != 0 && !header.entry_type().is_dir() {
-        tracing::warn!("{shown:?} is packed as setuid or setgid: it is unpacked without");
+        tracing::warn!(
+            "{:?} is packed as setuid or setgid: it is unpacked without",
+            shown()
+        );
     }
     Ok(mode & 0o777)
 }

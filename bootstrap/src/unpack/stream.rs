@@ -15,8 +15,8 @@ pub(super) struct Counted<R> {
 /// More came than the cap allows.
 #[derive(Debug, thiserror::Error)]
 #[error("it unpacks to more than {}: BOOTSTRAP_MAX_UNPACKED sets the limit", show_size(*limit))]
-struct TooLarge {
-    limit: u64,
+pub(super) struct TooLarge {
+    pub(super) limit: u64,
 }
 
 impl<R: Read> Counted<R> {

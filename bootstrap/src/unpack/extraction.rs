@@ -1,0 +1,184 @@
+//! What an archive's entries become, in the archive's order where that matters: a link needs its
+//! target, and of two entries of one name the later stays.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::UnpackError;
+use super::beneath::{Beneath, LinkError, NewFile, create};
+use super::writers::{SMALL, Writers, Written};
+use crate::tree::{Entry, Inventory};
+
+const BUFFER: usize = 128 << 10;
+
+#[derive(Debug)]
+pub(super) struct Extraction {
+    beneath: Beneath,
+    writers: Writers,
+    /// Files and links so far.
+    seen: HashSet<PathBuf>,
+    /// Directories' modes come last, because one without the right to write could not be filled.
+    modes: HashMap<PathBuf, u32>,
+    /// What was made here, and not by the writers.
+    made: Vec<Written>,
+    buffer: Vec<u8>,
+}
+
+impl Extraction {
+    pub(super) fn new(beneath: Beneath) -> Self {
+        Self {
+            beneath,
+            writers: Writers::start(),
+            seen: HashSet::new(),
+            modes: HashMap::new(),
+            made: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Directories that were made and that no entry named.
+    pub(super) fn implied(&self) -> u64 {
+        self.beneath.made()
+    }
+
+    pub(super) fn directory(&mut self, path: PathBuf, mode: u32) -> Result<(), UnpackError> {
+        self.refuse_through_a_file(Some(&path))?;
+        self.beneath.directory(&path)?;
+        // Its owner must be able to remove it again.
+        self.modes.insert(path, mode | 0o700);
+        Ok(())
+    }
+
+    /// No path leads through a file or a link of the archive. Looked up here, because the writers may
+    /// not have come to that file yet.
+    fn refuse_through_a_file(&mut self, directory: Option<&Path>) -> Result<(), UnpackError> {
+        let Some(directory) = directory.filter(|directory| !self.beneath.is_last(directory)) else {
+            return Ok(());
+        };
+        if directory.ancestors().any(|path| self.seen.contains(path)) {
+            return Err(UnpackError::refused(format!(
+                "{:?} leads through something that is no directory",
+                directory.display().to_string()
+            )));
+        }
+        Ok(())
+    }
+
+    /// An earlier entry of the same name gives way.
+    fn claim(&mut self, path: &Path) -> Result<(), UnpackError> {
+        self.refuse_through_a_file(path.parent())?;
+        if self.seen.insert(path.to_owned()) {
+            return Ok(());
+        }
+        self.writers.settle()?;
+        self.beneath.make_room(path)
+    }
+
+    fn note(&mut self, number: u64, path: PathBuf, entry: Entry) {
+        self.made.push(Written {
+            number,
+            path,
+            entry,
+        });
+    }
+
+    /// Makes a file of `size` bytes, the `number`th entry; what `content` holds less is damage.
+    pub(super) fn file(
+        &mut self,
+        number: u64,
+        path: PathBuf,
+        (mode, mtime): (u32, Option<i64>),
+        size: u64,
+        content: &mut impl Read,
+    ) -> Result<(), UnpackError> {
+        self.claim(&path)?;
+        let parent = self.beneath.parent(&path)?;
+        let damaged = |source| UnpackError::Damaged {
+            format: "archive",
+            source,
+        };
+        if let (true, Ok(size)) = (size <= SMALL, usize::try_from(size)) {
+            return self
+                .writers
+                .push(number, &parent, &path, mode, mtime, |batch| {
+                    let begin = batch.len();
+                    batch.resize(begin + size, 0);
+                    content.read_exact(&mut batch[begin..]).map_err(damaged)
+                });
+        }
+        self.buffer.resize(BUFFER, 0);
+        let new = NewFile {
+            parent: &parent,
+            path: &path,
+            mode,
+            mtime,
+        };
+        let mut source = None;
+        let entry = create(&new, |file| {
+            let mut left = size;
+            while left > 0 {
+                match content.read(&mut self.buffer) {
+                    Ok(0) => {
+                        source = Some(io::ErrorKind::UnexpectedEof.into());
+                        break;
+                    }
+                    Ok(read) => {
+                        file.write_all(&self.buffer[..read])?;
+                        left = left.saturating_sub(read as u64);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        source = Some(error);
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        if let Some(source) = source {
+            return Err(damaged(source));
+        }
+        self.note(number, path, entry);
+        Ok(())
+    }
+
+    pub(super) fn symlink(
+        &mut self,
+        number: u64,
+        path: PathBuf,
+        target: &[u8],
+    ) -> Result<(), LinkError> {
+        self.claim(&path)?;
+        let entry = self.beneath.symlink(&path, target)?;
+        self.note(number, path, entry);
+        Ok(())
+    }
+
+    pub(super) fn hard_link(
+        &mut self,
+        number: u64,
+        path: PathBuf,
+        target: &Path,
+    ) -> Result<(), LinkError> {
+        self.refuse_through_a_file(path.parent())?;
+        self.writers.settle()?;
+        let entry = self.beneath.hard_link(&path, target)?;
+        self.seen.insert(path.clone());
+        self.note(number, path, entry);
+        Ok(())
+    }
+
+    /// Waits for the writers, sets the directories' modes, and says what is there.
+    pub(super) fn finish(mut self) -> Result<Inventory, UnpackError> {
+        let mut all = self.writers.finish()?;
+        for (path, mode) in self.modes {
+            self.beneath.set_directory_mode(&path, mode)?;
+        }
+        all.append(&mut self.made);
+        all.sort_unstable_by_key(|written| written.number);
+        Ok(Inventory::of(
+            all.into_iter().map(|written| (written.path, written.entry)),
+        ))
+    }
+}
