@@ -6,11 +6,18 @@ use std::sync::OnceLock;
 use platformer::build::{self, Binaries, Profile};
 
 static BINARIES: OnceLock<Binaries> = OnceLock::new();
+static PROFILE: OnceLock<Profile> = OnceLock::new();
+
+/// Sets how the binaries are built, before the first of them is asked for.
+pub fn use_profile(profile: Profile) {
+    PROFILE.set(profile).expect("set once");
+}
 
 fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| {
         let packages = ["bootstrap", "repository", "hello-world", "children"];
-        build::build(&packages, Profile::Debug).expect("the binaries under test build")
+        build::build(&packages, *PROFILE.get_or_init(|| Profile::Debug))
+            .expect("the binaries under test build")
     })
 }
 

@@ -9,6 +9,7 @@
 //! - [`fixture`]: an app, as a repository shows it
 //! - [`docker`]: containers, where Docker answers
 //! - [`tls`]: the mock behind HTTPS
+//! - [`measure`]: figures for the benches
 //! - [`skip`]: what a test does that lacks something
 #![allow(
     clippy::missing_panics_doc,
@@ -21,6 +22,7 @@ pub mod binaries;
 pub mod docker;
 pub mod fixture;
 pub mod http;
+pub mod measure;
 pub mod mock;
 pub mod run;
 pub mod server;

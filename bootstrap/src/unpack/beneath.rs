@@ -1,10 +1,9 @@
 //! Writing beneath a directory handle, and nowhere else.
 //!
-//! Every directory on the way is opened from its parent's handle without following a link:
-//! `openat2` with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`, or, where a kernel or a seccomp filter
-//! does not know it, component by component with `O_NOFOLLOW`. The last component is created with
-//! `O_EXCL`. So nothing that an archive made before is ever followed, and modes and times are set
-//! through handles of what was just made.
+//! Every directory on the way is opened by its name from its parent's handle, with `O_NOFOLLOW`; the
+//! handles of the path that was used last are kept, because most entries follow their neighbours.
+//! Files and links are created with `O_EXCL`. So nothing that an archive made before is ever
+//! followed, and modes and times are set through handles of what was just made.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
@@ -54,10 +53,10 @@ impl From<UnpackError> for LinkError {
 
 #[derive(Debug)]
 pub(super) struct Beneath {
-    root: OwnedFd,
-    /// The directory that was used last: most entries follow their neighbours.
-    last: Option<(PathBuf, Arc<OwnedFd>)>,
-    has_openat2: bool,
+    root: Arc<OwnedFd>,
+    /// The path that was used last, and the handle of each directory on it.
+    last: PathBuf,
+    handles: Vec<Arc<OwnedFd>>,
     /// Directories that no entry named, but whose paths led through them.
     made: u64,
 }
@@ -191,9 +190,9 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY
 impl Beneath {
     pub(super) fn new(root: OwnedFd) -> Self {
         Self {
-            root,
-            last: None,
-            has_openat2: true,
+            root: Arc::new(root),
+            last: PathBuf::new(),
+            handles: Vec::new(),
             made: 0,
         }
     }
@@ -205,81 +204,56 @@ impl Beneath {
 
     /// Whether this directory was the last to be used.
     pub(super) fn is_last(&self, directory: &Path) -> bool {
-        self.last
-            .as_ref()
-            .is_some_and(|(last, _)| last == directory)
+        self.last == directory
     }
 
     /// Makes the directory and those above it, as far as they are missing.
     pub(super) fn directory(&mut self, path: &Path) -> Result<(), UnpackError> {
         let before = self.made;
-        let opened = self.open_or_make(path)?;
+        self.open(path, true)?;
         // The last one has an entry of its own.
         if self.made > before {
             self.made -= 1;
         }
-        self.last = Some((path.to_owned(), Arc::new(opened)));
         Ok(())
     }
 
-    fn open_existing(&mut self, path: &Path) -> nix::Result<OwnedFd> {
-        if path.as_os_str().is_empty() {
-            return openat(&self.root, ".", DIRECTORY, Mode::empty());
-        }
-        if self.has_openat2 {
-            let how = OpenHow::new().flags(DIRECTORY).resolve(
-                ResolveFlag::RESOLVE_BENEATH
-                    | ResolveFlag::RESOLVE_NO_SYMLINKS
-                    | ResolveFlag::RESOLVE_NO_MAGICLINKS,
-            );
-            match openat2(&self.root, path, how) {
-                // EPERM is how a seccomp filter that does not know the call says so.
-                Err(Errno::ENOSYS | Errno::EPERM) => self.has_openat2 = false,
-                outcome => return outcome,
+    /// The handle of a directory; with `make`, those that are missing are made.
+    fn open(&mut self, path: &Path, make: bool) -> Result<Arc<OwnedFd>, UnpackError> {
+        if self.last != path {
+            let common = path
+                .components()
+                .zip(self.last.components())
+                .take_while(|(left, right)| left == right)
+                .count();
+            self.handles.truncate(common);
+            self.last = path.components().take(common).collect();
+            for name in path.components().skip(common) {
+                let parent = self.handles.last().unwrap_or(&self.root);
+                let handle = self
+                    .step(&Arc::clone(parent), name.as_os_str(), make)
+                    .map_err(|error| failed(path, error))?;
+                self.handles.push(Arc::new(handle));
+                self.last.push(name);
             }
         }
-        let mut at: Option<OwnedFd> = None;
-        for name in path.components() {
-            at = Some(openat(
-                at.as_ref().unwrap_or(&self.root),
-                name.as_os_str(),
-                DIRECTORY,
-                Mode::empty(),
-            )?);
-        }
-        at.map_or_else(|| openat(&self.root, ".", DIRECTORY, Mode::empty()), Ok)
+        Ok(Arc::clone(self.handles.last().unwrap_or(&self.root)))
     }
 
-    fn open_or_make(&mut self, path: &Path) -> Result<OwnedFd, UnpackError> {
-        match self.open_existing(path) {
-            Err(Errno::ENOENT) => {}
-            outcome => return outcome.map_err(|error| failed(path, error)),
-        }
-        let mut at = openat(&self.root, ".", DIRECTORY, Mode::empty())
-            .map_err(|error| failed(path, error))?;
-        for name in path.components() {
-            match mkdirat(&at, name.as_os_str(), Mode::from_bits_truncate(0o755)) {
+    fn step(&mut self, parent: &OwnedFd, name: &OsStr, make: bool) -> nix::Result<OwnedFd> {
+        if make {
+            match mkdirat(parent, name, Mode::from_bits_truncate(0o755)) {
                 Ok(()) => self.made += 1,
                 Err(Errno::EEXIST) => {}
-                Err(error) => return Err(failed(path, error)),
+                Err(error) => return Err(error),
             }
-            at = openat(&at, name.as_os_str(), DIRECTORY, Mode::empty())
-                .map_err(|error| failed(path, error))?;
         }
-        Ok(at)
+        openat(parent, name, DIRECTORY, Mode::empty())
     }
 
     /// The handle of the directory that holds `path`.
     pub(super) fn parent(&mut self, path: &Path) -> Result<Arc<OwnedFd>, UnpackError> {
-        let parent = path.parent().unwrap_or(Path::new(""));
-        if let Some((last, handle)) = &self.last
-            && last == parent
-        {
-            return Ok(Arc::clone(handle));
-        }
-        let opened = Arc::new(self.open_or_make(parent)?);
-        self.last = Some((parent.to_owned(), Arc::clone(&opened)));
-        Ok(opened)
+        self.open(path.parent().unwrap_or(Path::new("")), true)
     }
 
     /// Removes what a second entry of the same name replaces. A directory is not replaced.
@@ -317,9 +291,9 @@ impl Beneath {
         };
         let holder = target.parent().unwrap_or(Path::new(""));
         let target_name = target.file_name().ok_or_else(missing)?;
-        let holder = self.open_existing(holder).map_err(|_| missing())?;
+        let holder = self.open(holder, false).map_err(|_| missing())?;
         let status: FileStat =
-            fstatat(&holder, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(|_| missing())?;
+            fstatat(&*holder, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(|_| missing())?;
         if SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return Err(missing());
         }
@@ -327,7 +301,7 @@ impl Beneath {
             self.make_room(path)?;
             let parent = self.parent(path)?;
             linkat(
-                &holder,
+                &*holder,
                 target_name,
                 &*parent,
                 name_of(path),
@@ -339,10 +313,8 @@ impl Beneath {
     }
 
     pub(super) fn set_directory_mode(&mut self, path: &Path, mode: u32) -> Result<(), UnpackError> {
-        let handle = self
-            .open_existing(path)
-            .map_err(|error| failed(path, error))?;
-        fchmod(&handle, Mode::from_bits_truncate(mode)).map_err(|error| failed(path, error))
+        let handle = self.open(path, false)?;
+        fchmod(&*handle, Mode::from_bits_truncate(mode)).map_err(|error| failed(path, error))
     }
 }
 

@@ -4,7 +4,7 @@
 //! An archive must end with its end marker, and nothing but zeros may follow: a truncated archive
 //! and one with something behind it are damaged, whatever other programs make of them.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::time::Duration;
 
 use tar::{Archive, Entry, EntryType, Header};
@@ -13,7 +13,7 @@ use super::beneath::{Beneath, inside};
 use super::extensions::{self, Extensions};
 use super::extraction::Extraction;
 use super::stream::Counted;
-use super::{Contents, UnpackError};
+use super::{BUFFER, Contents, UnpackError};
 use crate::settings::Limits;
 
 const BLOCK: u64 = 512;
@@ -24,6 +24,8 @@ pub(super) fn extract(
     beneath: Beneath,
     limits: Limits,
 ) -> Result<Contents, UnpackError> {
+    // Decoders are quick with large buffers only: a header of 512 bytes would cost a whole window.
+    let input = BufReader::with_capacity(BUFFER, input);
     let mut archive = Archive::new(Counted::new(input, limits.unpacked));
     let mut extraction = Extraction::new(beneath);
     let outcome = walk(&mut archive, format, &mut extraction, limits);

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::UnpackError;
@@ -16,8 +17,8 @@ const BUFFER: usize = 128 << 10;
 pub(super) struct Extraction {
     beneath: Beneath,
     writers: Writers,
-    /// Files and links so far.
-    seen: HashSet<PathBuf>,
+    /// The paths of files and links so far; as bytes, because hashing them by component is slow.
+    seen: HashSet<Vec<u8>>,
     /// Directories' modes come last, because one without the right to write could not be filled.
     modes: HashMap<PathBuf, u32>,
     /// What was made here, and not by the writers.
@@ -56,7 +57,10 @@ impl Extraction {
         let Some(directory) = directory.filter(|directory| !self.beneath.is_last(directory)) else {
             return Ok(());
         };
-        if directory.ancestors().any(|path| self.seen.contains(path)) {
+        if directory
+            .ancestors()
+            .any(|path| self.seen.contains(path.as_os_str().as_bytes()))
+        {
             return Err(UnpackError::refused(format!(
                 "{:?} leads through something that is no directory",
                 directory.display().to_string()
@@ -68,7 +72,7 @@ impl Extraction {
     /// An earlier entry of the same name gives way.
     fn claim(&mut self, path: &Path) -> Result<(), UnpackError> {
         self.refuse_through_a_file(path.parent())?;
-        if self.seen.insert(path.to_owned()) {
+        if self.seen.insert(path.as_os_str().as_bytes().to_vec()) {
             return Ok(());
         }
         self.writers.settle()?;
@@ -164,7 +168,7 @@ impl Extraction {
         self.refuse_through_a_file(path.parent())?;
         self.writers.settle()?;
         let entry = self.beneath.hard_link(&path, target)?;
-        self.seen.insert(path.clone());
+        self.seen.insert(path.as_os_str().as_bytes().to_vec());
         self.note(number, path, entry);
         Ok(())
     }

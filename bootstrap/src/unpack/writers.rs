@@ -156,12 +156,13 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    /// Starts one thread a core, up to four: beyond that the file system's own locks are the limit.
+    /// Starts a thread for every two cores, up to four: the other core inflates, and beyond that the
+    /// file system's own locks are the limit.
     pub(super) fn start() -> Self {
         let shared = Arc::new(Shared::default());
         shared.state().made = 1;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = (0..cores.clamp(1, 4))
+        let threads = (0..(cores / 2).clamp(1, 4))
             .filter_map(|_| {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()

@@ -1,0 +1,300 @@
+//! From the start to the app's first instruction: bootstrap beside the shell that it replaces.
+//!
+//! All of them fetch from the same repository on loopback and start the same program, which says when
+//! it came to run. The shell is given its best: it verifies, and in one variant unpacks and hashes
+//! while it downloads.
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use platformer::build::Profile;
+use platformer_tests::archive::{Entry, Tar, gzip_well, zstd_well};
+use platformer_tests::binaries;
+use platformer_tests::fixture::digest;
+use platformer_tests::measure::{median, milliseconds, now, ratio, rounds};
+use platformer_tests::server::Server;
+
+const ROUNDS: usize = 9;
+const VERSION: &str = "1.0.0";
+
+/// What is started, and how the shell unpacks it.
+struct Case {
+    app: &'static str,
+    what: &'static str,
+    file: String,
+    artefact: Vec<u8>,
+    program: &'static str,
+    /// Of a file `a` in the directory.
+    unpack: &'static str,
+    /// Of standard input.
+    unpack_stream: &'static str,
+}
+
+fn main() {
+    binaries::use_profile(Profile::Release);
+    let probe = fs::read(binaries::probe()).unwrap();
+    let cases = cases(&probe);
+    let places = [
+        ("tmpfs", PathBuf::from("/dev/shm")),
+        ("disk", std::env::temp_dir()),
+    ];
+    for (kind, place) in places {
+        let storage = tempfile::tempdir().unwrap();
+        let server = Server::start(storage.path());
+        println!(
+            "\non {kind} ({}), medians of {ROUNDS} rounds",
+            place.display()
+        );
+        println!(
+            "{:<26}{:>12}{:>20}{:>20}{:>14}{:>14}",
+            "", "bootstrap", "curl, then tar", "curl | tar", "warm start", "plain exec"
+        );
+        let home = tempfile::tempdir_in(&place).unwrap();
+        for case in &cases {
+            publish(&server, case);
+            compare(&server, case, home.path(), &probe);
+        }
+    }
+    memory();
+}
+
+fn cases(probe: &[u8]) -> Vec<Case> {
+    let small = small_files(probe);
+    let jar: Vec<u8> = noise(100 << 20);
+    let mut script = b"#!/bin/sh\nexec \"$PROBE\" now\n".to_vec();
+    script.resize(1024, b'#');
+    vec![
+        Case {
+            app: "small-gz",
+            what: "10,000 files, tar.gz",
+            file: format!("small-gz-{VERSION}.tar.gz"),
+            artefact: gzip_well(&small),
+            program: "./probe",
+            unpack: "tar xzf a",
+            unpack_stream: "tar xz",
+        },
+        Case {
+            app: "small-zst",
+            what: "10,000 files, tar.zst",
+            file: format!("small-zst-{VERSION}.tar.zst"),
+            artefact: zstd_well(&small),
+            program: "./probe",
+            unpack: "tar --zstd -xf a",
+            unpack_stream: "tar --zstd -x",
+        },
+        Case {
+            app: "big",
+            what: "a jar of 100 MiB",
+            file: format!("big-{VERSION}.jar"),
+            artefact: jar,
+            program: "$PROBE",
+            unpack: ":",
+            unpack_stream: "cat > a",
+        },
+        Case {
+            app: "script",
+            what: "a script of 1 KiB",
+            file: format!("script-{VERSION}"),
+            artefact: script,
+            program: "./script-1.0.0",
+            unpack: "mv a script-1.0.0 && chmod 755 script-1.0.0",
+            unpack_stream: "cat > script-1.0.0 && chmod 755 script-1.0.0",
+        },
+    ]
+}
+
+/// Numbers that no compressor makes smaller (xorshift64).
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = Vec::with_capacity(bytes + 8);
+    while noise.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        noise.extend_from_slice(&state.to_le_bytes());
+    }
+    noise.truncate(bytes);
+    noise
+}
+
+/// 10,000 files of 0.5 to 7.5 KiB in 100 directories, which compress about as source code does.
+fn small_files(probe: &[u8]) -> Vec<u8> {
+    let words: Vec<String> = noise(4096)
+        .chunks(4)
+        .map(|chunk| {
+            chunk
+                .iter()
+                .map(|byte| char::from(b'a' + byte % 26))
+                .collect()
+        })
+        .collect();
+    let picks = noise(1 << 20);
+    let mut tar = Tar::default();
+    tar.push(&Entry::file("probe", probe).mode(0o755));
+    let mut pick = picks.iter().cycle();
+    for number in 0..10_000_usize {
+        let size = 512 + number % 15 * 512;
+        let mut text = String::with_capacity(size + 8);
+        while text.len() < size {
+            let (high, low) = (*pick.next().unwrap(), *pick.next().unwrap());
+            text.push_str(&words[usize::from(high % 4) << 8 | usize::from(low)]);
+            text.push(if low % 9 == 0 { '\n' } else { ' ' });
+        }
+        tar.push(&Entry::file(
+            format!("lib/{:02}/module-{number}.py", number / 100),
+            text,
+        ));
+    }
+    tar.finish()
+}
+
+fn publish(server: &Server, case: &Case) {
+    let path = format!("/artefacts/{}/{VERSION}/{}", case.app, case.file);
+    server.publish(&path, &case.artefact);
+    let config = format!("STARTUP_COMMAND='{} now'\n", case.program);
+    server.publish(&format!("/config/{}/{}.config", case.app, case.app), config);
+}
+
+/// Starts a command and says how long it took until the program ran.
+fn time(command: &mut Command) -> Duration {
+    let begin = now();
+    let output = command.env("PROBE", binaries::probe()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let stamp = text.lines().last().and_then(|line| line.parse().ok());
+    let Some(stamp) = stamp else {
+        panic!(
+            "{command:?}: {text}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    Duration::from_nanos(stamp).saturating_sub(begin)
+}
+
+fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
+    let url = format!(
+        "http://{}/artefacts/{}/{VERSION}/{}",
+        server.address, case.app, case.file
+    );
+    let sum = digest(&case.artefact);
+    let program = case.program;
+    let then = format!(
+        "curl -fsS '{url}' -o a && echo '{sum}  a' | sha256sum -c --status && {} && exec {program} now",
+        case.unpack
+    );
+    let streamed = format!(
+        "set -o pipefail; curl -fsS '{url}' | tee >(sha256sum > sum) | ({}) && while [ ! -s sum ]; do :; done && [ \"$(cut -c1-64 sum)\" = {sum} ] && exec {program} now",
+        case.unpack_stream
+    );
+    let shell = |script: &str| {
+        let home = fresh(place);
+        let took = time(Command::new("bash").args(["-c", script]).current_dir(&home));
+        hollow_out(&home);
+        took
+    };
+    let bootstrap = |directory: &Path| {
+        time(
+            Command::new(binaries::bootstrap())
+                .args([case.app, &server.address.to_string()])
+                .env("BOOTSTRAP_DIR", directory),
+        )
+    };
+    let warm = fresh(place);
+    bootstrap(&warm);
+    let direct = fresh(place).join("probe");
+    fs::write(&direct, probe).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&direct, mode).unwrap();
+    let figures = rounds(
+        ROUNDS,
+        &mut [
+            &mut || {
+                let home = fresh(place);
+                let took = bootstrap(&home);
+                hollow_out(&home);
+                took
+            },
+            &mut || shell(&then),
+            &mut || shell(&streamed),
+            &mut || bootstrap(&warm),
+            &mut || time(Command::new(&direct).arg("now")),
+        ],
+    );
+    let [ours, then, streamed, warm, exec]: [Duration; 5] = figures
+        .iter()
+        .map(|figures| median(figures))
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    println!(
+        "{:<26}{:>12}{:>20}{:>20}{:>14}{:>14}",
+        case.what,
+        milliseconds(ours),
+        format!("{} {}", milliseconds(then), ratio(then, ours)),
+        format!("{} {}", milliseconds(streamed), ratio(streamed, ours)),
+        milliseconds(warm),
+        milliseconds(exec),
+    );
+}
+
+/// A new directory, which goes when `place` does.
+fn fresh(place: &Path) -> PathBuf {
+    tempfile::tempdir_in(place).unwrap().keep()
+}
+
+/// Gives a tree's memory back to the next round, which is quicker there than where memory was never
+/// used. The files stay, empty: ext4 is slow for a while to create files where many were just deleted.
+fn hollow_out(tree: &Path) {
+    for entry in fs::read_dir(tree).unwrap().flatten() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            hollow_out(&entry.path());
+        } else if kind.is_file() {
+            fs::write(entry.path(), "").unwrap();
+        }
+    }
+}
+
+/// The peak of memory against the size of the artefact.
+fn memory() {
+    println!("\npeak memory of bootstrap fetch");
+    let storage = tempfile::tempdir_in("/dev/shm").unwrap();
+    let server = Server::start(storage.path());
+    for (app, kind) in [("tar", "tar.gz"), ("jar", "jar")] {
+        for mebibytes in [1, 10, 100, 400] {
+            let content = noise(mebibytes << 20);
+            let file = format!("{app}-{mebibytes}.0.0.{kind}");
+            let artefact = if kind == "jar" {
+                content
+            } else {
+                gzip_well(&Tar::new([Entry::file("content", content)]).finish())
+            };
+            server.publish(
+                &format!("/artefacts/{app}/{mebibytes}.0.0/{file}"),
+                artefact,
+            );
+            server.publish(
+                &format!("/config/{app}/{app}.config"),
+                "STARTUP_COMMAND=x\n",
+            );
+            let home = tempfile::tempdir_in("/dev/shm").unwrap();
+            let output = Command::new(binaries::probe())
+                .arg("peak")
+                .arg(binaries::bootstrap())
+                .args([
+                    "fetch",
+                    &format!("{app}@{mebibytes}.0.0"),
+                    &server.address.to_string(),
+                ])
+                .env("BOOTSTRAP_DIR", home.path())
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            let peak = text.lines().last().unwrap();
+            println!("{kind:<8}{mebibytes:>5} MiB{peak:>10} KiB");
+        }
+    }
+}
