@@ -15,6 +15,8 @@ pub(crate) enum Command {
     Fetch(StartArguments),
     Init(Options),
     Healthcheck,
+    /// The init's own helper; no app can bear its name.
+    Watch,
     Sleep(Duration),
     /// Help and version.
     Print(String),
@@ -56,15 +58,22 @@ Variables (an argument wins; durations: 500ms, 15s, 5m; sizes: 512KiB, 2GiB):
   BOOTSTRAP_MAX_DOWNLOAD      size of an artefact                   [2GiB]
   BOOTSTRAP_MAX_UNPACKED      size of what is in it                 [8GiB]
   BOOTSTRAP_MAX_ENTRIES       number of files and directories in it [200000]
+  BOOTSTRAP_TRUSTED_KEYS_FILE minisign public keys: only what one of them signed is started
+  BOOTSTRAP_MIN_RELEASE       no release below this one, as in r42
+  BOOTSTRAP_OFFLINE           allow: start the last release while the repository is away  [deny]
   BOOTSTRAP_CA_FILE           PEM certificates to trust instead of the built-in roots
   BOOTSTRAP_ALLOW_UNVERIFIED  true: start without a checksum        [false]
   BOOTSTRAP_SECRETS_DIR       files that become variables           [/run/secrets]
+  BOOTSTRAP_USER              UID[:GID] or names: started as root, run the app as this user
+  BOOTSTRAP_CHANGE_DEBOUNCE   a change must be quiet for            [2s]
+  BOOTSTRAP_CHANGE_SPLAY      containers spread what they do over   [10s]
   BOOTSTRAP_MODE              supervise, exec                       [supervise]
   BOOTSTRAP_SIGNAL_SCOPE      who gets a signal: child, group, all  [child]
   BOOTSTRAP_REMAP_EXIT        exit codes to change, as in 143:0     [none]
 These override the config's keys of the same name:
   BOOTSTRAP_STARTUP_COMMAND, BOOTSTRAP_HEALTHCHECK, BOOTSTRAP_STOP_SIGNAL [TERM],
-  BOOTSTRAP_DRAIN_PERIOD [0s], BOOTSTRAP_GRACE_PERIOD [8s]
+  BOOTSTRAP_DRAIN_PERIOD [0s], BOOTSTRAP_GRACE_PERIOD [8s],
+  BOOTSTRAP_ON_CHANGE: when another release or config applies, ignore, signal:HUP or exit [ignore]
 
 Options of init:
   --stop-signal=SIGNAL        what the app gets when SIGTERM arrives [TERM]
@@ -73,6 +82,11 @@ Options of init:
   --signal-scope=SCOPE        child, group, all                      [child]
   --remap-exit=FROM:TO[,...]  exit codes to change                   [none]
   --leftovers=kill|leave      what the command leaves behind         [kill]
+  --rewrite=FROM:TO[,...]     signals to take for others, as in TERM:QUIT; 0 drops  [none]
+  --suspend=on|off            on SIGTSTP, SIGTTIN, SIGTTOU stop, too  [off]
+  --subreaper=on|off          orphans come here when not PID 1       [on]
+  --parent-death-signal=SIG   what init gets when its parent dies    [none]
+  --log=LEVEL                 error, info; debug: each signal and each end of a process  [info]
 
 Exit codes: 64 usage, 65 artefact refused, 66 no such app, 69 repository not reached, 73 cannot
 write, 76 no repository, 77 not allowed, 78 config, 126 not executable, 127 command not found,
@@ -106,6 +120,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         Some("healthcheck") => {
             rest.next();
             nothing_more(parser, Command::Healthcheck)
+        }
+        Some("_watch") => {
+            rest.next();
+            nothing_more(parser, Command::Watch)
         }
         Some("sleep") => {
             rest.next();

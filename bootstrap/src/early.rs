@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
 static SIGPIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+static QUIET: AtomicBool = AtomicBool::new(false);
 static MASK: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: the C library calls each pointer in this section once, before main, in the only thread.
@@ -62,8 +63,23 @@ extern "C" fn leave(signal: libc::c_int) {
     };
     // SAFETY: write and _exit are async-signal-safe, and `text` is static.
     unsafe {
-        libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        if !QUIET.load(Ordering::Relaxed) {
+            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        }
         libc::_exit(128 + signal);
+    }
+}
+
+/// For a helper, whose end is nobody's news.
+pub(crate) fn leave_quietly() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Sends a signal, a real-time one too; one that cannot be delivered had nobody to go to.
+pub(crate) fn signal(pid: libc::pid_t, signal: libc::c_int) {
+    // SAFETY: a plain system call.
+    unsafe {
+        libc::kill(pid, signal);
     }
 }
 

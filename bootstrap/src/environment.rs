@@ -94,6 +94,10 @@ pub(crate) fn build(
     for (name, value) in image {
         environment.set(name, value);
     }
+    if let Some(user) = &settings.user {
+        // The engine has set root's.
+        environment.set("HOME", user.home());
+    }
     for (name, value) in layers(release)? {
         environment.set(name, value);
     }

@@ -28,6 +28,7 @@ use crate::repository::Repository;
 use crate::repository::attempt::{self, Attempt};
 use crate::settings::Limits;
 use crate::tree::Locked;
+use crate::unpack::Rules;
 pub(crate) use intake::Begun;
 use intake::Intake;
 
@@ -35,7 +36,7 @@ use intake::Intake;
 struct Download<'a> {
     repository: &'a Repository,
     wanted: &'a Wanted,
-    limits: Limits,
+    rules: Rules,
     locked: &'a Locked<'a>,
     unpack_on_the_way: bool,
     path: &'a Path,
@@ -52,12 +53,14 @@ struct Download<'a> {
 /// How to fetch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan<'a> {
-    pub(crate) limits: Limits,
+    pub(crate) rules: Rules,
     /// An archive is unpacked while it arrives. Not before its digest is known to be the right one
     /// where the release must be signed.
     pub(crate) unpack_on_the_way: bool,
     /// The file of the download.
     pub(crate) path: &'a Path,
+    /// The exit code for bytes that are not those of the release.
+    pub(crate) damaged: Exit,
     pub(crate) json: bool,
 }
 
@@ -76,14 +79,14 @@ pub(crate) async fn fetch(
     locked: &Locked<'_>,
     plan: Plan<'_>,
 ) -> Result<Fetched, Failure> {
-    let Plan { limits, path, .. } = plan;
-    refuse_size(wanted, limits, wanted.size)?;
+    let Plan { rules, path, .. } = plan;
+    refuse_size(wanted, rules.limits, wanted.size)?;
     let begin = Instant::now();
     let file = open(path)?;
     let mut download = Download {
         repository,
         wanted,
-        limits,
+        rules,
         locked,
         unpack_on_the_way: plan.unpack_on_the_way,
         path,
@@ -112,7 +115,7 @@ pub(crate) async fn fetch(
         };
         drop(begun);
         let failure = Failure::new(
-            Exit::Refused,
+            plan.damaged,
             format!("{} is damaged: {reason}", wanted.file),
         );
         download.restart()?;
@@ -230,7 +233,7 @@ impl Download<'_> {
 
     fn start(&self) -> Result<Intake, Failure> {
         let unpack = self.unpack_on_the_way.then_some(self.wanted.file.as_str());
-        Intake::start(self.locked, unpack, self.limits)
+        Intake::start(self.locked, unpack, self.rules)
     }
 
     fn take_in(&mut self, chunk: Bytes) -> Result<(), Failure> {
@@ -321,7 +324,7 @@ impl Download<'_> {
         }
         while let Some(chunk) = self.repository.chunk(&mut response).await? {
             let total = self.bytes() + chunk.len() as u64;
-            refuse_size(self.wanted, self.limits, Some(total)).map_err(Attempt::Fatal)?;
+            refuse_size(self.wanted, self.rules.limits, Some(total)).map_err(Attempt::Fatal)?;
             if expected.is_some_and(|size| total > size) {
                 self.contradiction = Some("more bytes come than the release says".to_owned());
                 return Ok(());

@@ -14,18 +14,22 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{execve, execvpe};
+use tracing::Level;
 
 use crate::early;
 use crate::environment::{Environment, command};
 use crate::exit::{Exit, Failure};
-use crate::init::{self, Handed, Options};
+use crate::init::{self, Handed, Options, Verbosity};
+use crate::release::Release;
 use crate::settings::{Mode, Settings};
 use crate::tree::Tree;
+use crate::watch::Order;
 
 /// An app that is unpacked and configured.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) settings: Settings,
+    pub(crate) release: Release,
     pub(crate) tree: Tree,
     pub(crate) environment: Environment,
 }
@@ -33,6 +37,11 @@ pub(crate) struct Prepared {
 /// Starts the app; returns only where that fails.
 pub(crate) fn hand_over(prepared: &Prepared, command: &[OsString]) -> Result<i32, Failure> {
     let options = options(prepared, command)?;
+    let order = order(prepared)?;
+    // From here on nothing of root's is needed.
+    if let Some(user) = &prepared.settings.user {
+        user.become_it()?;
+    }
     std::env::set_current_dir(&prepared.tree.path).map_err(|error| {
         Failure::new(
             Exit::CannotWrite,
@@ -66,7 +75,7 @@ pub(crate) fn hand_over(prepared: &Prepared, command: &[OsString]) -> Result<i32
     }))?;
     match prepared.settings.mode {
         Mode::Exec => become_the_app(&options.command, &environment),
-        Mode::Supervise => become_the_init(&options, prepared, &environment),
+        Mode::Supervise => become_the_init(&options, prepared, order.as_ref(), &environment),
     }
 }
 
@@ -79,6 +88,11 @@ fn options(prepared: &Prepared, command: &[OsString]) -> Result<Options, Failure
     let mut options = Options {
         signal_scope: settings.signal_scope,
         remap_exit: settings.remap_exit.clone(),
+        verbosity: match settings.log.level {
+            Level::ERROR => Verbosity::Quiet,
+            Level::WARN | Level::INFO => Verbosity::Notable,
+            Level::DEBUG | Level::TRACE => Verbosity::Everything,
+        },
         command: words(
             settings.overrides.startup_command.as_deref(),
             environment,
@@ -110,6 +124,53 @@ fn options(prepared: &Prepared, command: &[OsString]) -> Result<Options, Failure
             .map_err(|error| Failure::new(exit, format!("{name} is not usable: {error}")))?;
     }
     Ok(options)
+}
+
+/// What the watcher is to do, if changes are to be watched (`ON_CHANGE`).
+fn order(prepared: &Prepared) -> Result<Option<File>, Failure> {
+    let Prepared {
+        settings,
+        release,
+        environment,
+        ..
+    } = prepared;
+    let (text, name, exit) = match (&settings.overrides.on_change, environment.get("ON_CHANGE")) {
+        (Some(text), _) => (text.clone(), "BOOTSTRAP_ON_CHANGE", Exit::Usage),
+        (None, Some(text)) => (
+            text.to_string_lossy().into_owned(),
+            "ON_CHANGE",
+            Exit::Config,
+        ),
+        (None, None) => return Ok(None),
+    };
+    let signal = match text.strip_prefix("signal:") {
+        Some(signal) => init::parse_signal(signal),
+        None if text == "ignore" => return Ok(None),
+        // As docker stop does it: the app is drained, ends, and is started again by the engine.
+        None => (text == "exit").then_some(libc::SIGTERM),
+    };
+    let refused = |what: &str| Failure::new(exit, format!("{name} is not usable: {what}"));
+    let signal = signal
+        .ok_or_else(|| refused("expected ignore, exit, or signal:HUP with a signal's name"))?;
+    if settings.mode == Mode::Exec {
+        return Err(refused(
+            "with BOOTSTRAP_MODE=exec nobody is there to watch for changes",
+        ));
+    }
+    if release.version.is_none() {
+        tracing::warn!("{name}: a plain file server cannot be watched for changes");
+        return Ok(None);
+    }
+    Order::new(settings, release, signal)
+        .write()
+        .map(Some)
+        .map_err(|error| {
+            Failure::new(
+                Exit::CannotWrite,
+                "failed to prepare the watching for changes",
+            )
+            .because(error)
+        })
 }
 
 /// The command line's own words, or the config's `STARTUP_COMMAND`, split.
@@ -217,6 +278,7 @@ fn exec_in_path(words: &[CString], environment: &[CString], path: &[u8]) -> Errn
 fn become_the_init(
     options: &Options,
     prepared: &Prepared,
+    order: Option<&File>,
     environment: &[CString],
 ) -> Result<i32, Failure> {
     let mut words: Vec<OsString> = vec!["bootstrap".into(), "init".into()];
@@ -228,6 +290,7 @@ fn become_the_init(
             .lock
             .as_ref()
             .and_then(|lock| keep_open(lock).ok()),
+        watch: order.and_then(|order| keep_open(order).ok()),
     };
     words.extend(options.to_arguments(handed));
     let words = strings(words.into_iter())?;

@@ -112,7 +112,7 @@ impl Process {
         });
         let helper = words
             .get(1)
-            .is_some_and(|word| word == b"healthcheck" || word == b"sleep");
+            .is_some_and(|word| [&b"healthcheck"[..], b"sleep", b"_watch"].contains(&&word[..]));
         name.as_deref() == Some(b"bootstrap") && !helper
     }
 }

@@ -9,7 +9,7 @@
 //! 5. [`unpack`] into staging, [`tree`]: rename into place
 //! 6. [`environment`]: the layers, secrets and the container's own variables
 //! 7. [`handover`]: exec of itself, so that the memory of steps 1 to 6 is gone
-//! 8. [`init`]: start, forward, reap, drain, grace, exit
+//! 8. [`init`]: start, forward, reap, drain, grace, exit; beside it, if wanted, [`watch`]
 
 mod arguments;
 mod early;
@@ -27,7 +27,9 @@ mod settings;
 mod start;
 mod tree;
 mod unpack;
+mod user;
 mod verify;
+mod watch;
 
 use std::io::Write as _;
 
@@ -40,6 +42,7 @@ fn main() {
         Ok(Command::Fetch(arguments)) => start::fetch_only(&arguments),
         Ok(Command::Init(options)) => init::run(&options),
         Ok(Command::Healthcheck) => healthcheck::run(),
+        Ok(Command::Watch) => watch::run(),
         Ok(Command::Sleep(duration)) => {
             std::thread::sleep(duration);
             Ok(0)

@@ -6,7 +6,7 @@
 //! - [`tls`]: whom to trust
 
 pub(crate) mod attempt;
-mod backoff;
+pub(crate) mod backoff;
 mod resolve;
 pub(crate) mod retry;
 mod retry_after;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use repository_api::Problem;
 use repository_api::problem::MEDIA_TYPE;
-use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Attempt as Redirect, Policy};
 use reqwest::{Response, StatusCode};
 
@@ -54,6 +54,17 @@ pub(crate) enum Document {
     Missing(String),
     /// 404 without one: what answers may be a plain file server.
     Absent,
+}
+
+/// What came of a poll.
+#[derive(Debug)]
+pub(crate) enum Polled {
+    /// Nothing new; `waited` says whether the server let the time pass.
+    Unchanged { waited: bool },
+    Changed {
+        etag: Option<HeaderValue>,
+        body: Vec<u8>,
+    },
 }
 
 impl Repository {
@@ -124,11 +135,52 @@ impl Repository {
             .await
     }
 
+    /// Asks once whether a document is another than the one with the tag `etag`, and lets the server
+    /// wait for a change (RFC 7240, `wait`).
+    pub(crate) async fn poll(
+        &self,
+        path: &str,
+        etag: Option<&HeaderValue>,
+        wait: Duration,
+    ) -> Result<Polled, Attempt> {
+        let mut headers = HeaderMap::new();
+        headers.extend(etag.map(|etag| (header::IF_NONE_MATCH, etag.clone())));
+        if !wait.is_zero()
+            && let Ok(prefer) = HeaderValue::from_str(&format!("wait={}", wait.as_secs()))
+        {
+            headers.insert(HeaderName::from_static("prefer"), prefer);
+        }
+        let response = self.get_within(path, headers, wait).await?;
+        let waited = response.headers().contains_key("preference-applied");
+        match response.status() {
+            StatusCode::NOT_MODIFIED => Ok(Polled::Unchanged { waited }),
+            StatusCode::OK => {
+                let etag = response.headers().get(header::ETAG).cloned();
+                let body = self.body(response, MAX_DOCUMENT).await?;
+                Ok(Polled::Changed { etag, body })
+            }
+            status => {
+                let detail = self.problem(response).await;
+                Err(attempt::of_status(status, detail.as_deref()))
+            }
+        }
+    }
+
     /// Sends one request; a status is an answer, whatever it is, unless its headers ask for patience.
     pub(crate) async fn get(&self, path: &str, headers: HeaderMap) -> Result<Response, Attempt> {
+        self.get_within(path, headers, Duration::ZERO).await
+    }
+
+    /// The same, where the server may take its time for the answer.
+    async fn get_within(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        wait: Duration,
+    ) -> Result<Response, Attempt> {
         let url = self.origin.url(path).map_err(Attempt::Fatal)?;
         let request = self.client.get(url).headers(headers).send();
-        let response = tokio::time::timeout(self.stall_timeout + CONNECT_TIMEOUT, request)
+        let response = tokio::time::timeout(wait + self.stall_timeout + CONNECT_TIMEOUT, request)
             .await
             .map_err(|_| Attempt::transient("no answer within the stall time-out"))?
             .map_err(attempt::of_error)?;

@@ -6,9 +6,11 @@
 
 mod origin;
 mod texts;
+mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use repository_api::{AppReference, EnvironmentName, units};
@@ -17,8 +19,11 @@ use crate::arguments::StartArguments;
 use crate::exit::{Exit, Failure};
 use crate::init::{RemapExit, SignalScope};
 use crate::logging::Log;
+use crate::release::TrustedKeys;
+use crate::user::AppUser;
 pub(crate) use origin::Origin;
 use texts::Texts;
+use values::{change, limits, log, malformed, optional, permission, setting, token, trust, truth};
 
 const PREFIX: &str = "BOOTSTRAP_";
 
@@ -33,7 +38,10 @@ pub(crate) struct Settings {
     pub(crate) wait: bool,
     pub(crate) stall_timeout: Duration,
     pub(crate) limits: Limits,
+    pub(crate) trust: Trust,
     pub(crate) ca_file: Option<PathBuf>,
+    /// Start a known release while the repository is away.
+    pub(crate) offline: bool,
     pub(crate) allow_unverified: bool,
     /// `None` where nobody asked for one: then a missing directory is no error.
     pub(crate) secrets_dir: Option<PathBuf>,
@@ -42,8 +50,40 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) signal_scope: SignalScope,
     pub(crate) remap_exit: RemapExit,
+    /// Whom the app runs as, where that is not who bootstrap runs as.
+    pub(crate) user: Option<AppUser>,
+    pub(crate) change: Change,
     pub(crate) overrides: Overrides,
     pub(crate) log: Log,
+}
+
+/// How a change is taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change {
+    /// For so long nothing more must change.
+    pub(crate) debounce: Duration,
+    /// Over so long all that run the app spread what they do about it.
+    pub(crate) splay: Duration,
+}
+
+/// Which releases are taken.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    /// With keys, only what one of them signed.
+    pub(crate) keys: Option<TrustedKeys>,
+    /// No release of a lower number.
+    pub(crate) min_release: Option<u64>,
+}
+
+impl Trust {
+    /// The exit code for what is not what the release says: with keys, it is not what was signed.
+    pub(crate) fn exit_for(&self, unsigned: Exit) -> Exit {
+        if self.keys.is_some() {
+            Exit::NotAllowed
+        } else {
+            unsigned
+        }
+    }
 }
 
 /// Bytes and entries that an artefact may have.
@@ -62,6 +102,18 @@ pub(crate) enum Mode {
     Exec,
 }
 
+impl FromStr for Mode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "supervise" => Ok(Self::Supervise),
+            "exec" => Ok(Self::Exec),
+            _ => Err("expected supervise or exec"),
+        }
+    }
+}
+
 /// Variables that take the place of config keys.
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
@@ -69,6 +121,7 @@ pub(crate) struct Overrides {
     pub(crate) stop_signal: Option<String>,
     pub(crate) drain_period: Option<String>,
     pub(crate) grace_period: Option<String>,
+    pub(crate) on_change: Option<String>,
 }
 
 /// A token; never shown.
@@ -91,8 +144,8 @@ pub(crate) fn read(
 }
 
 fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Failure> {
-    texts.refuse_unsupported()?;
     let limits = limits(&texts)?;
+    let change = change(&texts)?;
     let app = arguments.app.clone().or(texts.app).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
@@ -131,6 +184,8 @@ fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Fail
             units::duration,
         )?,
         limits,
+        trust: trust(texts.trusted_keys_file, texts.min_release.as_deref())?,
+        offline: setting("OFFLINE", texts.offline.as_deref(), "deny", permission)?,
         ca_file: texts.ca_file.map(PathBuf::from),
         allow_unverified: setting(
             "ALLOW_UNVERIFIED",
@@ -145,16 +200,7 @@ fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Fail
             .split([' ', ','])
             .map(str::to_owned)
             .collect(),
-        mode: setting(
-            "MODE",
-            texts.mode.as_deref(),
-            "supervise",
-            |text| match text {
-                "supervise" => Ok(Mode::Supervise),
-                "exec" => Ok(Mode::Exec),
-                _ => Err("expected supervise or exec"),
-            },
-        )?,
+        mode: setting("MODE", texts.mode.as_deref(), "supervise", str::parse)?,
         signal_scope: setting(
             "SIGNAL_SCOPE",
             texts.signal_scope.as_deref(),
@@ -167,7 +213,13 @@ fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Fail
             "none",
             str::parse,
         )?,
+        user: texts
+            .user
+            .map(|text| AppUser::parse(&text).map_err(|error| malformed("USER", error)))
+            .transpose()?,
+        change,
         overrides: Overrides {
+            on_change: texts.on_change,
             startup_command: texts.startup_command,
             stop_signal: texts.stop_signal,
             drain_period: texts.drain_period,
@@ -183,107 +235,6 @@ pub(crate) fn log_settings(variables: impl Iterator<Item = (OsString, OsString)>
         .ok()
         .and_then(|(texts, _)| log(texts.log.as_deref(), texts.log_format.as_deref()).ok())
         .unwrap_or_default()
-}
-
-fn limits(texts: &Texts) -> Result<Limits, Failure> {
-    Ok(Limits {
-        download: setting(
-            "MAX_DOWNLOAD",
-            texts.max_download.as_deref(),
-            "2GiB",
-            units::size,
-        )?,
-        unpacked: setting(
-            "MAX_UNPACKED",
-            texts.max_unpacked.as_deref(),
-            "8GiB",
-            units::size,
-        )?,
-        entries: setting(
-            "MAX_ENTRIES",
-            texts.max_entries.as_deref(),
-            "200000",
-            |text| text.parse().map_err(|_| "expected a number"),
-        )?,
-    })
-}
-
-fn log(level: Option<&str>, format: Option<&str>) -> Result<Log, Failure> {
-    Ok(Log {
-        json: setting("LOG_FORMAT", format, "text", |text| match text {
-            "text" => Ok(false),
-            "json" => Ok(true),
-            _ => Err("expected text or json"),
-        })?,
-        level: setting("LOG", level, "info", |text| {
-            text.parse()
-                .map_err(|_| "expected error, warn, info, debug or trace")
-        })?,
-    })
-}
-
-fn token(file: Option<String>, token: Option<String>) -> Result<Option<Token>, Failure> {
-    let token = match file {
-        None => token,
-        // The path is not shown: a token itself may stand where its path should.
-        Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                format!("failed to read the file that {PREFIX}TOKEN_FILE names"),
-            )
-            .because(error)
-        })?),
-    };
-    let Some(token) = token
-        .map(|token| token.trim().to_owned())
-        .filter(|token| !token.is_empty())
-    else {
-        return Ok(None);
-    };
-    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(Some(Token(token)));
-    }
-    Err(Failure::new(
-        Exit::Usage,
-        format!(
-            "{PREFIX}TOKEN or its file is not usable: expected printable ASCII, with no blank in it"
-        ),
-    ))
-}
-
-fn truth(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err("expected true or false"),
-    }
-}
-
-fn malformed(name: &str, expected: impl std::fmt::Display) -> Failure {
-    Failure::new(
-        Exit::Usage,
-        format!("{PREFIX}{name} is not usable: {expected}"),
-    )
-}
-
-fn setting<T, E: std::fmt::Display>(
-    name: &str,
-    text: Option<&str>,
-    default: &str,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, Failure> {
-    parse(text.unwrap_or(default)).map_err(|error| malformed(name, error))
-}
-
-fn optional<T>(
-    name: &str,
-    text: Option<String>,
-    parse: impl Fn(&str) -> Result<T, ()>,
-) -> Result<Option<T>, Failure> {
-    text.map(|text| {
-        parse(&text).map_err(|()| malformed(name, "expected a name such as production"))
-    })
-    .transpose()
 }
 
 #[cfg(test)]
@@ -328,8 +279,11 @@ mod tests {
             "REMAP_EXIT",
             "LOG",
             "LOG_FORMAT",
-            "TRUSTED_KEYS_FILE",
+            "MIN_RELEASE",
+            "OFFLINE",
             "USER",
+            "CHANGE_DEBOUNCE",
+            "CHANGE_SPLAY",
         ] {
             let variable = format!("{PREFIX}{name}");
             let failure = read_pairs(&[(&variable, "Hunter2")]).unwrap_err();

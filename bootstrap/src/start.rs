@@ -1,9 +1,9 @@
 //! A start, from the settings to the handover.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use nix::unistd::{Gid, Uid, geteuid};
 use repository_api::Digest;
 use repository_api::units::show_size;
 
@@ -13,11 +13,12 @@ use crate::exit::{Exit, Failure};
 use crate::fetch::{self, Fetched};
 use crate::handover::{self, Prepared};
 use crate::logging;
-use crate::release::{self, Release, Wanted};
+use crate::release::{self, Release, Wanted, kept};
 use crate::repository::Repository;
+use crate::repository::retry::Retry;
 use crate::settings::{self, Settings};
-use crate::tree::{Locked, Staging, Tree, Trees};
-use crate::unpack::{self, Contents};
+use crate::tree::{Demands, Locked, Staging, Tree, Trees};
+use crate::unpack::{self, Contents, Rules};
 
 /// Everything, to the app's exit code or the handover.
 pub(crate) fn run(arguments: &StartArguments) -> Result<i32, Failure> {
@@ -56,31 +57,80 @@ fn prepare(arguments: &StartArguments) -> Result<Prepared, Failure> {
     let environment = environment::build(&settings, &release, std::env::vars_os())?;
     Ok(Prepared {
         settings,
+        release,
         tree,
         environment,
     })
 }
 
+/// With a release to fall back on nobody waits for the whole deadline.
+const OFFLINE_PATIENCE: Duration = Duration::from_secs(10);
+
 async fn install(settings: &Settings) -> Result<(Release, Tree), Failure> {
+    let known = if settings.offline {
+        kept::read(settings)
+    } else {
+        Ok(None)
+    };
+    let mut repository = Repository::new(settings)?;
+    let all = repository.retry;
+    if let Ok(Some(_)) = known {
+        repository.retry = Retry::new(settings.deadline.min(OFFLINE_PATIENCE));
+    }
+    let failure = match online(repository, all, settings).await {
+        Ok((release, tree)) => {
+            if settings.offline
+                && let Err(error) = kept::write(settings, &release.kept)
+            {
+                tracing::warn!(
+                    "failed to keep the release for a start without the repository: {error}"
+                );
+            }
+            return Ok((release, tree));
+        }
+        Err(failure) if failure.exit == Exit::Unreachable => failure,
+        Err(failure) => return Err(failure),
+    };
+    let Some(release) = known? else {
+        return Err(failure);
+    };
+    let trees = Trees::open(&settings.dir)?;
+    let Some(tree) = again(&trees, &release.artefact, settings, release.artefact.sha256) else {
+        return Err(failure);
+    };
+    tracing::warn!(
+        stage = "release",
+        "the repository is away: starting {} {} as it was kept, which BOOTSTRAP_OFFLINE allows; {}",
+        settings.app,
+        version_of(&release),
+        failure.chain()
+    );
+    Ok((release, tree))
+}
+
+/// `1.0.0 (release r42)`
+fn version_of(release: &Release) -> String {
+    let version = release.version.as_ref().map(ToString::to_string);
+    let number = release.number.map(|number| format!(" (release r{number})"));
+    version.unwrap_or_else(|| "without a version".to_owned()) + &number.unwrap_or_default()
+}
+
+async fn online(
+    mut repository: Repository,
+    retry: Retry,
+    settings: &Settings,
+) -> Result<(Release, Tree), Failure> {
     let begin = Instant::now();
-    let repository = Repository::new(settings)?;
     let release = release::find(&repository, settings).await?;
+    repository.retry = retry;
     let elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let version = release
-        .version
-        .as_ref()
-        .map(|version| format!(" {version}"))
-        .unwrap_or_default();
-    let number = release
-        .number
-        .map(|number| format!(" (release r{number})"))
-        .unwrap_or_default();
     tracing::info!(
         stage = "release",
         app = %settings.app,
         elapsed_ms,
-        "{} is{version}{number}: {}{} from {}, in {elapsed_ms} ms",
+        "{} is {}: {}{} from {}, in {elapsed_ms} ms",
         settings.app,
+        version_of(&release),
         release.artefact.file,
         release.artefact.size.map(|size| format!(", {},", show_size(size))).unwrap_or_default(),
         repository.origin().shown("/"),
@@ -96,30 +146,34 @@ async fn artefact(
 ) -> Result<Tree, Failure> {
     let trees = Trees::open(&settings.dir)?;
     let wanted = &release.artefact;
-    if let Some(tree) = warm(&trees, wanted, wanted.sha256) {
+    if let Some(tree) = again(&trees, wanted, settings, wanted.sha256) {
         return Ok(tree);
     }
     let locked = trees.lock(repository.retry.remaining())?;
     // Whoever held the lock may have brought just this one.
-    if let Some(tree) = warm(&trees, wanted, wanted.sha256) {
+    if let Some(tree) = again(&trees, wanted, settings, wanted.sha256) {
         return Ok(tree);
     }
     locked.sweep(wanted.sha256);
     let download = locked.download(wanted.sha256);
     let plan = fetch::Plan {
-        limits: settings.limits,
-        unpack_on_the_way: !unpack::is_plain(&wanted.file),
+        rules: Rules {
+            limits: settings.limits,
+            readers: readers(settings),
+        },
+        unpack_on_the_way: !unpack::is_plain(&wanted.file) && settings.trust.keys.is_none(),
         path: &download,
+        damaged: settings.trust.exit_for(Exit::Refused),
         json: settings.log.json,
     };
     let fetched = fetch::fetch(repository, wanted, &locked, plan).await?;
     let digest = fetched.sha256;
     if wanted.sha256.is_some() {
         tracing::info!(stage = "verify", sha256 = %digest, "verified sha256:{digest}");
-    } else if let Some(tree) = warm(&trees, wanted, Some(digest)) {
+    } else if let Some(tree) = again(&trees, wanted, settings, Some(digest)) {
         return Ok(tree);
     }
-    let (staging, contents) = unpacked(fetched, wanted, settings, &locked, &download)?;
+    let (staging, contents) = unpacked(fetched, wanted, plan, &locked)?;
     contents.log();
     let tree = locked.publish(&staging, &contents.inventory, digest)?;
     // Its bytes are in the tree now.
@@ -135,30 +189,47 @@ async fn artefact(
 fn unpacked(
     mut fetched: Fetched,
     wanted: &Wanted,
-    settings: &Settings,
+    plan: fetch::Plan<'_>,
     locked: &Locked<'_>,
-    download: &Path,
 ) -> Result<(Staging, Contents), Failure> {
     if let Some(begun) = fetched.begun {
         return begun.finish();
     }
     let staging = locked.stage()?;
-    let (file, limits) = (&wanted.file, settings.limits);
+    let (file, rules) = (&wanted.file, plan.rules);
     let contents = if unpack::is_plain(file) {
-        unpack::place(&fetched.file, download, file, staging.path(), limits)?
+        unpack::place(&fetched.file, plan.path, file, staging.path(), rules)?
     } else {
         // The file that was hashed, and not whatever bears its name by now.
-        unpack::unpack_file(&mut fetched.file, file, staging.path(), limits)?
+        unpack::unpack_file(&mut fetched.file, file, staging.path(), rules)?
     };
     Ok((staging, contents))
 }
 
-fn warm(trees: &Trees, wanted: &Wanted, digest: Option<Digest>) -> Option<Tree> {
+/// The group that may read the tree, where it is root's and the app is not.
+fn readers(settings: &Settings) -> Option<Gid> {
+    let user = settings.user.as_ref()?;
+    geteuid().is_root().then_some(user.gid)
+}
+
+fn app_uid(settings: &Settings) -> Uid {
+    settings.user.as_ref().map_or_else(geteuid, |user| user.uid)
+}
+
+/// A tree that is there already.
+fn again(
+    trees: &Trees,
+    wanted: &Wanted,
+    settings: &Settings,
+    digest: Option<Digest>,
+) -> Option<Tree> {
     let digest = digest?;
-    let tree = trees.warm(
+    let tree = trees.warm(&Demands {
         digest,
-        unpack::is_plain(&wanted.file).then_some(wanted.file.as_str()),
-    )?;
+        file: unpack::is_plain(&wanted.file).then_some(wanted.file.as_str()),
+        readers: readers(settings),
+        untouched_by: settings.trust.keys.is_some().then(|| app_uid(settings)),
+    })?;
     trees.sweep_if_free(digest);
     tracing::info!(stage = "fetch", bytes = 0, sha256 = %digest, "already unpacked in {}: nothing is downloaded", tree.path.display());
     Some(tree)

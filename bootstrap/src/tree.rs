@@ -15,6 +15,7 @@
 
 mod inventory;
 mod removal;
+mod untouched;
 
 use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
@@ -22,6 +23,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::unistd::{Gid, Uid};
 use repository_api::Digest;
 
 use crate::exit::{Exit, Failure};
@@ -35,6 +37,18 @@ pub(crate) struct Trees {
     dir: PathBuf,
     /// Why nothing can be written, if so: a tree that is there can still be used.
     lock: Result<File, io::Error>,
+}
+
+/// What a tree must be to be used again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demands<'a> {
+    pub(crate) digest: Digest,
+    /// The name of an artefact that is no archive: the same bytes may have been published under
+    /// several.
+    pub(crate) file: Option<&'a str>,
+    pub(crate) readers: Option<Gid>,
+    /// Who must not have been able to write to it.
+    pub(crate) untouched_by: Option<Uid>,
 }
 
 /// A complete tree, and the lock that keeps it.
@@ -109,11 +123,10 @@ impl Trees {
         self.dir.join(format!(".inventory-{slot}"))
     }
 
-    /// A tree that is complete and untouched, if there is one. With `file`, the tree of an artefact
-    /// that is no archive: the same bytes may have been published under several names.
-    pub(crate) fn warm(&self, digest: Digest, file: Option<&str>) -> Option<Tree> {
+    /// A tree that is complete and untouched, if there is one.
+    pub(crate) fn warm(&self, demands: &Demands<'_>) -> Option<Tree> {
         (0..SLOTS).find_map(|number| {
-            let slot = Self::slot(digest, number);
+            let slot = Self::slot(demands.digest, number);
             let path = self.dir.join(&slot);
             // First the lock: nobody replaces the tree between the check and the start.
             let lock = open_lock(&self.dir.join(format!(".lock-{slot}"))).ok();
@@ -122,8 +135,20 @@ impl Trees {
             {
                 return None;
             }
-            let inventory = Inventory::read(&self.inventory(&slot)).ok()?;
-            if file.is_some_and(|file| !inventory.names(file)) {
+            let marker = self.inventory(&slot);
+            let inventory = Inventory::read(&marker).ok()?;
+            if !inventory.is_for(demands.readers)
+                || demands.file.is_some_and(|file| !inventory.names(file))
+            {
+                return None;
+            }
+            if let Some(user) = demands.untouched_by
+                && !self.is_untouched(&path, &marker, user)
+            {
+                tracing::info!(
+                    "{} is unpacked anew: the app could have written to it, and BOOTSTRAP_TRUSTED_KEYS_FILE trusts nobody but the signers",
+                    path.display()
+                );
                 return None;
             }
             inventory
@@ -131,6 +156,12 @@ impl Trees {
                 .is_ok()
                 .then_some(Tree { path, lock })
         })
+    }
+
+    fn is_untouched(&self, tree: &Path, marker: &Path, user: Uid) -> bool {
+        untouched::at(&self.dir, user)
+            && untouched::at(marker, user)
+            && untouched::below(tree, user).unwrap_or(false)
     }
 
     /// Waits for the lock.

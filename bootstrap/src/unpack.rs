@@ -21,7 +21,7 @@ mod writers;
 
 use std::fs::File;
 use std::io::{BufRead, Seek as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::unistd::{Gid, fchown};
 use repository_api::units::show_size;
 
 use crate::exit::{Exit, Failure};
@@ -40,6 +41,31 @@ use beneath::Beneath;
 use format::Format;
 
 const BUFFER: usize = 256 << 10;
+
+/// How to unpack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) limits: Limits,
+    /// The app's group, where the tree is root's and the app may only read it.
+    pub(crate) readers: Option<Gid>,
+}
+
+impl Rules {
+    /// What the owner may do without writing, the readers may do.
+    fn mode(self, mode: u32) -> u32 {
+        match self.readers {
+            None => mode,
+            Some(_) => (mode & 0o755) | ((mode & 0o500) >> 3),
+        }
+    }
+
+    fn hand_over(self, file: impl AsFd) -> nix::Result<()> {
+        match self.readers {
+            None => Ok(()),
+            group => fchown(file, None, group),
+        }
+    }
+}
 
 /// Why an archive is refused, or could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -112,12 +138,12 @@ pub(crate) struct Unpacking {
 
 impl Unpacking {
     /// Begins to unpack the archive `file` into the empty directory `tree`.
-    pub(crate) fn start(file: &str, tree: &Path, limits: Limits) -> Result<Self, Failure> {
+    pub(crate) fn start(file: &str, tree: &Path, rules: Rules) -> Result<Self, Failure> {
         let (chunks, feed) = feed::feed();
         let (file, tree) = (file.to_owned(), tree.to_owned());
         let thread = std::thread::Builder::new()
             .name("unpack".to_owned())
-            .spawn(move || unpack(feed, &file, &tree, limits))
+            .spawn(move || unpack(feed, &file, &tree, rules))
             .map_err(|error| {
                 Failure::new(Exit::CannotWrite, "failed to start a thread").because(error)
             })?;
@@ -163,24 +189,19 @@ pub(crate) fn unpack_file(
     artefact: &mut File,
     file: &str,
     tree: &Path,
-    limits: Limits,
+    rules: Rules,
 ) -> Result<Contents, Failure> {
     artefact
         .rewind()
         .map_err(|error| Failure::cannot_write(tree, error))?;
     let input = std::io::BufReader::with_capacity(BUFFER, artefact);
-    unpack(input, file, tree, limits)
+    unpack(input, file, tree, rules)
 }
 
-fn unpack(
-    input: impl BufRead,
-    file: &str,
-    tree: &Path,
-    limits: Limits,
-) -> Result<Contents, Failure> {
+fn unpack(input: impl BufRead, file: &str, tree: &Path, rules: Rules) -> Result<Contents, Failure> {
     let begin = Instant::now();
     let mut contents = open_directory(tree)
-        .and_then(|root| into(input, file, root, limits))
+        .and_then(|root| into(input, file, root, rules))
         .map_err(|error| error.into_failure(file, tree))?;
     contents.elapsed = begin.elapsed();
     Ok(contents)
@@ -198,9 +219,10 @@ fn into(
     input: impl BufRead,
     file: &str,
     root: OwnedFd,
-    limits: Limits,
+    rules: Rules,
 ) -> Result<Contents, UnpackError> {
-    let beneath = Beneath::new(root);
+    let limits = rules.limits;
+    let beneath = Beneath::new(root, rules);
     match Format::of(file) {
         Format::TarGz => {
             let decoder = flate2::bufread::MultiGzDecoder::new(input);
@@ -227,16 +249,15 @@ pub(crate) fn place(
     path: &Path,
     file: &str,
     tree: &Path,
-    limits: Limits,
+    rules: Rules,
 ) -> Result<Contents, Failure> {
     let begin = Instant::now();
     let cannot = |error: std::io::Error| Failure::cannot_write(tree, error);
     let metadata = artefact.metadata().map_err(cannot)?;
     let bytes = metadata.len();
-    if bytes > limits.unpacked {
-        let error = stream::TooLarge {
-            limit: limits.unpacked,
-        };
+    let limit = rules.limits.unpacked;
+    if bytes > limit {
+        let error = stream::TooLarge { limit };
         return Err(Failure::new(Exit::Refused, format!("{file} is refused")).because(error));
     }
     let target: PathBuf = tree.join(file);
@@ -252,12 +273,14 @@ pub(crate) fn place(
     let read = artefact.read_at(&mut head, 0).map_err(cannot)?;
     let head = &head[..read];
     let executable = head == b"\x7fELF" || head.starts_with(b"#!");
-    let mode = if executable { 0o755 } else { 0o644 };
-    let status = fchmod(artefact, Mode::from_bits_truncate(mode))
+    let mode = rules.mode(if executable { 0o755 } else { 0o644 });
+    let status = rules
+        .hand_over(artefact)
+        .and_then(|()| fchmod(artefact, Mode::from_bits_truncate(mode)))
         .and_then(|()| fstat(artefact))
         .map_err(|error| cannot(error.into()))?;
     Ok(Contents {
-        inventory: Inventory::of([(file.into(), Entry::file(&status))]),
+        inventory: Inventory::of([(file.into(), Entry::file(&status))], rules.readers),
         entries: 1,
         bytes,
         elapsed: begin.elapsed(),

@@ -8,9 +8,8 @@ use bytes::Bytes;
 use repository_api::Digest;
 
 use crate::exit::{Exit, Failure};
-use crate::settings::Limits;
 use crate::tree::{Locked, Staging};
-use crate::unpack::{Contents, Unpacking};
+use crate::unpack::{Contents, Rules, Unpacking};
 use crate::verify::Hasher;
 
 /// Chunks that wait for the hash at the most.
@@ -25,9 +24,9 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    fn start(locked: &Locked<'_>, file: &str, limits: Limits) -> Result<Self, Failure> {
+    fn start(locked: &Locked<'_>, file: &str, rules: Rules) -> Result<Self, Failure> {
         let staging = locked.stage()?;
-        let unpacking = Unpacking::start(file, staging.path(), limits)?;
+        let unpacking = Unpacking::start(file, staging.path(), rules)?;
         Ok(Self { unpacking, staging })
     }
 
@@ -54,7 +53,7 @@ impl Intake {
     pub(super) fn start(
         locked: &Locked<'_>,
         unpack: Option<&str>,
-        limits: Limits,
+        rules: Rules,
     ) -> Result<Self, Failure> {
         let (hash, chunks) = sync_channel::<Bytes>(CHUNKS);
         let hasher = std::thread::Builder::new()
@@ -70,7 +69,7 @@ impl Intake {
                 Failure::new(Exit::CannotWrite, "failed to start a thread").because(error)
             })?;
         let begun = unpack
-            .map(|file| Begun::start(locked, file, limits))
+            .map(|file| Begun::start(locked, file, rules))
             .transpose()?;
         Ok(Self {
             bytes: 0,

@@ -6,10 +6,12 @@ use std::fs;
 
 use super::system;
 
-/// Sends a signal to every descendant.
-pub(super) fn signal(signal: libc::c_int) {
+/// Sends a signal to every descendant, but not to `except`.
+pub(super) fn signal(signal: libc::c_int, except: Option<libc::pid_t>) {
     for pid in all() {
-        system::kill(pid, signal);
+        if Some(pid) != except {
+            system::kill(pid, signal);
+        }
     }
 }
 

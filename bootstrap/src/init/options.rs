@@ -16,12 +16,22 @@ pub(crate) struct Options {
     pub(crate) grace: Duration,
     pub(crate) signal_scope: SignalScope,
     pub(crate) remap_exit: RemapExit,
+    pub(crate) rewrite: Rewrite,
     pub(crate) kill_leftovers: bool,
+    /// Whether the init stops too when it is told to stop the command.
+    pub(crate) suspend: bool,
+    /// Whether orphans of all descendants come to this process when it is not PID 1.
+    pub(crate) subreaper: bool,
+    /// What this process gets when its parent dies.
+    pub(crate) parent_death_signal: Option<libc::c_int>,
+    pub(crate) verbosity: Verbosity,
     /// The mask that the command gets: across the handover this process's own is another.
     pub(crate) mask: Option<u64>,
     pub(crate) log_json: bool,
     /// A descriptor that is held open for as long as the init lives.
     pub(crate) tree_lock: Option<i32>,
+    /// A descriptor from which the watcher reads what it is to watch.
+    pub(crate) watch: Option<i32>,
     pub(crate) command: Vec<OsString>,
 }
 
@@ -33,10 +43,16 @@ impl Default for Options {
             grace: Duration::from_secs(8),
             signal_scope: SignalScope::Child,
             remap_exit: RemapExit::default(),
+            rewrite: Rewrite::default(),
             kill_leftovers: true,
+            suspend: false,
+            subreaper: true,
+            parent_death_signal: None,
+            verbosity: Verbosity::Notable,
             mask: None,
             log_json: false,
             tree_lock: None,
+            watch: None,
             command: Vec::new(),
         }
     }
@@ -48,6 +64,17 @@ pub(crate) struct Handed {
     pub(crate) mask: u64,
     pub(crate) log_json: bool,
     pub(crate) tree_lock: Option<i32>,
+    pub(crate) watch: Option<i32>,
+}
+
+/// What the init says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    Quiet,
+    /// What it does unasked, such as killing what is left.
+    Notable,
+    /// Each signal that is forwarded and each process that is reaped, too.
+    Everything,
 }
 
 /// Who gets a forwarded signal.
@@ -118,6 +145,45 @@ impl std::fmt::Display for RemapExit {
     }
 }
 
+/// Signals to take for others: `15:3`, or `2:0` for one to drop.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rewrite(BTreeMap<libc::c_int, libc::c_int>);
+
+impl Rewrite {
+    /// What a signal is taken for; `None` for one that is dropped.
+    pub(crate) fn apply(&self, signal: libc::c_int) -> Option<libc::c_int> {
+        let taken = self.0.get(&signal).copied().unwrap_or(signal);
+        (taken != 0).then_some(taken)
+    }
+}
+
+impl FromStr for Rewrite {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        if text == "none" {
+            return Ok(Self::default());
+        }
+        text.split(',')
+            .map(|pair| {
+                let (from, to) = pair.split_once(':')?;
+                let to = if to == "0" { 0 } else { signals::parse(to)? };
+                Some((signals::parse(from)?, to))
+            })
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or("expected none, or pairs of signals such as TERM:QUIT or 2:0")
+    }
+}
+
+fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off"),
+    }
+}
+
 impl Options {
     /// Sets the option of a command line, by its name without dashes.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
@@ -130,6 +196,23 @@ impl Options {
             "grace" => self.grace = units::duration(value).map_err(|error| error.to_string())?,
             "signal-scope" => self.signal_scope = value.parse()?,
             "remap-exit" => self.remap_exit = value.parse()?,
+            "rewrite" => self.rewrite = value.parse()?,
+            "subreaper" => {
+                self.subreaper = on_or_off(value)?;
+            }
+            "suspend" => self.suspend = on_or_off(value)?,
+            "parent-death-signal" => {
+                self.parent_death_signal =
+                    Some(signals::parse(value).ok_or("expected a signal such as TERM or KILL")?);
+            }
+            "log" => {
+                self.verbosity = match value {
+                    "error" => Verbosity::Quiet,
+                    "warn" | "info" => Verbosity::Notable,
+                    "debug" | "trace" => Verbosity::Everything,
+                    _ => return Err("expected error, warn, info, debug or trace".to_owned()),
+                };
+            }
             "leftovers" => {
                 self.kill_leftovers = match value {
                     "kill" => true,
@@ -145,6 +228,9 @@ impl Options {
             }
             "tree-lock" => {
                 self.tree_lock = Some(value.parse().map_err(|_| "expected a descriptor")?);
+            }
+            "watch" => {
+                self.watch = Some(value.parse().map_err(|_| "expected a descriptor")?);
             }
             "log-format" => {
                 self.log_json = match value {
@@ -164,6 +250,7 @@ impl Options {
             mask,
             log_json,
             tree_lock,
+            watch,
         } = handed;
         let scope = match self.signal_scope {
             SignalScope::Child => "child",
@@ -184,7 +271,14 @@ impl Options {
             format!("--log-format={}", if log_json { "json" } else { "text" }).into(),
             format!("--mask={mask:x}").into(),
         ];
+        let level = match self.verbosity {
+            Verbosity::Quiet => "error",
+            Verbosity::Notable => "info",
+            Verbosity::Everything => "debug",
+        };
+        arguments.push(format!("--log={level}").into());
         arguments.extend(tree_lock.map(|descriptor| format!("--tree-lock={descriptor}").into()));
+        arguments.extend(watch.map(|descriptor| format!("--watch={descriptor}").into()));
         arguments.push("--".into());
         arguments.extend(self.command.iter().cloned());
         arguments
@@ -207,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn signals_are_taken_for_others_as_told() {
+        let rewrite: Rewrite = "15:3,INT:0,RTMIN+1:TERM".parse().unwrap();
+        assert_eq!(
+            [15, 2, 35, 1].map(|signal| rewrite.apply(signal)),
+            [Some(3), None, Some(15), Some(1)]
+        );
+        for bad in ["", "15", "15:", ":3", "0:3", "15:65", "15:3,"] {
+            assert!(bad.parse::<Rewrite>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn arguments_read_back() {
         let mut options = Options {
             command: vec!["a".into(), "--".into(), "--drain=1s".into()],
@@ -218,6 +324,7 @@ mod tests {
             ("grace", "2s"),
             ("signal-scope", "all"),
             ("leftovers", "leave"),
+            ("log", "debug"),
         ] {
             options.set(name, value).unwrap();
         }
@@ -225,6 +332,7 @@ mod tests {
             mask: 0xff,
             log_json: true,
             tree_lock: Some(5),
+            watch: Some(6),
         });
         let line = ["bootstrap".into(), "init".into()]
             .into_iter()
@@ -236,6 +344,7 @@ mod tests {
             mask: read.mask.unwrap(),
             log_json: read.log_json,
             tree_lock: read.tree_lock,
+            watch: read.watch,
         };
         assert_eq!(read.to_arguments(handed), arguments);
     }

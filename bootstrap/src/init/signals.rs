@@ -37,7 +37,7 @@ const NAMES: [(&str, libc::c_int); 29] = [
 const SIGRTMIN: libc::c_int = 34;
 
 /// `TERM`, `SIGTERM`, `15` or `RTMIN+3`; `None` for what cannot be sent.
-pub(super) fn parse(text: &str) -> Option<libc::c_int> {
+pub(crate) fn parse(text: &str) -> Option<libc::c_int> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
     if let Some((_, number)) = NAMES.iter().find(|(known, _)| *known == name) {
         return Some(*number);

@@ -40,6 +40,8 @@ pub(super) enum Action {
     /// To every descendant.
     SignalAll(libc::c_int),
     Say(&'static str),
+    /// Stop this process too, until SIGCONT.
+    Suspend,
     Exit(i32),
 }
 
@@ -50,6 +52,7 @@ pub(super) struct Supervisor {
     drain: Duration,
     grace: Duration,
     kill_leftovers: bool,
+    suspend: bool,
     /// Whether SIGKILL was announced: it may be sent many times.
     killing: bool,
 }
@@ -62,6 +65,7 @@ impl Supervisor {
             drain: options.drain,
             grace: options.grace,
             kill_leftovers: options.kill_leftovers,
+            suspend: options.suspend,
             killing: false,
         }
     }
@@ -90,6 +94,10 @@ impl Supervisor {
             }
             (libc::SIGTERM, Phase::Stopping { .. }) => vec![Action::Signal(self.stop_signal)],
             (signal, Phase::Leftovers { .. }) => vec![Action::SignalAll(signal)],
+            // Job control: whoever waits for the init is to see that the app stands still.
+            (libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, _) if self.suspend => {
+                vec![Action::Signal(signal), Action::Suspend]
+            }
             (signal, _) => vec![Action::Signal(signal)],
         }
     }

@@ -98,15 +98,88 @@ pub(super) fn set_name(name: &str) {
     }
 }
 
-/// In the child, between fork and exec: a process group of its own, in the foreground where there is
-/// a terminal, so that Ctrl-C reaches the app and not the init. Async-signal-safe.
+/// In the child, between fork and exec: a process group of its own, in the foreground if the init was
+/// there, so that Ctrl-C reaches the app and not the init. Async-signal-safe.
 pub(super) fn take_foreground() {
     // SAFETY: plain, async-signal-safe system calls. Every signal is blocked, SIGTTOU among them,
     // which would otherwise stop a background process that takes the terminal.
     unsafe {
+        let foreground = libc::tcgetpgrp(libc::STDIN_FILENO) == libc::getpgrp();
         libc::setpgid(0, 0);
-        if libc::isatty(libc::STDIN_FILENO) == 1 {
+        if foreground {
             libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpid());
         }
     }
 }
+
+/// At the end: a script that goes on after the init may read from its terminal again.
+pub(super) fn give_back_foreground(child: libc::pid_t) {
+    // SAFETY: plain system calls; every signal is blocked, SIGTTOU among them.
+    unsafe {
+        if libc::tcgetpgrp(libc::STDIN_FILENO) == child {
+            libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpgrp());
+        }
+    }
+}
+
+/// Stops this process, as the app was told to stop: whoever waits for it sees that. The kernel does not
+/// stop a PID 1.
+pub(super) fn suspend() {
+    // SAFETY: plain system calls.
+    unsafe {
+        libc::kill(libc::getpid(), libc::SIGSTOP);
+    }
+}
+
+/// `PR_SET_PDEATHSIG`, prctl(2).
+pub(super) fn set_parent_death_signal(signal: libc::c_int) {
+    // SAFETY: a plain system call.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0);
+    }
+}
+
+unsafe extern "C" {
+    /// The executable's first byte in memory (the linker defines it).
+    static __ehdr_start: libc::Elf64_Ehdr;
+}
+
+/// Gives back the pages of code and constants that only the start needed. They are the file's own,
+/// so those that are needed again come back from the page cache.
+pub(super) fn give_back_pages() {
+    let base = &raw const __ehdr_start as usize;
+    // SAFETY: the kernel has mapped the header and the program headers that it names with the first
+    // segment. Only segments that cannot be written are given back: they have no content of their own.
+    unsafe {
+        let header = &*std::ptr::from_ref(&__ehdr_start);
+        let first =
+            (base + usize::try_from(header.e_phoff).unwrap_or_default()) as *const libc::Elf64_Phdr;
+        let segments = std::slice::from_raw_parts(first, usize::from(header.e_phnum));
+        let loaded = |segment: &&libc::Elf64_Phdr| segment.p_type == libc::PT_LOAD;
+        let Some(lowest) = segments.iter().filter(loaded).map(|one| one.p_vaddr).min() else {
+            return;
+        };
+        for segment in segments.iter().filter(loaded) {
+            let (Ok(offset), Ok(size)) = (
+                usize::try_from(segment.p_vaddr - lowest),
+                usize::try_from(segment.p_memsz),
+            ) else {
+                continue;
+            };
+            if segment.p_flags & libc::PF_W == 0 {
+                let begin = (base + offset).next_multiple_of(PAGE);
+                let end = (base + offset + size) / PAGE * PAGE;
+                if begin < end {
+                    libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_DONTNEED);
+                }
+            }
+        }
+    }
+}
+
+/// The largest page of the machines that this is built for: less is given back, never more.
+const PAGE: usize = if cfg!(target_arch = "aarch64") {
+    64 << 10
+} else {
+    4 << 10
+};

@@ -1,9 +1,11 @@
 //! The release document of a repository.
 
+use std::time::SystemTime;
+
 use repository_api::release::{LayerContent, ReleaseDocument, Statement};
 use repository_api::{Reference, candidate, routes};
 
-use super::{Layer, Release, Wanted};
+use super::{Kept, Layer, Release, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
 use crate::verify::digest_of;
@@ -30,6 +32,15 @@ pub(super) fn read(
         not_a_repository("what answers is no repository: its release document cannot be read")
             .because(place(&error))
     })?;
+    if let Some(keys) = &settings.trust.keys {
+        // Nothing of it is looked at before.
+        let signature = document.signature.as_deref();
+        keys.verify(document.statement.as_bytes(), signature, SystemTime::now())
+            .map_err(|error| {
+                let what = format!("{} is not taken", settings.app);
+                Failure::new(Exit::NotAllowed, what).because(error)
+            })?;
+    }
     let statement = Statement::from_text(&document.statement).map_err(|error| {
         not_a_repository("the release document's statement cannot be read").because(place(&error))
     })?;
@@ -54,6 +65,7 @@ pub(super) fn read(
         version: Some(version),
         number: release,
         layers,
+        kept: Kept::Document(String::from_utf8_lossy(body).into_owned()),
     })
 }
 
@@ -77,9 +89,12 @@ fn check_statement(
     reference: &Reference,
 ) -> Result<(), Failure> {
     let wrong = |expected: String, found: String| {
-        not_a_repository(format!(
-            "the repository answered for something else: expected {expected}, found {found}"
-        ))
+        Failure::new(
+            settings.trust.exit_for(Exit::NotARepository),
+            format!(
+                "the repository answered for something else: expected {expected}, found {found}"
+            ),
+        )
     };
     if statement.app != settings.app.app {
         return Err(wrong(
@@ -102,7 +117,13 @@ fn check_statement(
         Reference::Channel(channel) if statement.release.is_none() => {
             Err(wrong(format!("the release of channel {channel}"), found))
         }
-        _ => Ok(()),
+        _ => match settings.trust.min_release {
+            Some(floor) if statement.release < Some(floor) => Err(Failure::new(
+                Exit::NotAllowed,
+                format!("{found} is below r{floor}, the floor that BOOTSTRAP_MIN_RELEASE sets"),
+            )),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -141,7 +162,7 @@ fn layers(
         let digest = digest_of(found.content.as_bytes());
         if digest != pin.sha256 {
             return Err(Problem::Digest(Failure::new(
-                Exit::Refused,
+                settings.trust.exit_for(Exit::Refused),
                 format!(
                     "the config layer {} is damaged: expected sha256:{}, found sha256:{digest}",
                     pin.layer, pin.sha256

@@ -3,7 +3,7 @@
 use repository_api::release::LayerName;
 use repository_api::{Digest, routes};
 
-use super::{Layer, Release, Wanted};
+use super::{Kept, Layer, Release, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::repository::{Document, Repository};
 use crate::settings::Settings;
@@ -39,17 +39,31 @@ pub(super) async fn find(repository: &Repository, settings: &Settings) -> Result
             }
         }
     }
-    Ok(Release {
+    let sha256 = checksum(repository, settings).await?;
+    Ok(release(settings, layers, sha256))
+}
+
+pub(super) fn release(settings: &Settings, layers: Vec<Layer>, sha256: Option<Digest>) -> Release {
+    let app = &settings.app.app;
+    let kept = layers.iter().map(|layer| {
+        let content = String::from_utf8_lossy(&layer.content).into_owned();
+        (layer.name.clone(), content)
+    });
+    Release {
         version: None,
         number: None,
         artefact: Wanted {
             path: routes::legacy_artefact(app),
             file: format!("{app}.tgz"),
             size: None,
-            sha256: checksum(repository, settings).await?,
+            sha256,
+        },
+        kept: Kept::Plain {
+            layers: kept.collect(),
+            sha256,
         },
         layers,
-    })
+    }
 }
 
 async fn checksum(repository: &Repository, settings: &Settings) -> Result<Option<Digest>, Failure> {

@@ -97,7 +97,7 @@ impl Retry {
 
 /// Uniform in [0, 1). The standard library's hash keys are random per process and differ per call,
 /// which is all that jitter needs.
-fn random() -> f64 {
+pub(crate) fn random() -> f64 {
     let bits = RandomState::new().build_hasher().finish();
     // 32 bits are exact in a double.
     f64::from((bits >> 32) as u32) / f64::from(u32::MAX)

@@ -81,6 +81,17 @@ impl Origin {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
 
+    /// The address with its user and password: for a process of our own, never to be shown.
+    pub(crate) fn with_credentials(&self) -> String {
+        let mut url = self.base.clone();
+        if let Some((user, password)) = &self.user {
+            // Such an address has a host, so both can be set.
+            let _ = url.set_username(user);
+            let _ = url.set_password(Some(password));
+        }
+        url.into()
+    }
+
     /// Whether `url` is on the same origin (RFC 6454).
     pub(crate) fn contains(&self, url: &Url) -> bool {
         self.base.origin() == url.origin()
@@ -133,6 +144,8 @@ mod tests {
             origin.authorization(None).unwrap(),
             "Basic dXNAZXI6aHVudGVyMg=="
         );
+        let again: Origin = origin.with_credentials().parse().unwrap();
+        assert_eq!(again.authorization(None), origin.authorization(None));
         assert_eq!(
             origin.authorization(Some(&Token("t".into()))).unwrap(),
             "Bearer t"

@@ -51,6 +51,8 @@ texts! {
     drain_period "DRAIN_PERIOD",
     grace_period "GRACE_PERIOD",
     on_change "ON_CHANGE",
+    change_debounce "CHANGE_DEBOUNCE",
+    change_splay "CHANGE_SPLAY",
 }
 
 /// An empty variable counts as unset: that is what a compose file's `${NAME:-}` gives.
@@ -80,32 +82,4 @@ pub(super) fn read(
         .from_iter(pairs)
         .map_err(|_| Failure::new(Exit::Usage, "failed to read the environment"))?;
     Ok((texts, warnings))
-}
-
-impl Texts {
-    /// To ignore one of these would be to start something else than what was asked for.
-    pub(super) fn refuse_unsupported(&self) -> Result<(), Failure> {
-        let unsupported = [
-            ("TRUSTED_KEYS_FILE", &self.trusted_keys_file),
-            ("MIN_RELEASE", &self.min_release),
-            ("OFFLINE", &self.offline),
-            ("USER", &self.user),
-        ];
-        for (name, text) in unsupported {
-            if text.is_some() {
-                return Err(malformed(
-                    name,
-                    "this version does not support it, unset it",
-                ));
-            }
-        }
-        if self
-            .on_change
-            .as_deref()
-            .is_some_and(|text| text != "ignore")
-        {
-            return Err(malformed("ON_CHANGE", "this version supports ignore only"));
-        }
-        Ok(())
-    }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::unistd::Gid;
 use serde::{Deserialize, Serialize};
 
 /// The layout of the file; another one is not read.
@@ -19,6 +20,8 @@ const FORMAT: u32 = 2;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Inventory {
     format: u32,
+    /// The group that may read the tree, where that is not its owner's.
+    readers: Option<u32>,
     /// By directory and name, whose bytes need not be UTF-8: each directory is opened once.
     directories: BTreeMap<String, BTreeMap<String, Entry>>,
 }
@@ -45,7 +48,10 @@ pub(super) enum Change {
 
 impl Inventory {
     /// Of two entries of one path the later counts.
-    pub(crate) fn of(entries: impl IntoIterator<Item = (PathBuf, Entry)>) -> Self {
+    pub(crate) fn of(
+        entries: impl IntoIterator<Item = (PathBuf, Entry)>,
+        readers: Option<Gid>,
+    ) -> Self {
         let mut directories: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
         for (path, entry) in entries {
             let part = |part: Option<&OsStr>| encode(part.unwrap_or_default().as_bytes());
@@ -56,6 +62,7 @@ impl Inventory {
         }
         Self {
             format: FORMAT,
+            readers: readers.map(Gid::as_raw),
             directories,
         }
     }
@@ -71,6 +78,11 @@ impl Inventory {
 
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         fs::write(path, serde_json::to_vec(self).map_err(io::Error::other)?)
+    }
+
+    /// Whether the tree was made for these readers.
+    pub(super) fn is_for(&self, readers: Option<Gid>) -> bool {
+        self.readers == readers.map(Gid::as_raw)
     }
 
     /// Whether a file of that name is at the top of the tree.
@@ -185,11 +197,12 @@ mod tests {
         fs::write(tree.join("d/f"), "one").unwrap();
         symlink("d/f", tree.join("l")).unwrap();
         let status = nix::sys::stat::lstat(&tree.join("d/f")).unwrap();
-        let inventory = Inventory::of([
+        let entries = [
             (PathBuf::from("d/f"), Entry::link(Path::new("replaced"))),
             (PathBuf::from("d/f"), Entry::file(&status)),
             (PathBuf::from("l"), Entry::link(Path::new("d/f"))),
-        ]);
+        ];
+        let inventory = Inventory::of(entries, None);
         let marker = directory.path().join("inventory");
         inventory.write(&marker).unwrap();
         let inventory = Inventory::read(&marker).unwrap();

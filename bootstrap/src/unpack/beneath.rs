@@ -19,7 +19,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens, mk
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
-use super::UnpackError;
+use super::{Rules, UnpackError};
 use crate::tree::Entry;
 
 /// Bytes of a path at the most: with the directory before it, it must stay below the kernel's
@@ -54,6 +54,7 @@ impl From<UnpackError> for LinkError {
 #[derive(Debug)]
 pub(super) struct Beneath {
     root: Arc<OwnedFd>,
+    rules: Rules,
     /// The path that was used last, and the handle of each directory on it.
     last: PathBuf,
     handles: Vec<Arc<OwnedFd>>,
@@ -144,6 +145,7 @@ pub(super) struct NewFile<'a> {
     pub(super) mode: u32,
     /// Seconds since the epoch.
     pub(super) mtime: Option<i64>,
+    pub(super) rules: Rules,
 }
 
 /// Makes a file, has `write` fill it, and returns what the tree's inventory says of it.
@@ -156,15 +158,17 @@ pub(super) fn create(
         path,
         mode,
         mtime,
+        rules,
     } = *new;
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mode = Mode::from_bits_truncate(mode);
+    let mode = Mode::from_bits_truncate(rules.mode(mode));
     let mut file = match openat(parent, name_of(path), flags, mode) {
         Ok(file) => File::from(file),
         Err(error) => return Err(failed(path, error)),
     };
     let failed = |error| failed(path, error);
+    rules.hand_over(&file).map_err(failed)?;
     write(&mut file).map_err(|source| UnpackError::Write {
         path: path.display().to_string(),
         source,
@@ -188,9 +192,10 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC);
 
 impl Beneath {
-    pub(super) fn new(root: OwnedFd) -> Self {
+    pub(super) fn new(root: OwnedFd, rules: Rules) -> Self {
         Self {
             root: Arc::new(root),
+            rules,
             last: PathBuf::new(),
             handles: Vec::new(),
             made: 0,
@@ -200,6 +205,10 @@ impl Beneath {
     /// Directories that were made and that no entry named.
     pub(super) fn made(&self) -> u64 {
         self.made
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        self.rules
     }
 
     /// Whether this directory was the last to be used.
@@ -241,14 +250,18 @@ impl Beneath {
     }
 
     fn step(&mut self, parent: &OwnedFd, name: &OsStr, make: bool) -> nix::Result<OwnedFd> {
-        if make {
-            match mkdirat(parent, name, Mode::from_bits_truncate(0o755)) {
-                Ok(()) => self.made += 1,
-                Err(Errno::EEXIST) => {}
+        let made = make
+            && match mkdirat(parent, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) => true,
+                Err(Errno::EEXIST) => false,
                 Err(error) => return Err(error),
-            }
+            };
+        let handle = openat(parent, name, DIRECTORY, Mode::empty())?;
+        if made {
+            self.made += 1;
+            self.rules.hand_over(&handle)?;
         }
-        openat(parent, name, DIRECTORY, Mode::empty())
+        Ok(handle)
     }
 
     /// The handle of the directory that holds `path`.
@@ -314,6 +327,7 @@ impl Beneath {
 
     pub(super) fn set_directory_mode(&mut self, path: &Path, mode: u32) -> Result<(), UnpackError> {
         let handle = self.open(path, false)?;
+        let mode = self.rules.mode(mode);
         fchmod(&*handle, Mode::from_bits_truncate(mode)).map_err(|error| failed(path, error))
     }
 }

@@ -29,8 +29,8 @@ pub(super) struct Extraction {
 impl Extraction {
     pub(super) fn new(beneath: Beneath) -> Self {
         Self {
+            writers: Writers::start(beneath.rules()),
             beneath,
-            writers: Writers::start(),
             seen: HashSet::new(),
             modes: HashMap::new(),
             made: Vec::new(),
@@ -117,6 +117,7 @@ impl Extraction {
             path: &path,
             mode,
             mtime,
+            rules: self.beneath.rules(),
         };
         let mut source = None;
         let entry = create(&new, |file| {
@@ -181,8 +182,7 @@ impl Extraction {
         }
         all.append(&mut self.made);
         all.sort_unstable_by_key(|written| written.number);
-        Ok(Inventory::of(
-            all.into_iter().map(|written| (written.path, written.entry)),
-        ))
+        let entries = all.into_iter().map(|written| (written.path, written.entry));
+        Ok(Inventory::of(entries, self.beneath.rules().readers))
     }
 }

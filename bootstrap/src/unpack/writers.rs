@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::UnpackError;
 use super::beneath::{NewFile, create};
+use super::{Rules, UnpackError};
 use crate::tree::Entry;
 
 /// Bytes of content in a batch, about.
@@ -85,7 +85,7 @@ impl Shared {
         on.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
+    fn work(&self, rules: Rules) {
         let mut state = self.state();
         loop {
             let Some(mut batch) = state.ready.pop_front() else {
@@ -100,7 +100,7 @@ impl Shared {
             let (written, failure) = if failed {
                 (Vec::new(), None)
             } else {
-                write(&batch)
+                write(&batch, rules)
             };
             batch.content.clear();
             batch.jobs.clear();
@@ -122,7 +122,7 @@ impl Shared {
     }
 }
 
-fn write(batch: &Batch) -> (Vec<Written>, Option<(u64, UnpackError)>) {
+fn write(batch: &Batch, rules: Rules) -> (Vec<Written>, Option<(u64, UnpackError)>) {
     let mut written = Vec::with_capacity(batch.jobs.len());
     let mut begin = 0;
     for job in &batch.jobs {
@@ -131,6 +131,7 @@ fn write(batch: &Batch) -> (Vec<Written>, Option<(u64, UnpackError)>) {
             path: &job.path,
             mode: job.mode,
             mtime: job.mtime,
+            rules,
         };
         let content = &batch.content[begin..job.end];
         begin = job.end;
@@ -150,6 +151,7 @@ fn write(batch: &Batch) -> (Vec<Written>, Option<(u64, UnpackError)>) {
 
 #[derive(Debug)]
 pub(super) struct Writers {
+    rules: Rules,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     batch: Batch,
@@ -158,7 +160,7 @@ pub(super) struct Writers {
 impl Writers {
     /// Starts a thread for every two cores, up to four: the other core inflates, and beyond that the
     /// file system's own locks are the limit.
-    pub(super) fn start() -> Self {
+    pub(super) fn start(rules: Rules) -> Self {
         let shared = Arc::new(Shared::default());
         shared.state().made = 1;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -167,11 +169,12 @@ impl Writers {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()
                     .name("writer".to_owned())
-                    .spawn(move || shared.work())
+                    .spawn(move || shared.work(rules))
                     .ok()
             })
             .collect();
         Self {
+            rules,
             shared,
             threads,
             batch: Batch::default(),
@@ -237,7 +240,7 @@ impl Writers {
     }
 
     fn write_here(&mut self) -> Result<(), UnpackError> {
-        let (written, failure) = write(&self.batch);
+        let (written, failure) = write(&self.batch, self.rules);
         self.batch = Batch::default();
         self.shared.state().written.extend(written);
         failure.map_or(Ok(()), |(_, error)| Err(error))

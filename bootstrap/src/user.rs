@@ -1,0 +1,199 @@
+//! `BOOTSTRAP_USER`: whom the app runs as when the container was started as root. Everything that
+//! could lead back is given up: groups, capabilities, and what a setuid program would give.
+#![expect(
+    unsafe_code,
+    reason = "capabilities are changed by prctl(2) and capset(2), for which there is no safe wrapper"
+)]
+
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{
+    Gid, Group, Uid, User, getegid, geteuid, getgrouplist, setgroups, setresgid, setresuid,
+};
+
+use crate::exit::{Exit, Failure};
+
+/// A user other than root, with a group and supplementary groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AppUser {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
+    groups: Vec<Gid>,
+    home: PathBuf,
+}
+
+impl AppUser {
+    /// `10001`, `10001:10002`, `app` or `app:www`. Without a group it is the user's own, with its
+    /// supplementary ones; for a number that `/etc/passwd` does not know, the group of that number.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        let known = match number(user) {
+            Some(uid) => User::from_uid(Uid::from_raw(uid)),
+            None => User::from_name(user),
+        };
+        let known = known.ok().flatten();
+        let uid = match (&known, number(user)) {
+            (Some(known), _) => known.uid,
+            (None, Some(uid)) => Uid::from_raw(uid),
+            (None, None) => {
+                return Err(
+                    "there is no such user in the image's /etc/passwd: write a number, as in 10001:10001",
+                );
+            }
+        };
+        let gid = match (group, &known) {
+            (Some(group), _) => match number(group) {
+                Some(gid) => Gid::from_raw(gid),
+                None => {
+                    Group::from_name(group)
+                        .ok()
+                        .flatten()
+                        .ok_or("there is no such group in the image's /etc/group: write a number")?
+                        .gid
+                }
+            },
+            (None, Some(known)) => known.gid,
+            (None, None) => Gid::from_raw(uid.as_raw()),
+        };
+        if uid.is_root() || gid.as_raw() == 0 {
+            return Err("expected a user and a group other than root's");
+        }
+        // A group that was named stands alone, as in docker run --user.
+        let groups = match &known {
+            Some(known) if group.is_none() => std::ffi::CString::new(known.name.as_bytes())
+                .ok()
+                .and_then(|name| getgrouplist(&name, gid).ok())
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|group| group.as_raw() != 0)
+                .collect(),
+            _ => vec![gid],
+        };
+        Ok(Self {
+            uid,
+            gid,
+            groups,
+            home: known.map_or_else(|| PathBuf::from("/"), |known| known.dir),
+        })
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Becomes this user, for good. Nothing of root's is left to this process or what it executes.
+    pub(crate) fn become_it(&self) -> Result<(), Failure> {
+        let refused = |what: &str| {
+            Failure::new(
+                Exit::Usage,
+                format!("BOOTSTRAP_USER cannot be applied: {what}"),
+            )
+        };
+        if geteuid() == self.uid && getegid() == self.gid {
+            return no_new_privileges().map_err(|error| refused("no_new_privs").because(error));
+        }
+        if !geteuid().is_root() {
+            return Err(refused(
+                "only a container that starts as root can change its user: leave the variable out, or start it with --user 0",
+            ));
+        }
+        let needs = |error: nix::Error| {
+            refused("it needs the capabilities SETUID and SETGID, as docker run gives by default")
+                .because(error)
+        };
+        drop_bounding_set();
+        setgroups(&self.groups).map_err(needs)?;
+        setresgid(self.gid, self.gid, self.gid).map_err(needs)?;
+        setresuid(self.uid, self.uid, self.uid).map_err(needs)?;
+        empty_capability_sets().map_err(|error| refused("capset").because(error))?;
+        no_new_privileges().map_err(|error| refused("no_new_privs").because(error))?;
+        let root = Uid::from_raw(0);
+        if setresuid(root, root, root).is_ok() {
+            return Err(refused("there is a way back to root"));
+        }
+        Ok(())
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    // The greatest number stands for "no change" in the system calls.
+    text.parse().ok().filter(|number| *number != u32::MAX)
+}
+
+fn result(code: libc::c_long) -> std::io::Result<()> {
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
+/// Where the right to do so is missing, `no_new_privs` keeps what is left of the set from being used.
+fn drop_bounding_set() {
+    for capability in 0..64 {
+        // SAFETY: a plain system call; an unknown capability is an error that changes nothing.
+        unsafe {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
+    }
+}
+
+fn no_new_privileges() -> std::io::Result<()> {
+    // SAFETY: a plain system call.
+    result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())
+}
+
+/// All of them: the kernel has emptied most on the change of user, but not the inheritable one.
+fn empty_capability_sets() -> std::io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    // Effective, permitted and inheritable, twice 32 bits each.
+    let sets = [0_u32; 6];
+    // SAFETY: a header of two and data of six 32-bit numbers, as version 3 of the call has them.
+    unsafe {
+        result(libc::syscall(
+            libc::SYS_capset,
+            header.as_ptr(),
+            sets.as_ptr(),
+        ))?;
+        result(
+            libc::prctl(
+                libc::PR_CAP_AMBIENT,
+                libc::PR_CAP_AMBIENT_CLEAR_ALL,
+                0,
+                0,
+                0,
+            )
+            .into(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_need_no_passwd() {
+        let user = AppUser::parse("54321").unwrap();
+        assert_eq!((user.uid.as_raw(), user.gid.as_raw()), (54321, 54321));
+        assert_eq!(user.groups, [user.gid]);
+        let user = AppUser::parse("54321:54322").unwrap();
+        assert_eq!((user.uid.as_raw(), user.gid.as_raw()), (54321, 54322));
+        for bad in [
+            "",
+            "0",
+            "root",
+            "54321:0",
+            "4294967295",
+            "no-such-user",
+            "54321:no-such-group",
+            "54321:",
+        ] {
+            assert!(AppUser::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}
