@@ -10,6 +10,10 @@ use repository_api::units;
 use super::signals;
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option that is on or off"
+)]
 pub(crate) struct Options {
     pub(crate) stop_signal: libc::c_int,
     pub(crate) drain: Duration,
