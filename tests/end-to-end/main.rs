@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod changes;
 mod concurrency;
 mod config_grammar;
 mod containers;
@@ -12,9 +13,12 @@ mod fetching;
 mod healthcheck;
 mod init;
 mod interruption;
+mod offline;
 mod publishing;
 mod releasing;
 mod serving;
+mod signed;
 mod sources;
 mod starts;
 mod startup_command;
+mod user;

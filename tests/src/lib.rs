@@ -10,6 +10,7 @@
 //! - [`docker`]: containers, where Docker answers
 //! - [`tls`]: the mock behind HTTPS
 //! - [`measure`]: figures for the benches
+//! - [`signing`]: minisign keys
 //! - [`skip`]: what a test does that lacks something
 #![allow(
     clippy::missing_panics_doc,
@@ -26,5 +27,6 @@ pub mod measure;
 pub mod mock;
 pub mod run;
 pub mod server;
+pub mod signing;
 pub mod skip;
 pub mod tls;

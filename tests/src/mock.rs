@@ -16,6 +16,8 @@ pub struct Reply {
     body: Vec<u8>,
     /// Honour `Range` and `If-Range` as a good server does.
     ranges: bool,
+    /// Honour `If-None-Match`, and `Prefer: wait` by waiting for another [`Mock::always`].
+    watched: bool,
     fault: Fault,
 }
 
@@ -37,6 +39,7 @@ impl Reply {
             headers: Vec::new(),
             body: body.into(),
             ranges: false,
+            watched: false,
             fault: Fault::None,
         }
     }
@@ -68,6 +71,18 @@ impl Reply {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// A document that can be watched for changes, as a good server does it.
+    #[must_use]
+    pub fn watched(mut self, etag: &str) -> Self {
+        self.watched = true;
+        self.header("ETag", etag)
+    }
+
+    fn etag(&self) -> Option<&str> {
+        let found = self.headers.iter().find(|(name, _)| name == "ETag");
+        found.map(|(_, value)| value.as_str())
     }
 
     #[must_use]
@@ -103,6 +118,8 @@ struct State {
     always: BTreeMap<String, Reply>,
     requests: Vec<Request>,
     unexpected: Vec<String>,
+    /// Nobody listens any more.
+    gone: bool,
     /// Bytes of bodies that went out, by path.
     sent: BTreeMap<String, usize>,
 }
@@ -121,6 +138,9 @@ impl Mock {
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
+                if shared.lock().unwrap().gone {
+                    return;
+                }
                 let state = Arc::clone(&shared);
                 std::thread::spawn(move || serve(&connection, &state));
             }
@@ -178,6 +198,11 @@ impl Mock {
 
 impl Drop for Mock {
     fn drop(&mut self) {
+        if let Ok(mut state) = self.state.lock() {
+            state.gone = true;
+        }
+        // Wakes the thread that accepts; with it the port is closed.
+        let _ = TcpStream::connect(self.address);
         if std::thread::panicking() {
             return;
         }
@@ -215,10 +240,39 @@ fn serve(connection: &TcpStream, state: &Mutex<State>) {
                 Reply::new(418, "nobody expected this request")
             }
         };
+        let reply = if reply.watched {
+            watch(&request, reply, state)
+        } else {
+            reply
+        };
         if !answer(connection, &request, reply, state) {
             return;
         }
     }
+}
+
+/// The long poll.
+fn watch(request: &Request, mut reply: Reply, state: &Mutex<State>) -> Reply {
+    let known = request.headers.get("if-none-match").map(String::as_str);
+    let wait = request
+        .headers
+        .get("prefer")
+        .and_then(|prefer| prefer.strip_prefix("wait=")?.parse().ok());
+    let deadline = Instant::now() + Duration::from_secs(wait.unwrap_or(0));
+    while known == reply.etag() {
+        if Instant::now() >= deadline {
+            let mut unchanged = Reply::new(304, "");
+            if let Some(wait) = wait {
+                unchanged = unchanged.header("Preference-Applied", &format!("wait={wait}"));
+            }
+            return unchanged;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        if let Some(current) = state.lock().unwrap().always.get(&request.target) {
+            reply = current.clone();
+        }
+    }
+    reply
 }
 
 fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
@@ -307,11 +361,7 @@ fn apply_range(request: &Request, reply: &mut Reply) {
             .parse::<usize>()
             .ok()
     });
-    let etag = reply
-        .headers
-        .iter()
-        .find(|(name, _)| name == "ETag")
-        .map(|(_, value)| value.clone());
+    let etag = reply.etag().map(str::to_owned);
     let current = request
         .headers
         .get("if-range")

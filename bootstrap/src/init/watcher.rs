@@ -7,6 +7,8 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
+use super::system;
+
 /// Starts the watcher, which reads what it is to watch from `order`, and waits until it has: from then
 /// on the app cannot read it, because the descriptor is closed and the watcher's memory is its own.
 #[expect(
@@ -14,6 +16,8 @@ use std::process::{Command, Stdio};
     reason = "the descriptor's number came with the arguments"
 )]
 pub(super) fn start(order: i32) -> io::Result<libc::pid_t> {
+    // The watcher gets it as its standard input, and under no other number.
+    system::close_on_exec(order);
     // SAFETY: bootstrap has opened the descriptor for this alone and passed on its number.
     let order = unsafe { OwnedFd::from_raw_fd(order) };
     let mut child = Command::new("/proc/self/exe")

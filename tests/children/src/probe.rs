@@ -80,6 +80,9 @@ fn peak(command: &[&str]) {
     say(&usage.ru_maxrss.to_string());
 }
 
+/// Of /proc/self/status.
+const SHOWN: [&str; 6] = ["Sig", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs"];
+
 fn show() {
     for (name, value) in std::env::vars_os() {
         say(&format!("env {}={}", name.display(), value.display()));
@@ -93,7 +96,7 @@ fn show() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     for line in status
         .lines()
-        .filter(|line| line.starts_with("Sig") || line.starts_with("Uid"))
+        .filter(|line| SHOWN.iter().any(|field| line.starts_with(field)))
     {
         say(line);
     }

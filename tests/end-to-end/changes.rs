@@ -1,0 +1,203 @@
+//! `ON_CHANGE`: another release or another config, and what the app is told of it.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use platformer_tests::fixture::{App, Bootstrap, RELEASE, digest};
+use platformer_tests::mock::{Mock, Reply};
+use platformer_tests::run::{Running, eventually};
+
+fn announce(app: &App, mock: &Mock) {
+    let body = serde_json::to_vec(&app.document()).unwrap();
+    let etag = digest(&body).etag();
+    mock.always(RELEASE, Reply::ok(body).watched(&etag));
+}
+
+fn app(config: &str) -> App {
+    App::probe("signals 1").with_config(&format!("STARTUP_COMMAND='bin/probe signals 1'\n{config}"))
+}
+
+/// The app, watched: bootstrap runs, and the watcher has asked once for a change.
+fn watched(mock: &Mock, on_change: &str, settings: &[(&str, &str)]) -> (Bootstrap, Running) {
+    let app = app("A=1\n");
+    announce(&app, mock);
+    mock.always(&app.path(), app.file_reply());
+    let mut bootstrap = Bootstrap::of(mock)
+        .env("BOOTSTRAP_ON_CHANGE", on_change)
+        .env("BOOTSTRAP_CHANGE_DEBOUNCE", "100ms")
+        .env("BOOTSTRAP_CHANGE_SPLAY", "10ms");
+    for (name, value) in settings {
+        bootstrap = bootstrap.env(name, *value);
+    }
+    let running = bootstrap.spawn();
+    running.wait_for_stdout("ready");
+    eventually("the watcher waits for a change", || {
+        let waits = |request: &platformer_tests::mock::Request| {
+            request.headers.contains_key("prefer") && request.headers.contains_key("if-none-match")
+        };
+        mock.requests(RELEASE).iter().any(waits)
+    });
+    (bootstrap, running)
+}
+
+fn watcher_of(running: &Running) -> i32 {
+    let children = format!("/proc/{0}/task/{0}/children", running.pid());
+    let children = fs::read_to_string(children).unwrap();
+    children
+        .split_whitespace()
+        .find(|pid| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .unwrap()
+                .ends_with(b"_watch\0")
+        })
+        .expect("a watcher")
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn the_app_gets_the_signal() {
+    let mock = Mock::start();
+    let (_bootstrap, running) = watched(&mock, "signal:HUP", &[]);
+    announce(&app("A=2\n"), &mock);
+    running.wait_for_stdout("signal 1");
+    let ended = running.wait();
+    ended.expect(0).says("hello has changed");
+}
+
+#[test]
+fn or_it_is_stopped_as_docker_stop_does() {
+    let mock = Mock::start();
+    let (_bootstrap, running) = watched(&mock, "exit", &[("BOOTSTRAP_STOP_SIGNAL", "USR1")]);
+    announce(&app("A=2\n"), &mock);
+    running.wait_for_stdout(&format!("signal {}", libc::SIGUSR1));
+    running.wait().expect(0);
+}
+
+#[test]
+fn the_config_may_ask_for_it() {
+    let mock = Mock::start();
+    let first = app("ON_CHANGE=signal:USR2\n");
+    announce(&first, &mock);
+    mock.always(&first.path(), first.file_reply());
+    let running = Bootstrap::of(&mock)
+        .env("BOOTSTRAP_CHANGE_DEBOUNCE", "50ms")
+        .env("BOOTSTRAP_CHANGE_SPLAY", "0s")
+        .spawn();
+    running.wait_for_stdout("ready");
+    announce(&app("ON_CHANGE=signal:USR2\nA=2\n"), &mock);
+    running.wait_for_stdout(&format!("signal {}", libc::SIGUSR2));
+    running.wait().expect(0);
+}
+
+/// Neither a comment more, nor a change that is taken back within the debounce period.
+#[test]
+fn only_a_real_change_counts() {
+    let mock = Mock::start();
+    let (_bootstrap, running) = watched(
+        &mock,
+        "signal:HUP",
+        &[("BOOTSTRAP_CHANGE_DEBOUNCE", "500ms")],
+    );
+    let asked_again = |config: &str, times: usize| {
+        let before = mock.requests(RELEASE).len();
+        announce(&app(config), &mock);
+        eventually("the watcher asks again", || {
+            mock.requests(RELEASE).len() >= before + times
+        });
+    };
+    asked_again("# the same\nA=1\n", 1);
+    asked_again("A=1\n# still the same\n", 1);
+    let before = mock.bytes_sent(RELEASE);
+    announce(&app("A=2\n"), &mock);
+    eventually("the change is sent", || mock.bytes_sent(RELEASE) > before);
+    // Taken back before the debounce period is over.
+    announce(&app("A=1\n"), &mock);
+    running.wait_for_stderr("changed back");
+    assert!(!running.stderr_so_far().contains("has changed"));
+    // It still watches.
+    let begin = Instant::now();
+    announce(&app("A=3\n"), &mock);
+    running.wait_for_stdout("signal 1");
+    assert!(
+        begin.elapsed() >= Duration::from_millis(500),
+        "the debounce"
+    );
+    running.wait().expect(0);
+}
+
+#[test]
+fn a_repository_that_is_away_or_answers_nonsense_stops_nothing() {
+    let mock = Mock::start();
+    let (_bootstrap, running) = watched(&mock, "signal:HUP", &[]);
+    mock.always(RELEASE, Reply::new(503, ""));
+    running.wait_for_stderr("changes of hello cannot be seen");
+    announce(&app("A=2\n"), &mock);
+    running.wait_for_stdout("signal 1");
+    running.wait().expect(0).says("answers again");
+}
+
+#[test]
+fn the_app_cannot_read_the_token_from_anywhere() {
+    let mock = Mock::start();
+    let (_bootstrap, running) = watched(&mock, "signal:HUP", &[("BOOTSTRAP_TOKEN", "canary-7391")]);
+    let watcher = watcher_of(&running);
+    let has_token = mock.requests(RELEASE).iter().all(|request| {
+        request
+            .headers
+            .get("authorization")
+            .is_some_and(|value| value == "Bearer canary-7391")
+    });
+    assert!(has_token, "the watcher has it, too");
+    for pid in [running.pid(), watcher] {
+        for file in ["environ", "cmdline"] {
+            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap();
+            assert!(
+                !String::from_utf8_lossy(&text).contains("canary"),
+                "{pid} {file}"
+            );
+        }
+    }
+    for descriptor in fs::read_dir(format!("/proc/{watcher}/fd"))
+        .unwrap()
+        .flatten()
+    {
+        let target = fs::read_link(descriptor.path()).unwrap();
+        assert!(!target.to_string_lossy().contains("memfd"), "{target:?}");
+    }
+    running.signal(libc::SIGTERM);
+    running.wait().expect(0);
+}
+
+#[test]
+fn the_watcher_ends_with_the_init() {
+    let mock = Mock::start();
+    let (_bootstrap, running) = watched(&mock, "exit", &[]);
+    let watcher = watcher_of(&running);
+    running.signal(libc::SIGKILL);
+    running.wait().expect(137);
+    eventually("the watcher is gone", || {
+        !std::path::Path::new(&format!("/proc/{watcher}")).exists()
+            || fs::read_to_string(format!("/proc/{watcher}/stat"))
+                .is_ok_and(|stat| stat.contains(") Z "))
+    });
+}
+
+#[test]
+fn what_cannot_be_watched_says_so() {
+    let mock = Mock::start();
+    let app = app("");
+    app.publish(&mock);
+    let bootstrap = Bootstrap::of(&mock);
+    for bad in ["sometimes", "signal:NOPE", "signal:"] {
+        bootstrap
+            .run_with("BOOTSTRAP_ON_CHANGE", bad)
+            .expect(64)
+            .says("BOOTSTRAP_ON_CHANGE");
+    }
+    let bootstrap = bootstrap.env("BOOTSTRAP_MODE", "exec");
+    bootstrap
+        .run_with("BOOTSTRAP_ON_CHANGE", "exit")
+        .expect(64)
+        .says("BOOTSTRAP_MODE=exec");
+}

@@ -1,0 +1,212 @@
+//! Signed releases: what is not what was signed ends with 77, and before a byte is decompressed.
+
+use std::fs;
+
+use platformer_tests::archive::{Entry, Tar, gzip};
+use platformer_tests::binaries;
+use platformer_tests::fixture::{App, Bootstrap};
+use platformer_tests::mock::{Mock, Reply};
+use platformer_tests::run::Ended;
+use platformer_tests::signing::Signer;
+use repository_api::release::ReleaseDocument;
+
+const STABLE: &str = "/releases/hello/stable";
+
+fn app() -> App {
+    let probe = fs::read(binaries::probe()).unwrap();
+    let tar = Tar::new([Entry::file("bin/probe", probe).mode(0o755)]).finish();
+    let mut app = App::new("hello-1.0.0.tar.gz", gzip(&tar))
+        .with_config("STARTUP_COMMAND='bin/probe exit 7'\n");
+    app.release = Some(42);
+    app
+}
+
+fn signed(app: &App, signer: &Signer, comment: &str) -> ReleaseDocument {
+    let mut document = app.document();
+    document.signature = Some(signer.sign(document.statement.as_bytes(), comment));
+    document
+}
+
+fn reply(document: &ReleaseDocument) -> Reply {
+    Reply::ok(serde_json::to_vec(document).unwrap()).header("Content-Type", "application/json")
+}
+
+fn bootstrap(mock: &Mock, signer: &Signer) -> Bootstrap {
+    let bootstrap = Bootstrap::with(&["hello@stable", &mock.address().to_string()]);
+    let keys = bootstrap.home().join("keys");
+    fs::write(&keys, signer.public_key()).unwrap();
+    bootstrap.env("BOOTSTRAP_TRUSTED_KEYS_FILE", keys)
+}
+
+/// Runs with one document, and expects that nothing was unpacked.
+fn refused(document: &ReleaseDocument, app: &App, signer: &Signer) -> Ended {
+    let mock = Mock::start();
+    mock.always(STABLE, reply(document));
+    mock.always(&app.path(), app.file_reply());
+    let bootstrap = bootstrap(&mock, signer);
+    let ended = bootstrap.run();
+    ended.expect(77);
+    for entry in fs::read_dir(bootstrap.dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name().into_string().unwrap();
+        assert!(
+            name.starts_with(".lock") || name.starts_with(".download"),
+            "{name} was made"
+        );
+    }
+    ended
+}
+
+#[test]
+fn a_signed_release_is_started() {
+    let (signer, app) = (Signer::new(), app());
+    for comment in [
+        "timestamp:1",
+        "expires:2999-12-31",
+        "x expires:2999-12-31T00:00:00Z",
+    ] {
+        let mock = Mock::start();
+        mock.always(STABLE, reply(&signed(&app, &signer, comment)));
+        mock.always(&app.path(), app.file_reply());
+        bootstrap(&mock, &signer).run().expect(7);
+    }
+}
+
+#[test]
+fn what_nobody_signed_is_refused() {
+    let (signer, other, app) = (Signer::new(), Signer::new(), app());
+    refused(&app.document(), &app, &signer).says("it is not signed");
+    refused(&signed(&app, &other, ""), &app, &signer).says("none of the trusted keys");
+    refused(&signed(&app, &signer, "expires:2020-01-01"), &app, &signer).says("has expired");
+    refused(&signed(&app, &signer, "expires:soon"), &app, &signer).says("is no date");
+    let mut unsigned_number = app.clone();
+    unsigned_number.release = None;
+    refused(&signed(&unsigned_number, &signer, ""), &app, &signer);
+}
+
+#[test]
+fn nothing_may_be_changed_after_it_was_signed() {
+    let (signer, app) = (Signer::new(), app());
+    let good = signed(&app, &signer, "timestamp:1");
+    let mut document = good.clone();
+    document.statement = document.statement.replace("1.0.0", "1.0.1");
+    refused(&document, &app, &signer).says("it was changed after it was signed");
+    let mut document = good.clone();
+    document.config[0].content.push_str("MORE=1\n");
+    refused(&document, &app, &signer).says("the config layer app is damaged");
+    let mut other_app = app.clone();
+    for position in [0, app.artefact.len() / 2, app.artefact.len() - 1] {
+        other_app.artefact = app.artefact.clone();
+        other_app.artefact[position] ^= 1;
+        refused(&good, &other_app, &signer).says("is damaged");
+    }
+    // Another app's release, though rightly signed.
+    let mut statement = app.statement();
+    statement.app = "other".parse().unwrap();
+    let mut document = good.clone();
+    document.statement = statement.to_text();
+    document.signature = Some(signer.sign(document.statement.as_bytes(), ""));
+    refused(&document, &app, &signer).says("expected hello, found other");
+}
+
+/// Every byte of statement and signature, and of the comment that is signed with them.
+#[test]
+fn no_bit_of_statement_or_signature_may_flip() {
+    let (signer, app) = (Signer::new(), app());
+    let good = signed(&app, &signer, "timestamp:1");
+    let mock = Mock::start();
+    let bootstrap = bootstrap(&mock, &signer);
+    let signature = good.signature.clone().unwrap();
+    let trusted = signature.find('\n').unwrap() + 1;
+    let end = signature.trim_end().len();
+    let mut flips = 0;
+    // A few hundred of them here; the unit tests flip every one.
+    for position in (0..good.statement.len()).step_by(5) {
+        let mut bytes = good.statement.clone().into_bytes();
+        bytes[position] ^= 1;
+        let mut document = good.clone();
+        document.statement = String::from_utf8(bytes).unwrap();
+        mock.once(STABLE, reply(&document));
+        bootstrap.run().expect(77);
+        flips += 1;
+    }
+    for position in (trusted..end).step_by(5) {
+        let mut bytes = signature.clone().into_bytes();
+        bytes[position] ^= 2;
+        let mut document = good.clone();
+        document.signature = Some(String::from_utf8(bytes).unwrap());
+        mock.once(STABLE, reply(&document));
+        bootstrap.run().expect(77);
+        flips += 1;
+    }
+    assert!(flips > 100, "{flips}");
+}
+
+#[test]
+fn only_numbered_releases_are_signed() {
+    let signer = Signer::new();
+    for reference in ["hello", "hello@latest", "hello@1.0.0"] {
+        // Nobody is asked: no server could answer that.
+        let bootstrap = Bootstrap::with(&[reference, "127.0.0.1:1"]);
+        let keys = bootstrap.home().join("keys");
+        fs::write(&keys, signer.public_key()).unwrap();
+        bootstrap
+            .env("BOOTSTRAP_TRUSTED_KEYS_FILE", keys)
+            .run()
+            .expect(77)
+            .says("names no numbered release");
+    }
+}
+
+#[test]
+fn no_release_below_the_floor() {
+    let (signer, app) = (Signer::new(), app());
+    let mock = Mock::start();
+    mock.always(STABLE, reply(&signed(&app, &signer, "")));
+    mock.always(&app.path(), app.file_reply());
+    let with = |floor: &str| bootstrap(&mock, &signer).env("BOOTSTRAP_MIN_RELEASE", floor);
+    with("r42").run().expect(7);
+    with("41").run().expect(7);
+    with("r43").run().expect(77).says("below r43");
+    // The floor needs no keys.
+    Bootstrap::with(&["hello@stable", &mock.address().to_string()])
+        .env("BOOTSTRAP_MIN_RELEASE", "r43")
+        .run()
+        .expect(77);
+}
+
+#[test]
+fn keys_that_cannot_be_read_say_so() {
+    let bootstrap = Bootstrap::with(&["hello@stable", "127.0.0.1:1"]);
+    for (content, what) in [("", "holds no key"), ("RWnonsense\n", "whose line 1")] {
+        let keys = bootstrap.home().join("keys");
+        fs::write(&keys, content).unwrap();
+        bootstrap
+            .run_with("BOOTSTRAP_TRUSTED_KEYS_FILE", keys.to_str().unwrap())
+            .expect(64)
+            .says(what);
+    }
+    bootstrap
+        .run_with("BOOTSTRAP_TRUSTED_KEYS_FILE", "/nowhere")
+        .expect(64)
+        .says("which cannot be read");
+}
+
+/// Whoever could write to a tree could have changed it and set the times back.
+#[test]
+fn a_tree_that_the_app_could_write_to_is_unpacked_anew() {
+    let (signer, app) = (Signer::new(), app());
+    let mock = Mock::start();
+    mock.always(STABLE, reply(&signed(&app, &signer, "")));
+    mock.always(&app.path(), app.file_reply());
+    let bootstrap = bootstrap(&mock, &signer);
+    bootstrap.run().expect(7);
+    bootstrap
+        .run()
+        .expect(7)
+        .says("the app could have written to it");
+    assert_eq!(mock.requests(&app.path()).len(), 2);
+}
