@@ -6,6 +6,8 @@
 //!   can stop is the first bug that a user meets. So the signals that end a start are handled from
 //!   here on: the handler says so and leaves at once, whatever the process is doing. What lies in
 //!   staging is swept at the next start.
+//! - Signals that are meant for the app (USR1 and its like) have nobody to go to yet: they have no
+//!   effect, whether bootstrap is PID 1, which the kernel spares them, or not.
 //! - A signal that was blocked when bootstrap was started is unblocked for as long as bootstrap
 //!   itself runs; the app gets the mask back.
 #![expect(
@@ -20,6 +22,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
 static SIGPIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+/// Those whose default would end a start that is none of their business.
+const MEANT_FOR_THE_APP: [libc::c_int; 8] = [
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGSTKFLT,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGPWR,
+];
+
+/// The first and the last real-time signal that the C library leaves to programs.
+const REAL_TIME: std::ops::RangeInclusive<libc::c_int> = 35..=64;
+
 static QUIET: AtomicBool = AtomicBool::new(false);
 static MASK: AtomicU64 = AtomicU64::new(0);
 
@@ -49,9 +66,22 @@ extern "C" fn before_main() {
             }
             ending |= 1_u64 << (signal - 1);
         }
+        for signal in MEANT_FOR_THE_APP.into_iter().chain(REAL_TIME) {
+            if libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
+                && action.sa_sigaction == libc::SIG_DFL
+            {
+                // A handler, because the app would inherit an ignored signal.
+                let mut handler: libc::sigaction = MaybeUninit::zeroed().assume_init();
+                handler.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+                handler.sa_flags = libc::SA_RESTART;
+                libc::sigaction(signal, &raw const handler, std::ptr::null_mut());
+            }
+        }
         change_mask(libc::SIG_UNBLOCK, ending);
     }
 }
+
+extern "C" fn nothing(_: libc::c_int) {}
 
 /// The handler: only what signal-safety(7) allows.
 extern "C" fn leave(signal: libc::c_int) {

@@ -17,6 +17,7 @@ mod offline;
 mod publishing;
 mod releasing;
 mod serving;
+mod signals;
 mod signed;
 mod sources;
 mod starts;

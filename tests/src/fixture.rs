@@ -187,6 +187,14 @@ impl Bootstrap {
         run::spawn(&binaries::bootstrap(), &self.arguments, &self.environment)
     }
 
+    /// Under another program, which is given bootstrap and its arguments.
+    pub fn spawn_under(&self, prefix: &[&str]) -> Running {
+        let mut words: Vec<OsString> = prefix.iter().map(OsString::from).collect();
+        words.push(binaries::bootstrap().into());
+        words.extend(self.arguments.iter().cloned());
+        run::spawn(words[0].as_ref(), &words[1..], &self.environment)
+    }
+
     pub fn run(&self) -> Ended {
         self.spawn().wait()
     }
