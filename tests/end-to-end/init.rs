@@ -114,19 +114,125 @@ fn leftovers_can_be_left() {
     run::kill(pid.parse().expect("a number"), libc::SIGKILL);
 }
 
+fn children(pid: i32) -> Vec<String> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let children = std::fs::read_to_string(path).unwrap_or_default();
+    children.split_whitespace().map(str::to_owned).collect()
+}
+
 #[test]
-fn a_thousand_orphans_leave_no_zombie() {
-    let running = init(&[], &["orphans", "1000"]);
+fn ten_thousand_orphans_leave_no_zombie() {
+    let running = init(&[], &["orphans", "10000"]);
     running.wait_for_stdout("ready");
-    let children = || {
-        let path = format!("/proc/{0}/task/{0}/children", running.pid());
-        std::fs::read_to_string(path)
-            .unwrap_or_default()
-            .split_whitespace()
-            .count()
-    };
-    eventually("only the probe is left", || children() == 1);
+    // The probe waits for a second: by then all must be gone.
+    eventually("only the probe is left", || {
+        children(running.pid()).len() == 1
+    });
     running.wait().expect(0);
+}
+
+/// Many deaths share one SIGCHLD, the command's own among them.
+#[test]
+fn a_thousand_deaths_at_once() {
+    for leftovers in ["kill", "leave"] {
+        let option = format!("--leftovers={leftovers}");
+        init(&[&option], &["deaths", "1000"]).wait().expect(9);
+    }
+}
+
+#[test]
+fn signals_are_rewritten_and_dropped() {
+    let running = init(&["--rewrite=15:3,INT:0,10:USR2"], &["signals", "3"]);
+    running.wait_for_stdout("ready");
+    for (sent, expected) in [(libc::SIGTERM, 3), (libc::SIGUSR1, libc::SIGUSR2)] {
+        running.signal(libc::SIGINT);
+        running.signal(sent);
+        assert_eq!(
+            running.wait_for_stdout("signal "),
+            format!("signal {expected}")
+        );
+    }
+    running.signal(libc::SIGCONT);
+    running.wait().expect(0);
+}
+
+#[test]
+fn exit_codes_are_remapped() {
+    init(&["--remap-exit=143:0"], &["die", "15"])
+        .wait()
+        .expect(0);
+    init(&["--remap-exit=7:8,8:9"], &["exit", "7"])
+        .wait()
+        .expect(8);
+}
+
+#[test]
+fn debug_tells_of_signals_and_ends() {
+    let running = init(&["--log=debug"], &["signals", "1"]);
+    running.wait_for_stdout("ready");
+    running.signal(libc::SIGUSR1);
+    let ended = running.wait();
+    ended
+        .expect(0)
+        .says("signal 10 is forwarded to process")
+        .says("has ended with 0");
+    let running = init(&["--log=error", "--grace=100ms"], &["stubborn"]);
+    running.wait_for_stdout("ready");
+    running.signal(libc::SIGTERM);
+    let ended = running.wait();
+    ended.expect(137);
+    assert_eq!(ended.stderr, "");
+}
+
+/// The parent of the init dies, and the init takes that for the signal it was told.
+#[test]
+fn the_death_of_the_parent_is_a_signal() {
+    let script = format!(
+        "{} init --parent-death-signal=USR1 -- {} signals 1 & wait",
+        binaries::bootstrap().display(),
+        binaries::probe().display()
+    );
+    let running = run::spawn("/bin/sh".as_ref(), &["-c", &script], &[]);
+    running.wait_for_stdout("ready");
+    running.signal(libc::SIGKILL);
+    running.wait_for_stdout("signal 10");
+    running.wait().expect(137);
+}
+
+#[test]
+fn without_the_subreaper_orphans_go_elsewhere() {
+    for (option, expected) in [("on", true), ("off", false)] {
+        let option = format!("--subreaper={option}");
+        let running = init(&[&option, "--leftovers=leave"], &["leave-orphan"]);
+        let line = running.wait_for_stdout("ready");
+        let orphan = line
+            .strip_prefix("ready ")
+            .expect("a process id")
+            .to_owned();
+        let is_ours = || children(running.pid()).contains(&orphan);
+        if expected {
+            eventually("the orphan comes here", is_ours);
+        } else {
+            let stat = || std::fs::read_to_string(format!("/proc/{orphan}/stat")).unwrap();
+            let parent = || {
+                stat()
+                    .rsplit_once(") ")
+                    .unwrap()
+                    .1
+                    .split(' ')
+                    .nth(1)
+                    .unwrap()
+                    .to_owned()
+            };
+            let own = running.pid().to_string();
+            eventually("the orphan has another parent", || {
+                children(running.pid()).len() == 1 && parent() != own
+            });
+        }
+        run::kill(orphan.parse().expect("a number"), libc::SIGKILL);
+        running.signal(libc::SIGTERM);
+        running.wait();
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod fetching;
 mod healthcheck;
 mod init;
 mod interruption;
+mod job_control;
 mod offline;
 mod publishing;
 mod releasing;

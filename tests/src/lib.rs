@@ -8,6 +8,7 @@
 //! - [`archive`]: archives, well-formed and hostile
 //! - [`fixture`]: an app, as a repository shows it
 //! - [`docker`]: containers, where Docker answers
+//! - [`terminal`]: a terminal, and what runs on it
 //! - [`tls`]: the mock behind HTTPS
 //! - [`measure`]: figures for the benches
 //! - [`signing`]: minisign keys
@@ -29,4 +30,5 @@ pub mod run;
 pub mod server;
 pub mod signing;
 pub mod skip;
+pub mod terminal;
 pub mod tls;

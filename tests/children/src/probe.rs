@@ -4,11 +4,14 @@
 //! probe show                 environment, arguments, directory, descriptors, signal masks
 //! probe now                  the monotonic clock in nanoseconds: when it came to run
 //! probe peak COMMAND…        runs the command, then says how many KiB it held at the most
+//! probe terminal             "foreground" where its terminal is its own, and nothing where it is not
+//! probe deaths N             N children that end at about the same time, and itself with them
 //! probe exit N               ends with code N
 //! probe die N                dies of signal N
 //! probe signals N            names each of N signals as it comes, then ends with 0
 //! probe stubborn             ignores SIGTERM
 //! probe leave-behind         starts a stubborn descendant in a session of its own, and ends with 7
+//! probe leave-orphan         a stubborn grandchild whose parent ends, and stays itself
 //! probe orphans N            makes N orphans that end at once, then N/10 that live a little, then ends
 //! probe serve                accepts on PORT; GET /status is 200, GET /busy is 503
 //! probe stop-on N            ends with 0 on signal N and only then
@@ -31,12 +34,15 @@ fn main() {
     match words.as_slice() {
         ["show", ..] => show(),
         ["now"] => now(),
+        ["terminal"] => terminal(),
+        ["deaths", count] => deaths(number(count)),
         ["peak", command @ ..] => peak(command),
         ["exit", code] => exit(number(code)),
         ["die", signal] => die(number(signal)),
         ["signals", count] => signals(number(count)),
         ["stubborn"] => stubborn(),
         ["leave-behind"] => leave_behind(),
+        ["leave-orphan"] => leave_orphan(),
         ["orphans", count] => orphans(number(count)),
         ["serve"] => serve(),
         ["stop-on", signal] => stop_on(number(signal)),
@@ -78,6 +84,32 @@ fn peak(command: &[&str]) {
         usage
     };
     say(&usage.ru_maxrss.to_string());
+}
+
+fn terminal() {
+    // SAFETY: plain system calls.
+    let foreground = unsafe { libc::isatty(0) == 1 && libc::tcgetpgrp(0) == libc::getpgrp() };
+    if foreground {
+        say("foreground");
+    }
+}
+
+/// The children wait for the end of a pipe, which comes when this process ends.
+fn deaths(count: i32) {
+    let mut ends = [0; 2];
+    // SAFETY: the children call only async-signal-safe functions.
+    unsafe {
+        libc::pipe(ends.as_mut_ptr());
+        for _ in 0..count {
+            if libc::fork() == 0 {
+                libc::close(ends[1]);
+                let mut byte = 0_u8;
+                libc::read(ends[0], (&raw mut byte).cast(), 1);
+                libc::_exit(0);
+            }
+        }
+    }
+    exit(9);
 }
 
 /// Of /proc/self/status.
@@ -185,6 +217,13 @@ fn leave_behind() {
         .map_or(0, |output| output.read(&mut line).unwrap_or(0));
     say(String::from_utf8_lossy(&line[..read]).trim());
     exit(7);
+}
+
+/// `leave-behind` ends with 7 after it has named the one that it leaves.
+fn leave_orphan() {
+    let own = std::env::current_exe().unwrap_or_else(|_| exit(1));
+    let _ = Command::new(own).arg("leave-behind").status();
+    std::thread::sleep(Duration::from_mins(10));
 }
 
 /// Forks in pairs: the first child ends at once, so its own child is an orphan.

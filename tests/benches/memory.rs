@@ -1,0 +1,90 @@
+//! What an init holds while the app runs: bootstrap's beside tini and dumb-init, twenty of each.
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use platformer::build::Profile;
+use platformer_tests::binaries;
+use platformer_tests::run::eventually;
+
+const COUNT: usize = 20;
+
+fn main() {
+    binaries::use_profile(Profile::Release);
+    let bootstrap = binaries::bootstrap();
+    let size = fs::metadata(&bootstrap).unwrap().len();
+    println!("\nbootstrap is {size} bytes\n");
+    println!(
+        "{COUNT} inits, KiB each on average {:>8}{:>10}{:>10}",
+        "PSS", "RSS", "anonymous"
+    );
+    let bootstrap = bootstrap.to_str().unwrap().to_owned();
+    let peers: [(&str, Vec<&str>); 4] = [
+        ("bootstrap init", vec![&bootstrap, "init", "--"]),
+        ("tini-static", vec!["tini-static", "-s", "--"]),
+        ("tini", vec!["tini", "-s", "--"]),
+        ("dumb-init", vec!["dumb-init"]),
+    ];
+    for (name, prefix) in peers {
+        match measure(&prefix) {
+            Some([pss, rss, anonymous]) => {
+                println!("{name:<24}{pss:>17}{rss:>10}{anonymous:>10}");
+            }
+            None => println!("{name:<24} is not installed"),
+        }
+    }
+}
+
+fn measure(prefix: &[&str]) -> Option<[usize; 3]> {
+    let mut children = Vec::new();
+    for _ in 0..COUNT {
+        let child = Command::new(prefix[0])
+            .args(&prefix[1..])
+            .args(["sleep", "60"])
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()?;
+        children.push(child);
+    }
+    for child in &children {
+        let path = format!("/proc/{0}/task/{0}/children", child.id());
+        eventually("it has started its command", || {
+            let children = fs::read_to_string(&path).unwrap_or_default();
+            let child = children.split_whitespace().next();
+            child.is_some_and(|pid| {
+                fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+            })
+        });
+    }
+    // What the start still does after the fork.
+    std::thread::sleep(Duration::from_millis(200));
+    let figures = ["Pss", "Rss", "Anonymous"].map(|field| {
+        let sum: usize = children.iter().map(|child| rollup(child, field)).sum();
+        sum / COUNT
+    });
+    for mut child in children {
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
+            nix::sys::signal::Signal::SIGTERM,
+        )
+        .unwrap();
+        child.wait().unwrap();
+    }
+    Some(figures)
+}
+
+fn rollup(child: &Child, field: &str) -> usize {
+    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
