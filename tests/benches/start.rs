@@ -292,6 +292,7 @@ fn memory() {
                 .env("BOOTSTRAP_DIR", home.path())
                 .output()
                 .unwrap();
+            assert!(output.status.success(), "{output:?}");
             let text = String::from_utf8_lossy(&output.stdout);
             let peak = text.lines().last().unwrap();
             println!("{kind:<8}{mebibytes:>5} MiB{peak:>10} KiB");

@@ -11,6 +11,7 @@ mod encryption;
 mod exit_codes;
 mod fetching;
 mod healthcheck;
+mod hostile;
 mod init;
 mod interruption;
 mod job_control;

@@ -187,6 +187,15 @@ impl Bootstrap {
         run::spawn(&binaries::bootstrap(), &self.arguments, &self.environment)
     }
 
+    /// The same, in the same directory, with the mock's address as one more argument.
+    #[must_use]
+    pub fn at(&self, mock: &Mock) -> At<'_> {
+        At {
+            bootstrap: self,
+            address: mock.address().to_string(),
+        }
+    }
+
     /// Under another program, which is given bootstrap and its arguments.
     pub fn spawn_under(&self, prefix: &[&str]) -> Running {
         let mut words: Vec<OsString> = prefix.iter().map(OsString::from).collect();
@@ -204,6 +213,26 @@ impl Bootstrap {
         let mut environment = self.environment.clone();
         environment.push((name.into(), value.into()));
         run::spawn(&binaries::bootstrap(), &self.arguments, &environment).wait()
+    }
+}
+
+/// bootstrap, told of one more repository.
+#[derive(Debug)]
+pub struct At<'a> {
+    bootstrap: &'a Bootstrap,
+    address: String,
+}
+
+impl At<'_> {
+    pub fn run(&self) -> Ended {
+        let mut arguments = self.bootstrap.arguments.clone();
+        arguments.push(OsString::from(&self.address));
+        run::spawn(
+            &binaries::bootstrap(),
+            &arguments,
+            &self.bootstrap.environment,
+        )
+        .wait()
     }
 }
 

@@ -12,7 +12,7 @@ use tar::{Archive, Entry, EntryType, Header};
 use super::beneath::{Beneath, inside};
 use super::extensions::{self, Extensions};
 use super::extraction::Extraction;
-use super::stream::Counted;
+use super::stream::{Counted, too_large};
 use super::{BUFFER, Contents, UnpackError};
 use crate::settings::Limits;
 
@@ -63,8 +63,17 @@ fn walk<R: Read>(
         let mut entry = entry.map_err(damaged)?;
         walked.entries += 1;
         refuse_many(walked.entries + extraction.implied(), limits)?;
+        refuse_strange_size(&entry.header().as_old().size)?;
         let size = entry.size();
-        walked.end = entry.raw_file_position() + size.next_multiple_of(BLOCK);
+        // A number near the greatest is no size, and must not wrap around.
+        walked.end = size
+            .checked_next_multiple_of(BLOCK)
+            .and_then(|size| entry.raw_file_position().checked_add(size))
+            .unwrap_or(u64::MAX);
+        // Before a byte of it is written.
+        if walked.end > limits.unpacked {
+            return Err(too_large(limits.unpacked));
+        }
         match entry.header().entry_type() {
             EntryType::XHeader => {
                 let body = extensions::body(size, &mut entry)?;
@@ -74,10 +83,10 @@ fn walk<R: Read>(
                 extensions::check_global(&extensions::body(size, &mut entry)?)?;
             }
             EntryType::GNULongName => {
-                extensions.path = Some(extensions::long_name(extensions::body(size, &mut entry)?));
+                extensions.set_path(extensions::body(size, &mut entry)?)?;
             }
             EntryType::GNULongLink => {
-                extensions.link = Some(extensions::long_name(extensions::body(size, &mut entry)?));
+                extensions.set_link(extensions::body(size, &mut entry)?)?;
             }
             kind => {
                 let said = std::mem::take(&mut extensions);
@@ -92,6 +101,29 @@ fn walk<R: Read>(
         ));
     }
     Ok(walked)
+}
+
+/// The library is lenient where other programs are not, or in another way: what is left is octal digits
+/// between blanks, or a binary number (GNU's) that fits.
+fn refuse_strange_size(field: &[u8; 12]) -> Result<(), UnpackError> {
+    let plain = match field {
+        [0x80, 0, 0, 0, ..] => true,
+        [first, ..] if first & 0x80 != 0 => false,
+        _ => {
+            let digits = field.trim_ascii_start();
+            let end = digits
+                .iter()
+                .position(|byte| !(b'0'..=b'7').contains(byte))
+                .unwrap_or(digits.len());
+            digits[end..].iter().all(|byte| matches!(byte, 0 | b' '))
+        }
+    };
+    if plain {
+        return Ok(());
+    }
+    Err(UnpackError::refused(
+        "a header has a size that programs read differently",
+    ))
 }
 
 /// The cap counts what entries only imply, too: a deep path makes many directories.
@@ -236,6 +268,28 @@ fn finish<R: Read>(
             0 => return Ok(()),
             read if rest[..read].iter().all(|byte| *byte == 0) => {}
             _ => return Err(UnpackError::refused("something follows its end marker")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_everybody_reads_the_same() {
+        let accepts = |field: &[u8; 12]| refuse_strange_size(field).is_ok();
+        assert!(accepts(b"00000000007\0") && accepts(b"          7 ") && accepts(&[0; 12]));
+        assert!(accepts(b"\x80\0\0\0\0\0\0\0\0\0\0\x07"));
+        for bad in [
+            b"+0000000007\0",
+            b"-0000000007\0",
+            b"00000000008\0",
+            b"7 7\0\0\0\0\0\0\0\0\0",
+            b"\x80\x01\0\0\0\0\0\0\0\0\0\x07",
+            &[0xff; 12],
+        ] {
+            assert!(!accepts(bad), "{bad:?}");
         }
     }
 }

@@ -34,8 +34,18 @@ pub(super) fn body(size: u64, entry: &mut impl Read) -> Result<Vec<u8>, UnpackEr
     Ok(body)
 }
 
+/// Of two names for one entry programs take the one or the other.
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), UnpackError> {
+    if place.replace(value).is_some() {
+        return Err(UnpackError::refused(
+            "extended headers say two things of one entry",
+        ));
+    }
+    Ok(())
+}
+
 /// GNU's long name ends at its NUL.
-pub(super) fn long_name(mut body: Vec<u8>) -> Vec<u8> {
+fn long_name(mut body: Vec<u8>) -> Vec<u8> {
     if let Some(end) = body.iter().position(|byte| *byte == 0) {
         body.truncate(end);
     }
@@ -47,9 +57,9 @@ impl Extensions {
     pub(super) fn add_pax(&mut self, body: &[u8]) -> Result<(), UnpackError> {
         for (key, value) in records(body)? {
             match key {
-                b"path" => self.path = Some(value.to_vec()),
-                b"linkpath" => self.link = Some(value.to_vec()),
-                b"size" => self.size = Some(number(value)?),
+                b"path" => once(&mut self.path, value.to_vec())?,
+                b"linkpath" => once(&mut self.link, value.to_vec())?,
+                b"size" => once(&mut self.size, number(value)?)?,
                 b"mtime" => self.mtime = seconds(value),
                 _ if key.starts_with(b"GNU.sparse.") => {
                     return Err(UnpackError::refused(
@@ -61,6 +71,15 @@ impl Extensions {
             }
         }
         Ok(())
+    }
+
+    /// Takes over the name of GNU's long form.
+    pub(super) fn set_path(&mut self, body: Vec<u8>) -> Result<(), UnpackError> {
+        once(&mut self.path, long_name(body))
+    }
+
+    pub(super) fn set_link(&mut self, body: Vec<u8>) -> Result<(), UnpackError> {
+        once(&mut self.link, long_name(body))
     }
 
     /// Whether anything was said that no entry followed.

@@ -1,7 +1,7 @@
 //! What an archive's entries become, in the archive's order where that matters: a link needs its
 //! target, and of two entries of one name the later stays.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,10 @@ const BUFFER: usize = 128 << 10;
 pub(super) struct Extraction {
     beneath: Beneath,
     writers: Writers,
-    /// The paths of files and links so far; as bytes, because hashing them by component is slow.
-    seen: HashSet<Vec<u8>>,
+    /// The paths of files and links so far, and after which settling each was made; as bytes, because
+    /// hashing them by component is slow.
+    seen: HashMap<Vec<u8>, u64>,
+    settled: u64,
     /// Directories' modes come last, because one without the right to write could not be filled.
     modes: HashMap<PathBuf, u32>,
     /// What was made here, and not by the writers.
@@ -31,7 +33,8 @@ impl Extraction {
         Self {
             writers: Writers::start(beneath.rules()),
             beneath,
-            seen: HashSet::new(),
+            seen: HashMap::new(),
+            settled: 0,
             modes: HashMap::new(),
             made: Vec::new(),
             buffer: Vec::new(),
@@ -59,7 +62,7 @@ impl Extraction {
         };
         if directory
             .ancestors()
-            .any(|path| self.seen.contains(path.as_os_str().as_bytes()))
+            .any(|path| self.seen.contains_key(path.as_os_str().as_bytes()))
         {
             return Err(UnpackError::refused(format!(
                 "{:?} leads through something that is no directory",
@@ -72,11 +75,26 @@ impl Extraction {
     /// An earlier entry of the same name gives way.
     fn claim(&mut self, path: &Path) -> Result<(), UnpackError> {
         self.refuse_through_a_file(path.parent())?;
-        if self.seen.insert(path.as_os_str().as_bytes().to_vec()) {
-            return Ok(());
+        let earlier = self.seen(path);
+        if let Some(made) = earlier {
+            if made == self.settled {
+                self.settle()?;
+                self.seen(path);
+            }
+            self.beneath.make_room(path)?;
         }
-        self.writers.settle()?;
-        self.beneath.make_room(path)
+        Ok(())
+    }
+
+    /// Notes a path; returns after which settling it was made before, if it was.
+    fn seen(&mut self, path: &Path) -> Option<u64> {
+        self.seen
+            .insert(path.as_os_str().as_bytes().to_vec(), self.settled)
+    }
+
+    fn settle(&mut self) -> Result<(), UnpackError> {
+        self.settled += 1;
+        self.writers.settle()
     }
 
     fn note(&mut self, number: u64, path: PathBuf, entry: Entry) {
@@ -167,9 +185,9 @@ impl Extraction {
         target: &Path,
     ) -> Result<(), LinkError> {
         self.refuse_through_a_file(path.parent())?;
-        self.writers.settle()?;
+        self.settle()?;
         let entry = self.beneath.hard_link(&path, target)?;
-        self.seen.insert(path.as_os_str().as_bytes().to_vec());
+        self.seen(&path);
         self.note(number, path, entry);
         Ok(())
     }

@@ -19,6 +19,10 @@ pub(super) struct TooLarge {
     pub(super) limit: u64,
 }
 
+pub(super) fn too_large(limit: u64) -> UnpackError {
+    UnpackError::refused(TooLarge { limit }.to_string())
+}
+
 impl<R: Read> Counted<R> {
     pub(super) fn new(inner: R, limit: u64) -> Self {
         Self {
@@ -35,7 +39,7 @@ impl<R: Read> Counted<R> {
     /// An error of reading that was in truth the cap's.
     pub(super) fn explain(&self, error: UnpackError) -> UnpackError {
         if self.read > self.limit {
-            return UnpackError::refused(TooLarge { limit: self.limit }.to_string());
+            return too_large(self.limit);
         }
         error
     }

@@ -74,9 +74,7 @@ fn now() {
 /// From here and not from a large process: a child's peak begins with its parent's.
 fn peak(command: &[&str]) {
     let status = Command::new(command[0]).args(&command[1..]).status();
-    if !status.is_ok_and(|status| status.success()) {
-        exit(1);
-    }
+    let code = status.ok().and_then(|status| status.code()).unwrap_or(1);
     // SAFETY: all zeros is a valid value of this plain structure, and the pointer is to it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -84,6 +82,7 @@ fn peak(command: &[&str]) {
         usage
     };
     say(&usage.ru_maxrss.to_string());
+    exit(code);
 }
 
 fn terminal() {
