@@ -1,5 +1,12 @@
 //! HTTPS: whom bootstrap trusts.
 
+use std::fs;
+use std::process::Command;
+
+use platformer_tests::archive::{Entry, Tar, gzip};
+use platformer_tests::skip::skip;
+use platformer_tests::{binaries, run};
+
 use platformer_tests::fixture::{APP, App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::server::Server;
@@ -47,4 +54,80 @@ fn a_server_that_speaks_no_tls_is_no_repository() {
     let server = Server::start(storage.path());
     let bootstrap = Bootstrap::with(&[APP, &format!("https://{}", server.address)]);
     bootstrap.run().expect(76).says("does not speak TLS");
+}
+
+/// No CA store, no `/etc`, no `/proc`, no shell: only bootstrap, and the authority that it is told of.
+#[test]
+fn publish_fetch_and_exec_over_https_in_an_empty_root() {
+    let test = "publish_fetch_and_exec_over_https_in_an_empty_root";
+    if !binaries::are_static() {
+        return skip(
+            test,
+            "the binaries are not static: rustup cannot add the musl target",
+        );
+    }
+    let root = tempfile::tempdir().unwrap();
+    let chroot = Command::new("chroot").arg("/").arg("true").output();
+    if !chroot.is_ok_and(|output| output.status.success()) {
+        return skip(test, "chroot needs root");
+    }
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start(storage.path());
+    let tls = Tls::named("127.0.0.1", server.address);
+    let authority = root.path().join("authority.pem");
+    fs::write(&authority, &tls.certificate).unwrap();
+    fs::copy(binaries::bootstrap(), root.path().join("bootstrap")).unwrap();
+    let probe = fs::read(binaries::probe()).unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let artefact = files.path().join("artefact");
+    fs::write(
+        &artefact,
+        gzip(&Tar::new([Entry::file("probe", probe).mode(0o755)]).finish()),
+    )
+    .unwrap();
+    let config = files.path().join("config");
+    fs::write(&config, "STARTUP_COMMAND='./probe show'\nGREETING=hello\n").unwrap();
+    let origin = format!("https://127.0.0.1:{}", tls.port);
+    for (file, path) in [
+        (&artefact, "artefacts/hello/1.0.0/hello-1.0.0.tar.gz"),
+        (&config, "config/hello/hello.config"),
+    ] {
+        let published = Command::new("curl")
+            .args([
+                "--silent",
+                "--show-error",
+                "--fail-with-body",
+                "-H",
+                "Expect:",
+            ])
+            .arg("--cacert")
+            .arg(&authority)
+            .arg("-T")
+            .arg(file)
+            .arg(format!("{origin}/{path}"))
+            .output();
+        let Ok(published) = published else {
+            return skip(test, "there is no curl");
+        };
+        assert!(published.status.success(), "{published:?}");
+    }
+    for mode in ["supervise", "exec"] {
+        let ended = run::spawn(
+            "chroot".as_ref(),
+            &[
+                root.path().to_str().unwrap(),
+                "/bootstrap",
+                "hello",
+                &origin,
+            ],
+            &[
+                ("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into()),
+                ("BOOTSTRAP_CA_FILE".into(), "/authority.pem".into()),
+                ("BOOTSTRAP_MODE".into(), mode.into()),
+            ],
+        )
+        .wait();
+        ended.expect(0);
+        assert_eq!(ended.variable("GREETING"), Some("hello"), "{mode}");
+    }
 }

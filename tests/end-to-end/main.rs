@@ -18,6 +18,7 @@ mod job_control;
 mod offline;
 mod publishing;
 mod releasing;
+mod secrets;
 mod serving;
 mod signals;
 mod signed;

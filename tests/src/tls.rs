@@ -1,9 +1,8 @@
-//! HTTPS in front of a plain server, with a certificate for `localhost` that nobody knows.
+//! HTTPS in front of a plain server, with a certificate that nobody knows.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::crypto::ring;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -17,9 +16,14 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// With a certificate for `localhost`.
     pub fn in_front_of(backend: SocketAddr) -> Self {
-        let issued =
-            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        Self::named("localhost", backend)
+    }
+
+    /// With a certificate for `name`, which may be an address.
+    pub fn named(name: &str, backend: SocketAddr) -> Self {
+        let issued = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -43,7 +47,7 @@ impl Tls {
     }
 }
 
-/// One request at a time: the head in, the answer out, until one side has enough.
+/// One request a connection: head and body in, the answer out.
 fn forward(connection: TcpStream, config: Arc<ServerConfig>, backend: SocketAddr) {
     let Ok(session) = ServerConnection::new(config) else {
         return;
@@ -51,21 +55,33 @@ fn forward(connection: TcpStream, config: Arc<ServerConfig>, backend: SocketAddr
     let mut client = StreamOwned::new(session, connection);
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
-    while !request.ends_with(b"\r\n\r\n") {
+    let mut left = None;
+    while left.is_none_or(|left| request.len() < left) {
         match client.read(&mut chunk) {
             Ok(read) if read > 0 => request.extend_from_slice(&chunk[..read]),
             _ => return,
         }
+        left = left.or_else(|| whole(&request));
     }
     let Ok(mut server) = TcpStream::connect(backend) else {
         return;
     };
-    // The backend keeps its connection; a short silence is the end of its answer.
-    let _ = server.set_read_timeout(Some(Duration::from_millis(300)));
     let mut answer = Vec::new();
     let _ = server.write_all(&request);
+    // That was all, so the backend closes behind its answer.
+    let _ = server.shutdown(Shutdown::Write);
     let _ = server.read_to_end(&mut answer);
     let _ = client.write_all(&answer);
     client.conn.send_close_notify();
     let _ = client.flush();
+}
+
+/// The length of a request with its body, once its head is there.
+fn whole(request: &[u8]) -> Option<usize> {
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    Some(head + length.unwrap_or(0))
 }
