@@ -9,6 +9,7 @@ mod containers;
 mod downloads;
 mod encryption;
 mod exit_codes;
+mod faults;
 mod fetching;
 mod healthcheck;
 mod hostile;

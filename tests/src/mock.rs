@@ -118,6 +118,8 @@ struct State {
     always: BTreeMap<String, Reply>,
     requests: Vec<Request>,
     unexpected: Vec<String>,
+    /// What the script says and nobody asked for is no mistake.
+    lenient: bool,
     /// Nobody listens any more.
     gone: bool,
     /// Bytes of bodies that went out, by path.
@@ -146,6 +148,13 @@ impl Mock {
             }
         });
         Self { address, state }
+    }
+
+    /// One whose script need not be used up.
+    pub fn lenient() -> Self {
+        let mock = Self::start();
+        mock.state.lock().unwrap().lenient = true;
+        mock
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -215,7 +224,7 @@ impl Drop for Mock {
         let left: Vec<&String> = state
             .script
             .iter()
-            .filter(|(_, left)| !left.is_empty())
+            .filter(|(_, left)| !left.is_empty() && !state.lenient)
             .map(|(path, _)| path)
             .collect();
         assert!(

@@ -1,0 +1,207 @@
+//! Downloads over a server that fails in every way, up to twenty times each. All end with the right
+//! bytes or, where what is allowed is spent, with the right exit code.
+//!
+//! `SOAK_DOWNLOADS=10000 cargo test -p platformer-tests faults::` runs as many as you like.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
+use platformer_tests::mock::{Mock, Reply};
+use platformer_tests::run::eventually;
+
+/// Downloads in `cargo test`.
+const DOWNLOADS: usize = 120;
+/// Under way at once: they wait for the most part.
+const AT_ONCE: usize = 40;
+
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+}
+
+/// What a download is allowed to end with.
+#[derive(Debug, Default)]
+struct Expected {
+    /// Answers that are whole, and not the right bytes.
+    damaged: usize,
+    /// Whether every fault leaves what came before it usable.
+    resumable: bool,
+}
+
+fn fault(dice: &mut Dice, app: &App, expected: &mut Expected) -> Reply {
+    let size = app.artefact.len();
+    let some = dice.roll(size);
+    let good = app.file_reply();
+    match dice.roll(12) {
+        0 | 1 => good.reset_after(some),
+        2 => good.closed_after(some),
+        3 => good.stalled_after(some),
+        4 => Reply::new([500, 502, 503, 504][dice.roll(4)], ""),
+        5 => Reply::new(429, "").header("Retry-After", "0"),
+        6 => {
+            let soon = SystemTime::now() + Duration::from_secs(1);
+            Reply::new(429, "").header("Retry-After", &httpdate::fmt_http_date(soon))
+        }
+        7 => {
+            // Flipped on its way: whole, and damaged. Without ranges, so that it is the whole.
+            expected.damaged += 1;
+            expected.resumable = false;
+            let mut bytes = app.artefact.clone();
+            bytes[some] ^= 1 << dice.roll(8);
+            Reply::ok(bytes).header("ETag", &app.digest().etag())
+        }
+        8 => {
+            expected.resumable = false;
+            let range = format!("bytes {}-{}/{size}", some / 2, size - 1);
+            Reply::new(206, &app.artefact[some / 2..]).header("Content-Range", &range)
+        }
+        9 => {
+            // The file has another tag now, so it comes whole, and is cut again.
+            expected.resumable = false;
+            Reply::ok(app.artefact.clone())
+                .header("ETag", "\"another\"")
+                .closed_after(some)
+        }
+        10 => {
+            // As if it knew no ranges.
+            expected.resumable = false;
+            Reply::ok(app.artefact.clone()).closed_after(some)
+        }
+        _ => {
+            expected.damaged += 1;
+            expected.resumable = false;
+            Reply::ok(app.artefact[..some].to_vec()).header("ETag", &app.digest().etag())
+        }
+    }
+}
+
+fn download(seed: usize) {
+    let mut dice = Dice((seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    dice.roll(2);
+    let size = 1 + dice.roll(300_000);
+    let content: Vec<u8> = (0..size)
+        .map(|_| u8::try_from(dice.roll(256)).unwrap())
+        .collect();
+    let app = App::new("hello-1.0.0.bin", content);
+    let mock = Mock::lenient();
+    app.announce(&mock);
+    let mut expected = Expected {
+        resumable: true,
+        ..Expected::default()
+    };
+    for _ in 0..dice.roll(21) {
+        let reply = fault(&mut dice, &app, &mut expected);
+        mock.once(&app.path(), reply);
+    }
+    mock.always(&app.path(), app.file_reply());
+    let bootstrap = Bootstrap::with(&["fetch", APP, &mock.address().to_string()])
+        .env("BOOTSTRAP_STALL_TIMEOUT", "300ms")
+        .env("BOOTSTRAP_DEADLINE", "50s");
+    let ended = bootstrap.run();
+    match ended.code {
+        0 => {
+            let tree = bootstrap.dir().join(app.digest().to_string());
+            assert_eq!(
+                fs::read(tree.join(&app.file)).unwrap(),
+                app.artefact,
+                "seed {seed}"
+            );
+        }
+        65 => assert!(expected.damaged >= 2, "seed {seed}: {}", ended.stderr),
+        69 => assert!(
+            ended.stderr.contains("within 50s") || ended.stderr.contains("deadline"),
+            "seed {seed}: {}",
+            ended.stderr
+        ),
+        // A part of the file for somebody who asked for the whole: no repository does that.
+        76 => assert!(
+            ended.stderr.contains("206 Partial Content"),
+            "seed {seed}: {}",
+            ended.stderr
+        ),
+        code => panic!("seed {seed}: {code} {}", ended.stderr),
+    }
+    if ended.code == 0 && expected.resumable {
+        assert_eq!(
+            mock.bytes_sent(&app.path()),
+            size,
+            "seed {seed}: no byte twice; {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn every_download_ends_as_it_should() {
+    let downloads = std::env::var("SOAK_DOWNLOADS").map_or(DOWNLOADS, |text| {
+        text.parse().expect("a number of downloads")
+    });
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= downloads {
+                        return;
+                    }
+                    download(seed);
+                }
+            });
+        }
+    });
+}
+
+/// After an outage everybody comes back, but not at once.
+#[test]
+fn two_hundred_come_back_spread_out() {
+    const COUNT: usize = 200;
+    let mock = Mock::start();
+    mock.always(RELEASE, Reply::new(503, ""));
+    let app = App::new("hello-1.0.0.bin", "content");
+    mock.always(&app.path(), app.file_reply());
+    let bootstraps: Vec<Bootstrap> = (0..COUNT)
+        .map(|_| {
+            Bootstrap::with(&["fetch", APP, &mock.address().to_string()])
+                .env("BOOTSTRAP_DEADLINE", "50s")
+        })
+        .collect();
+    let running: Vec<_> = bootstraps.iter().map(Bootstrap::spawn).collect();
+    // Each has failed some four times by then, so the ceiling of its delay is seconds.
+    eventually("the outage lasts", || {
+        mock.requests(RELEASE).len() > COUNT * 5
+    });
+    let over = Instant::now();
+    app.announce(&mock);
+    for running in running {
+        running.wait().expect(0);
+    }
+    let mut arrivals: Vec<Duration> = mock
+        .requests(RELEASE)
+        .iter()
+        .filter_map(|request| request.at.checked_duration_since(over))
+        .collect();
+    arrivals.sort_unstable();
+    assert!(arrivals.len() >= COUNT, "{}", arrivals.len());
+    let window = Duration::from_millis(250);
+    let most = arrivals
+        .iter()
+        .map(|first| {
+            let within =
+                |at: &&Duration| at.checked_sub(*first).is_some_and(|after| after < window);
+            arrivals.iter().filter(within).count()
+        })
+        .max();
+    assert!(
+        most < Some(COUNT / 2),
+        "{most:?} of {COUNT} within {window:?}: {arrivals:?}"
+    );
+}
