@@ -29,6 +29,8 @@ use crate::repository::attempt::{self, Attempt};
 use crate::settings::Limits;
 use crate::tree::Locked;
 use crate::unpack::Rules;
+#[cfg(fuzzing)]
+pub(crate) use content_range::continues;
 pub(crate) use intake::Begun;
 use intake::Intake;
 

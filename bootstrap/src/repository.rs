@@ -9,7 +9,7 @@ pub(crate) mod attempt;
 pub(crate) mod backoff;
 mod resolve;
 pub(crate) mod retry;
-mod retry_after;
+pub(crate) mod retry_after;
 mod tls;
 
 use std::time::Duration;

@@ -198,7 +198,12 @@ pub(crate) fn unpack_file(
     unpack(input, file, tree, rules)
 }
 
-fn unpack(input: impl BufRead, file: &str, tree: &Path, rules: Rules) -> Result<Contents, Failure> {
+pub(crate) fn unpack(
+    input: impl BufRead,
+    file: &str,
+    tree: &Path,
+    rules: Rules,
+) -> Result<Contents, Failure> {
     let begin = Instant::now();
     let mut contents = open_directory(tree)
         .and_then(|root| into(input, file, root, rules))

@@ -17,6 +17,7 @@ mod init;
 mod interruption;
 mod job_control;
 mod offline;
+mod other_machines;
 mod publishing;
 mod releasing;
 mod secrets;

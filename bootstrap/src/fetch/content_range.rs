@@ -3,7 +3,7 @@
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
 /// Whether the answer begins at byte `have` and goes to the end of a file of `size` bytes.
-pub(super) fn continues(headers: &HeaderMap, have: u64, size: Option<u64>) -> bool {
+pub(crate) fn continues(headers: &HeaderMap, have: u64, size: Option<u64>) -> bool {
     let mut values = headers.get_all(CONTENT_RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;

@@ -51,7 +51,7 @@ impl TrustedKeys {
         Self::parse(&text).map_err(|what| refused(&what))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut keys = Vec::new();
         for (number, line) in (1_u32..).zip(text.lines()) {
             let line = line.trim();

@@ -1,0 +1,123 @@
+//! What fuzzers feed: each takes bytes that come from outside, and must neither panic nor do what the
+//! contract forbids. Only built for them.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::SystemTime;
+
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER};
+
+use crate::arguments::StartArguments;
+use crate::environment::{Environment, command};
+use crate::fetch::continues;
+use crate::release::{self, TrustedKeys};
+use crate::repository::retry_after;
+use crate::settings::{self, Limits, Settings};
+use crate::unpack::{self, Rules};
+
+/// A directory of this process for trees.
+static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
+    let home = std::env::temp_dir().join(format!("fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(home.join("outside")).expect("a temporary directory");
+    home
+});
+
+/// An archive, after a byte that says how it is compressed. Whatever is in it, nothing but the tree is
+/// written.
+pub fn archive(data: &[u8]) {
+    let Some((kind, bytes)) = data.split_first() else {
+        return;
+    };
+    let file = ["a.tar", "a.tar.gz", "a.tar.zst"][usize::from(*kind) % 3];
+    let tree = HOME.join("tree");
+    let _ = std::fs::remove_dir_all(&tree);
+    std::fs::create_dir(&tree).expect("a tree");
+    let rules = Rules {
+        limits: Limits {
+            download: 1 << 20,
+            unpacked: 1 << 20,
+            entries: 200,
+        },
+        readers: None,
+    };
+    let _ = unpack::unpack(bytes, file, &tree, rules);
+    let beside = std::fs::read_dir(&*HOME).expect("a directory").count();
+    let outside = std::fs::read_dir(HOME.join("outside"))
+        .expect("a directory")
+        .count();
+    assert_eq!(
+        (beside, outside),
+        (2, 0),
+        "something was written outside of the tree"
+    );
+}
+
+/// A layer of config.
+pub fn config(data: &[u8]) {
+    let _ = repository_api::config::parse(data);
+}
+
+/// A startup command. What comes out holds no expansion that was not there.
+pub fn startup_command(data: &[u8]) {
+    let environment: Environment = [("A", "one two"), ("EMPTY", ""), ("Q", "'\"\\$`")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into_iter()
+        .collect();
+    if let Ok(words) = command::split(data, &environment) {
+        assert!(!words.is_empty(), "a command has a word");
+    }
+}
+
+fn settings() -> Settings {
+    let arguments = StartArguments {
+        app: Some("hello@r42".to_owned()),
+        repository: Some("localhost".to_owned()),
+        command: Vec::new(),
+    };
+    let production = ("BOOTSTRAP_ENVIRONMENT".into(), "production".into());
+    settings::read(&arguments, [production].into_iter())
+        .expect("settings")
+        .0
+}
+
+/// A release document.
+pub fn release_document(data: &[u8]) {
+    static SETTINGS: LazyLock<Settings> = LazyLock::new(settings);
+    if let Ok(release) = release::read(data, &SETTINGS) {
+        assert_eq!(release.number, Some(42), "the release that was asked for");
+    }
+}
+
+/// A signature; nobody but the holder of the key can make one.
+pub fn signature(data: &[u8]) {
+    static KEYS: LazyLock<TrustedKeys> = LazyLock::new(|| {
+        TrustedKeys::parse("RWQ3+Vpub4DE5VetioUWYtIAObgLy7j40U4zipePBm9hajsUyBwVGDn5")
+            .expect("a key")
+    });
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let verified = KEYS.verify(b"nobody signed this", Some(text), SystemTime::UNIX_EPOCH);
+    assert!(verified.is_err(), "a forged signature");
+    let _ = TrustedKeys::parse(text);
+}
+
+/// `Content-Range` and `Retry-After`.
+pub fn range_headers(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [CONTENT_RANGE, RETRY_AFTER]
+        .into_iter()
+        .zip(data.split(|byte| *byte == 0))
+    {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.insert(name, value);
+        }
+    }
+    if continues(&headers, 5, Some(10)) {
+        let value = headers[CONTENT_RANGE].to_str().expect("ASCII");
+        let digits: Vec<&str> = value.split(|byte: char| !byte.is_ascii_digit()).collect();
+        let numbers: Vec<u64> = digits.iter().filter_map(|text| text.parse().ok()).collect();
+        assert_eq!(numbers, [5, 9, 10], "{value}");
+    }
+    let _ = retry_after::read(&headers);
+}
