@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use crate::environment::{Environment, command};
 use crate::exit::{Exit, Failure};
 use crate::logging;
+use crate::user::AppUser;
 
 /// For the whole check: less than the 5 s after which the images' HEALTHCHECK is killed.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -48,6 +49,7 @@ fn unhealthy(reason: impl Into<String>) -> Failure {
 
 pub(crate) fn run() -> Result<i32, Failure> {
     let process = find()?;
+    process.become_its_owner();
     let environment = process.environment()?;
     let check = std::env::var_os("BOOTSTRAP_HEALTHCHECK")
         .filter(|check| !check.is_empty())
@@ -97,6 +99,19 @@ impl Process {
         Ok(pairs.collect())
     }
 
+    /// Only its own user may read a process's environment: root without the right to trace others, as
+    /// containers have it, may not. And a command of the check runs as the app does.
+    fn become_its_owner(&self) {
+        if !geteuid().is_root() {
+            return;
+        }
+        if let Some(owner) = AppUser::owner_of(&self.directory)
+            && let Err(failure) = owner.become_it()
+        {
+            logging::say(&failure.chain());
+        }
+    }
+
     fn words(&self) -> Vec<Vec<u8>> {
         let line = fs::read(self.directory.join("cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
@@ -130,6 +145,9 @@ fn find() -> Result<Process, Failure> {
     };
     let Some(bootstrap) = pids.iter().map(process).find(Process::is_bootstrap) else {
         // With MODE=exec the app is in bootstrap's place, and bears its mark.
+        if let Some(first) = pids.first() {
+            process(first).become_its_owner();
+        }
         return pids
             .iter()
             .map(process)

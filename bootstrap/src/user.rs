@@ -5,6 +5,7 @@
     reason = "capabilities are changed by prctl(2) and capset(2), for which there is no safe wrapper"
 )]
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{
@@ -77,6 +78,18 @@ impl AppUser {
             gid,
             groups,
             home: known.map_or_else(|| PathBuf::from("/"), |known| known.dir),
+        })
+    }
+
+    /// Who owns a process, by the metadata of its directory in `/proc`; `None` where that is root.
+    pub(crate) fn owner_of(process: &Path) -> Option<Self> {
+        let found = std::fs::metadata(process).ok()?;
+        let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
+        (!uid.is_root()).then(|| Self {
+            uid,
+            gid,
+            groups: vec![gid],
+            home: PathBuf::from("/"),
         })
     }
 

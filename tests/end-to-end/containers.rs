@@ -176,6 +176,43 @@ fn locked_down_with_and_without_docker_s_init() {
     greets(&app);
 }
 
+/// Started as root, the app is somebody else; and root, who may not look into others' processes in a
+/// container, can still tell that it is healthy.
+#[test]
+fn started_as_root_the_app_is_somebody_else() {
+    if !docker::is_ready("started_as_root_the_app_is_somebody_else") {
+        return;
+    }
+    let platform = Platform::start();
+    for mode in ["BOOTSTRAP_MODE=supervise", "BOOTSTRAP_MODE=exec"] {
+        let user = [
+            "--user",
+            "0",
+            "--env",
+            "BOOTSTRAP_USER=10001",
+            "--env",
+            mode,
+        ];
+        let app = platform.hello(&user, "platformer/app-base");
+        greets(&app);
+        let uids = docker::docker(&["exec", &app.0, "grep", "Uid", "/proc/1/status"]).stdout;
+        let uids = String::from_utf8_lossy(&uids).into_owned();
+        assert_eq!(
+            uids.split_whitespace().skip(1).collect::<Vec<_>>(),
+            ["10001"; 4],
+            "{mode}"
+        );
+        let health = docker::docker(&["exec", &app.0, "bootstrap", "healthcheck"]);
+        assert!(
+            health.status.success(),
+            "{mode}: {}",
+            String::from_utf8_lossy(&health.stderr)
+        );
+        docker::succeed(&["stop", &app.0]);
+        assert_eq!(app.wait(), 0, "{mode} {}", app.logs());
+    }
+}
+
 #[test]
 fn everybody_may_write_to_tmp() {
     if !docker::is_ready("everybody_may_write_to_tmp") {
