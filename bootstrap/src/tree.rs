@@ -7,6 +7,7 @@
 //! DIR/{digest}/              an app's tree, under the digest of its artefact
 //! DIR/.inventory-{digest}    what the tree holds: only with it a tree is complete
 //! DIR/.lock-{digest}         held, shared, by whoever runs in the tree
+//! DIR/.release-{digest}      the release that was started last, kept for a start without the repository
 //! ```
 //!
 //! Staging lies inside `DIR`, so that the rename stays on one file system whatever is mounted there.
@@ -231,7 +232,8 @@ impl Locked<'_> {
             let name = name.to_string_lossy();
             let is_download =
                 name.starts_with(".download-") && keep.as_ref() != Some(&entry.path());
-            if name.starts_with(".staging-") || is_download {
+            let is_half_kept = name.starts_with(".release-") && name.contains(".new-");
+            if name.starts_with(".staging-") || is_download || is_half_kept {
                 removal::remove(&entry.path());
             }
         }

@@ -15,7 +15,7 @@ use repository_api::release::LayerName;
 
 pub(crate) use state::{
     AppState, ArtefactRecord, LayerRecord, MoveRecord, ReleaseEntry, ReleaseRecord, SealRecord,
-    VersionState, YankRecord,
+    SignatureRecord, VersionState, YankRecord,
 };
 
 use crate::failure::Failure;

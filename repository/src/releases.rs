@@ -6,7 +6,9 @@ use repository_api::{
 };
 
 use crate::Repository;
-use crate::catalogue::{AppEntry, AppState, LayerRecord, ReleaseEntry, ReleaseRecord, SealRecord};
+use crate::catalogue::{
+    AppEntry, AppState, LayerRecord, ReleaseEntry, ReleaseRecord, SealRecord, SignatureRecord,
+};
 use crate::failure::Failure;
 use crate::storage::keys;
 use crate::storage::log;
@@ -134,11 +136,28 @@ pub(crate) async fn document(
             content: record.content,
         });
     }
+    let signature = match resolved.statement.release {
+        Some(number) => signature(repository, &resolved.statement.app, number).await?,
+        None => None,
+    };
     Ok(ReleaseDocument {
         statement: resolved.text,
-        signature: None,
+        signature,
         config,
     })
+}
+
+/// A release's signature, if it has one. From the store each time: whoever signs is another.
+pub(crate) async fn signature(
+    repository: &Repository,
+    app: &AppName,
+    number: u64,
+) -> Result<Option<String>, Failure> {
+    let record: Option<SignatureRecord> = repository
+        .storage
+        .read(&keys::signature(app, number))
+        .await?;
+    Ok(record.map(|record| record.minisig))
 }
 
 pub(crate) async fn layer(

@@ -9,7 +9,9 @@ use http::{Method, StatusCode, Uri};
 
 use crate::Repository;
 use crate::failure::Failure;
-use crate::handlers::{artefact, channel, config, legacy, listing, probe, release, yank};
+use crate::handlers::{
+    artefact, channel, config, legacy, listing, probe, release, signature, yank,
+};
 use crate::{access, request_log};
 
 pub(crate) fn router(repository: Arc<Repository>) -> Router {
@@ -41,7 +43,10 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
         .route("/config/{app}/{file}", get(config::get).put(config::put))
         .route("/releases/{app}", get(release::list))
         .route("/releases/{app}/", get(release::list))
-        .route("/releases/{app}/{reference}", get(release::get))
+        .route(
+            "/releases/{app}/{reference}",
+            get(release::get).put(signature::put),
+        )
         .route("/channels/{app}", get(channel::list))
         .route("/channels/{app}/", get(channel::list))
         .route(

@@ -7,6 +7,7 @@ use platformer_tests::binaries;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::Ended;
+use platformer_tests::server::Server;
 use platformer_tests::signing::Signer;
 use repository_api::release::ReleaseDocument;
 
@@ -209,4 +210,51 @@ fn a_tree_that_the_app_could_write_to_is_unpacked_anew() {
         .expect(7)
         .says("the app could have written to it");
     assert_eq!(mock.requests(&app.path()).len(), 2);
+}
+
+/// As people do it: publish, release, sign what `?statement` gives, publish the signature, start.
+#[test]
+fn the_whole_way_over_the_repository() {
+    let (_storage, server) = Server::fresh();
+    let (signer, app) = (Signer::new(), app());
+    server.publish(&app.path(), &app.artefact);
+    server.publish("/config/hello/hello.config", &app.config);
+    assert_eq!(server.put("/channels/hello/stable", "1.0.0").status, 201);
+    let bootstrap = Bootstrap::with(&["hello@stable", &server.address.to_string()]);
+    let keys = bootstrap.home().join("keys");
+    fs::write(&keys, signer.public_key()).unwrap();
+    let bootstrap = bootstrap.env("BOOTSTRAP_TRUSTED_KEYS_FILE", keys);
+    bootstrap.run().expect(77).says("it is not signed");
+
+    let path = "/releases/hello/r1.minisig";
+    assert_eq!(server.get(path).status, 404);
+    let statement = server.get("/releases/hello/r1?statement");
+    let signature = signer.sign(&statement.body, "expires:2999-12-31");
+    for (put, status) in [
+        ("no signature", 422),
+        (&signature.replace("\nRU", "\nRW"), 422),
+        (&signature, 201),
+        (&signature, 200),
+        (&signer.sign(&statement.body, "another"), 409),
+    ] {
+        let response = server.put(path, put);
+        assert_eq!(response.status, status, "{}", response.text());
+    }
+    assert_eq!(server.get(path).text(), signature);
+    assert_eq!(
+        server.put("/releases/hello/r2.minisig", &signature).status,
+        404
+    );
+    assert_eq!(server.put("/releases/hello/r1", &signature).status, 405);
+    bootstrap.run().expect(7);
+
+    // It is there after a restart, too, and moving the channel elsewhere leaves it behind.
+    server.publish(
+        "/config/hello/hello.config",
+        "STARTUP_COMMAND='bin/probe exit 8'\n",
+    );
+    assert_eq!(server.put("/channels/hello/stable", "1.0.0").status, 201);
+    bootstrap.run().expect(77).says("it is not signed");
+    assert_eq!(server.put("/channels/hello/stable", "r1").status, 201);
+    bootstrap.run().expect(7);
 }

@@ -52,6 +52,13 @@ pub(crate) struct ReleaseRecord {
     pub(crate) created: String,
 }
 
+/// A release's signature: the file as minisign wrote it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SignatureRecord {
+    pub(crate) minisig: String,
+    pub(crate) created: String,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MoveRecord {
     pub(crate) release: u64,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::listing::{Page, paged};
+use super::signature;
 use super::{JSON, Names, TEXT, answer, has_parameter, json, parameter, tagged};
 use crate::Repository;
 use crate::catalogue::LayerRecord;
@@ -33,6 +34,9 @@ pub(crate) async fn get(
         )
         .await;
     }
+    if signature::release_of(&reference).is_some() {
+        return signature::get(&repository, &app, &reference, &headers).await;
+    }
     let reference: Reference = reference
         .parse()
         .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
@@ -48,7 +52,7 @@ pub(crate) async fn get(
     tagged(&headers, JSON, &tag, body)
 }
 
-fn tag_of(body: &[u8]) -> String {
+pub(super) fn tag_of(body: &[u8]) -> String {
     Digest::new(Sha256::digest(body).into()).etag()
 }
 

@@ -7,6 +7,7 @@
 //! yanks/{app}/{version}/{n}.json                    log
 //! config/{app}/{layer}/{n}.json                     log; the layer under every app is _default/default
 //! releases/{app}/{n}.json                           log
+//! signatures/{app}/{n}/signature.json               the signature of release n
 //! channels/{app}/{channel}/{n}.json                 log
 //! proofs/{id}                                       made and deleted at each start
 //! ```
@@ -25,12 +26,14 @@ pub(crate) const CONFIG: &str = "config";
 pub(crate) const RELEASES: &str = "releases";
 pub(crate) const CHANNELS: &str = "channels";
 
+const SIGNATURES: &str = "signatures";
+
 /// The place of the layer under every app: `_` begins no app name.
 pub(crate) const DEFAULT_OWNER: &str = "_default";
 
 /// Every prefix, so that its directory is there, and durable, before the first write below it.
-pub(crate) const PREFIXES: [&str; 8] = [
-    "blobs", ARTEFACTS, SEALS, YANKS, CONFIG, RELEASES, CHANNELS, PROOFS,
+pub(crate) const PREFIXES: [&str; 9] = [
+    "blobs", ARTEFACTS, SEALS, YANKS, CONFIG, RELEASES, SIGNATURES, CHANNELS, PROOFS,
 ];
 
 const PROOFS: &str = "proofs";
@@ -70,6 +73,15 @@ pub(crate) fn layer(app: &AppName, layer: &LayerName) -> Path {
 
 pub(crate) fn releases(app: &AppName) -> Path {
     Path::from_iter([RELEASES, app.as_str()])
+}
+
+pub(crate) fn signature(app: &AppName, release: u64) -> Path {
+    Path::from_iter([
+        SIGNATURES,
+        app.as_str(),
+        &release.to_string(),
+        "signature.json",
+    ])
 }
 
 pub(crate) fn channel(app: &AppName, channel: &ChannelName) -> Path {
