@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
@@ -48,8 +49,10 @@ fn unhealthy(reason: impl Into<String>) -> Failure {
 }
 
 pub(crate) fn run() -> Result<i32, Failure> {
+    // Its environment is the container's, with a token in it where one was given that way.
+    let _ = prctl::set_dumpable(false);
     let process = find()?;
-    process.become_its_owner();
+    process.become_its_owner()?;
     let environment = process.environment()?;
     let check = std::env::var_os("BOOTSTRAP_HEALTHCHECK")
         .filter(|check| !check.is_empty())
@@ -101,14 +104,10 @@ impl Process {
 
     /// Only its own user may read a process's environment: root without the right to trace others, as
     /// containers have it, may not. And a command of the check runs as the app does.
-    fn become_its_owner(&self) {
-        if !geteuid().is_root() {
-            return;
-        }
-        if let Some(owner) = AppUser::owner_of(&self.directory)
-            && let Err(failure) = owner.become_it()
-        {
-            logging::say(&failure.chain());
+    fn become_its_owner(&self) -> Result<(), Failure> {
+        match AppUser::owner_of(&self.directory) {
+            Some(owner) if geteuid().is_root() => become_user(&owner),
+            _ => Ok(()),
         }
     }
 
@@ -132,6 +131,11 @@ impl Process {
     }
 }
 
+fn become_user(user: &AppUser) -> Result<(), Failure> {
+    user.become_it()
+        .map_err(|failure| unhealthy("failed to become the app's user").because(failure))
+}
+
 fn find() -> Result<Process, Failure> {
     let mut pids: Vec<u32> = fs::read_dir("/proc")
         .map_err(|error| unhealthy("failed to look at the container's processes").because(error))?
@@ -145,8 +149,10 @@ fn find() -> Result<Process, Failure> {
     };
     let Some(bootstrap) = pids.iter().map(process).find(Process::is_bootstrap) else {
         // With MODE=exec the app is in bootstrap's place, and bears its mark.
-        if let Some(first) = pids.first() {
-            process(first).become_its_owner();
+        if let Some(user) = std::env::var_os("BOOTSTRAP_USER").filter(|_| geteuid().is_root()) {
+            let user = AppUser::parse(&user.to_string_lossy())
+                .map_err(|error| unhealthy(format!("BOOTSTRAP_USER is not usable: {error}")))?;
+            become_user(&user)?;
         }
         return pids
             .iter()

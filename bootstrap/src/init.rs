@@ -14,6 +14,7 @@ mod supervisor;
 mod system;
 mod watcher;
 
+use std::cell::Cell;
 use std::time::Instant;
 
 pub(crate) use options::{Handed, Options, RemapExit, SignalScope, Verbosity};
@@ -49,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
     let init = Init {
         options,
         child,
-        watcher,
+        watcher: Cell::new(watcher),
     };
     let mut supervisor = Supervisor::new(options);
     system::give_back_pages();
@@ -78,7 +79,8 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
 struct Init<'a> {
     options: &'a Options,
     child: libc::pid_t,
-    watcher: Option<libc::pid_t>,
+    /// Until it has ended: its number may then become another's.
+    watcher: Cell<Option<libc::pid_t>>,
 }
 
 impl Init<'_> {
@@ -109,6 +111,9 @@ impl Init<'_> {
             match system::reap() {
                 Ended::Process(pid, code) => {
                     self.tell(|| format!("process {pid} has ended with {code}"));
+                    if self.watcher.get() == Some(pid) {
+                        self.watcher.set(None);
+                    }
                     if pid == self.child {
                         actions.extend(supervisor.on_child_exit(code, Instant::now()));
                     }
@@ -128,7 +133,7 @@ impl Init<'_> {
         match self.options.signal_scope {
             SignalScope::Child => system::kill(self.child, signal),
             SignalScope::Group => system::kill(-self.child, signal),
-            SignalScope::All => descendants::signal(signal, self.watcher),
+            SignalScope::All => descendants::signal(signal, self.watcher.get()),
         }
     }
 }

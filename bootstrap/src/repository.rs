@@ -12,6 +12,7 @@ pub(crate) mod retry;
 pub(crate) mod retry_after;
 mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +45,8 @@ pub(crate) struct Repository {
     /// A 404 is tried again: the app may be published later.
     wait: bool,
     pub(crate) retry: Retry,
+    /// Whether it has said of something that it is not there.
+    answered: AtomicBool,
 }
 
 /// What came back for a document.
@@ -59,8 +62,8 @@ pub(crate) enum Document {
 /// What came of a poll.
 #[derive(Debug)]
 pub(crate) enum Polled {
-    /// Nothing new; `waited` says whether the server let the time pass.
-    Unchanged { waited: bool },
+    /// Nothing new.
+    Unchanged,
     Changed {
         etag: Option<HeaderValue>,
         body: Vec<u8>,
@@ -105,11 +108,16 @@ impl Repository {
             stall_timeout: settings.stall_timeout,
             wait: settings.wait,
             retry: Retry::new(settings.deadline),
+            answered: AtomicBool::new(false),
         })
     }
 
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Whether what is not there yet is waited for.
@@ -128,6 +136,7 @@ impl Repository {
                 }
                 let detail = self.problem(response).await;
                 if status == StatusCode::NOT_FOUND {
+                    self.answered.store(true, Ordering::Relaxed);
                     return Ok(detail.map_or(Document::Absent, Document::Missing));
                 }
                 Err(attempt::of_status(status, detail.as_deref()))
@@ -151,9 +160,8 @@ impl Repository {
             headers.insert(HeaderName::from_static("prefer"), prefer);
         }
         let response = self.get_within(path, headers, wait).await?;
-        let waited = response.headers().contains_key("preference-applied");
         match response.status() {
-            StatusCode::NOT_MODIFIED => Ok(Polled::Unchanged { waited }),
+            StatusCode::NOT_MODIFIED => Ok(Polled::Unchanged),
             StatusCode::OK => {
                 let etag = response.headers().get(header::ETAG).cloned();
                 let body = self.body(response, MAX_DOCUMENT).await?;

@@ -77,7 +77,7 @@ async fn install(settings: &Settings) -> Result<(Release, Tree), Failure> {
     if let Ok(Some(_)) = known {
         repository.retry = Retry::new(settings.deadline.min(OFFLINE_PATIENCE));
     }
-    let failure = match online(repository, all, settings).await {
+    let failure = match online(&mut repository, all, settings).await {
         Ok((release, tree)) => {
             if settings.offline
                 && let Err(error) = kept::write(settings, &release.kept)
@@ -88,13 +88,14 @@ async fn install(settings: &Settings) -> Result<(Release, Tree), Failure> {
             }
             return Ok((release, tree));
         }
-        Err(failure) if failure.exit == Exit::Unreachable => failure,
+        // One that says that there is nothing is not away, however long it was asked.
+        Err(failure) if failure.exit == Exit::Unreachable && !repository.has_answered() => failure,
         Err(failure) => return Err(failure),
     };
     let Some(release) = known? else {
         return Err(failure);
     };
-    let trees = Trees::open(&settings.dir)?;
+    let trees = Trees::open(&settings.dir, readers(settings).is_some())?;
     let Some(tree) = again(&trees, &release.artefact, settings, release.artefact.sha256) else {
         return Err(failure);
     };
@@ -116,12 +117,12 @@ fn version_of(release: &Release) -> String {
 }
 
 async fn online(
-    mut repository: Repository,
+    repository: &mut Repository,
     retry: Retry,
     settings: &Settings,
 ) -> Result<(Release, Tree), Failure> {
     let begin = Instant::now();
-    let release = release::find(&repository, settings).await?;
+    let release = release::find(repository, settings).await?;
     repository.retry = retry;
     let elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(
@@ -135,7 +136,7 @@ async fn online(
         release.artefact.size.map(|size| format!(", {},", show_size(size))).unwrap_or_default(),
         repository.origin().shown("/"),
     );
-    let tree = artefact(&repository, settings, &release).await?;
+    let tree = artefact(repository, settings, &release).await?;
     Ok((release, tree))
 }
 
@@ -144,7 +145,7 @@ async fn artefact(
     settings: &Settings,
     release: &Release,
 ) -> Result<Tree, Failure> {
-    let trees = Trees::open(&settings.dir)?;
+    let trees = Trees::open(&settings.dir, readers(settings).is_some())?;
     let wanted = &release.artefact;
     if let Some(tree) = again(&trees, wanted, settings, wanted.sha256) {
         return Ok(tree);
@@ -174,6 +175,7 @@ async fn artefact(
         return Ok(tree);
     }
     let (staging, contents) = unpacked(fetched, wanted, plan, &locked)?;
+    plan.rules.open_to_readers(staging.path())?;
     contents.log();
     let tree = locked.publish(&staging, &contents.inventory, digest)?;
     // Its bytes are in the tree now.

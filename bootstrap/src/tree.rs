@@ -21,6 +21,7 @@ mod untouched;
 use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ use crate::exit::{Exit, Failure};
 pub(crate) use inventory::{Entry, Inventory};
 
 /// Trees of one artefact at the most: each but the last has changed, and an app runs in it.
-const SLOTS: u32 = 16;
+const SLOTS: u32 = 256;
 
 #[derive(Debug)]
 pub(crate) struct Trees {
@@ -83,13 +84,31 @@ pub(crate) struct Locked<'a> {
     trees: &'a Trees,
 }
 
+/// Neither a link, which could lead elsewhere, nor a pipe, which would be waited for.
 fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    options.open(path).or_else(|error| {
-        // Another user's: a lock needs no right to write.
-        File::open(path).map_err(|_| error)
-    })
+    let open = |write: bool| {
+        let mut options = File::options();
+        options.read(true).write(write).create(write);
+        options
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)
+    };
+    // Another user's: a lock needs no right to write.
+    let file = open(true).or_else(|error| open(false).map_err(|_| error))?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+/// For everybody to enter, whatever the umask says.
+fn make(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
 }
 
 /// Whether a lock was taken. Where locks are not supported there is nobody to share with either.
@@ -103,9 +122,15 @@ fn taken(outcome: Result<(), TryLockError>) -> io::Result<bool> {
 }
 
 impl Trees {
-    /// Opens `dir`, making it where it is missing.
-    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
-        let lock = fs::create_dir_all(dir).and_then(|()| open_lock(&dir.join(".lock")));
+    /// Opens `dir`, making it where it is missing. Where the trees are to be root's and the app's to read
+    /// only, an empty directory becomes root's, too.
+    pub(crate) fn open(dir: &Path, is_roots: bool) -> Result<Self, Failure> {
+        let made = make(dir);
+        if is_roots && fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none()) {
+            std::os::unix::fs::chown(dir, Some(0), Some(0))
+                .map_err(|error| Failure::cannot_write(dir, error))?;
+        }
+        let lock = made.and_then(|()| open_lock(&dir.join(".lock")));
         match (fs::canonicalize(dir), lock) {
             (Ok(dir), lock) => Ok(Self { dir, lock }),
             (Err(_), Err(error)) | (Err(error), Ok(_)) => Err(Failure::cannot_write(dir, error)),
@@ -129,6 +154,10 @@ impl Trees {
         (0..SLOTS).find_map(|number| {
             let slot = Self::slot(demands.digest, number);
             let path = self.dir.join(&slot);
+            let marker = self.inventory(&slot);
+            if !marker.exists() {
+                return None;
+            }
             // First the lock: nobody replaces the tree between the check and the start.
             let lock = open_lock(&self.dir.join(format!(".lock-{slot}"))).ok();
             if let Some(lock) = &lock
@@ -136,7 +165,6 @@ impl Trees {
             {
                 return None;
             }
-            let marker = self.inventory(&slot);
             let inventory = Inventory::read(&marker).ok()?;
             if !inventory.is_for(demands.readers)
                 || demands.file.is_some_and(|file| !inventory.names(file))
@@ -232,8 +260,7 @@ impl Locked<'_> {
             let name = name.to_string_lossy();
             let is_download =
                 name.starts_with(".download-") && keep.as_ref() != Some(&entry.path());
-            let is_half_kept = name.starts_with(".release-") && name.contains(".new-");
-            if name.starts_with(".staging-") || is_download || is_half_kept {
+            if name.starts_with(".staging-") || is_download {
                 removal::remove(&entry.path());
             }
         }
@@ -281,7 +308,7 @@ impl Locked<'_> {
                 });
             }
             tracing::warn!(
-                "{} has changed, and an app runs in it: it is left alone",
+                "{} cannot be used again, and an app runs in it: it is left alone",
                 path.display()
             );
         }

@@ -59,6 +59,20 @@ impl Rules {
         }
     }
 
+    /// The tree itself, whatever the umask and the archive say of it.
+    pub(crate) fn open_to_readers(self, tree: &Path) -> Result<(), Failure> {
+        if self.readers.is_none() {
+            return Ok(());
+        }
+        let cannot = |error: nix::Error| Failure::cannot_write(tree, error);
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let root = open(tree, flags, Mode::empty()).map_err(cannot)?;
+        let mode = fstat(&root).map_err(cannot)?.st_mode;
+        self.hand_over(&root)
+            .and_then(|()| fchmod(&root, Mode::from_bits_truncate(self.mode(mode & 0o777))))
+            .map_err(cannot)
+    }
+
     fn hand_over(self, file: impl AsFd) -> nix::Result<()> {
         match self.readers {
             None => Ok(()),
@@ -213,7 +227,7 @@ pub(crate) fn unpack(
 }
 
 fn open_directory(tree: &Path) -> Result<OwnedFd, UnpackError> {
-    let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     open(tree, flags, Mode::empty()).map_err(|error| UnpackError::Write {
         path: String::new(),
         source: error.into(),

@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{
-    Gid, Group, Uid, User, getegid, geteuid, getgrouplist, setgroups, setresgid, setresuid,
+    Gid, Group, Uid, User, getegid, geteuid, getgrouplist, getgroups, setgroups, setresgid,
+    setresuid,
 };
 
 use crate::exit::{Exit, Failure};
@@ -106,7 +107,17 @@ impl AppUser {
             )
         };
         if geteuid() == self.uid && getegid() == self.gid {
-            return no_new_privileges().map_err(|error| refused("no_new_privs").because(error));
+            // Without the right to change groups it can only be said that there are others.
+            let others = getgroups()
+                .is_ok_and(|groups| groups.iter().any(|group| !self.groups.contains(group)));
+            if others {
+                return Err(refused(
+                    "the container has more groups than that: leave out --group-add, or start it with --user 0",
+                ));
+            }
+            return empty_capability_sets()
+                .and_then(|()| no_new_privileges())
+                .map_err(|error| refused("its capabilities stay").because(error));
         }
         if !geteuid().is_root() {
             return Err(refused(

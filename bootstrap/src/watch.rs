@@ -35,6 +35,9 @@ use crate::settings::{self, Settings};
 /// How long a long poll lasts, and how often a server is asked that does not know it.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// Between two answers at the least.
+const LEAST: Duration = Duration::from_millis(200);
+
 /// What is to be watched, and what was started.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -51,10 +54,22 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(settings: &Settings, release: &Release, signal: i32) -> Self {
-        let file = |name: &str| name == "BOOTSTRAP_TOKEN_FILE";
         let mut variables: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("BOOTSTRAP_") && !file(name))
+            .filter(|(name, _)| name.starts_with("BOOTSTRAP_") && name != "BOOTSTRAP_TOKEN_FILE")
+            .map(|(name, value)| {
+                // The watcher works in the app's tree, where a path might mean another file.
+                let is_path =
+                    ["BOOTSTRAP_CA_FILE", "BOOTSTRAP_TRUSTED_KEYS_FILE"].contains(&&*name);
+                let whole = is_path.then(|| {
+                    std::fs::canonicalize(&value)
+                        .ok()?
+                        .into_os_string()
+                        .into_string()
+                        .ok()
+                });
+                (name, whole.flatten().unwrap_or(value))
+            })
             .collect();
         if let Some(token) = &settings.token {
             variables.retain(|(name, _)| name != "BOOTSTRAP_TOKEN");
@@ -165,6 +180,8 @@ impl<'a> Watch<'a> {
                 continue;
             };
             if seen == known {
+                // However often it changes in what does not count.
+                tokio::time::sleep(LEAST).await;
                 continue;
             }
             let Some(seen) = self.settled(seen).await.filter(|seen| *seen != known) else {
@@ -215,22 +232,20 @@ impl<'a> Watch<'a> {
             .poll(&self.path, self.etag.as_ref(), wait)
             .await
         {
-            Ok(Polled::Unchanged { waited }) => {
+            Ok(Polled::Unchanged) => {
                 self.heard();
-                if !waited && begin.elapsed() < wait / 2 {
-                    tokio::time::sleep(wait.mul_f64(0.5 + random() / 2.0)).await;
-                }
+                Self::rest(begin, wait).await;
                 None
             }
             Ok(Polled::Changed { etag, body }) => {
+                // Without a tag, or with the one that it was told, the same would come again at once.
+                if etag.is_none() || etag == self.etag {
+                    Self::rest(begin, wait).await;
+                }
                 self.etag = etag;
                 match release::read(&body, self.settings) {
                     Ok(release) => {
                         self.heard();
-                        // Without a tag the same would come again at once.
-                        if self.etag.is_none() && !wait.is_zero() {
-                            tokio::time::sleep(wait.mul_f64(0.5 + random() / 2.0)).await;
-                        }
                         Some(release.substance())
                     }
                     Err(failure) => self.complain(failure.chain(), WAIT).await,
@@ -245,6 +260,13 @@ impl<'a> Watch<'a> {
                 let delay = self.backoff.next().max(retry_after.unwrap_or_default());
                 self.complain(reason, delay).await
             }
+        }
+    }
+
+    /// After an answer that came too soon for a server that waits, whatever it says of itself.
+    async fn rest(begin: tokio::time::Instant, wait: Duration) {
+        if begin.elapsed() < wait / 2 {
+            tokio::time::sleep(wait.mul_f64(0.5 + random() / 2.0)).await;
         }
     }
 

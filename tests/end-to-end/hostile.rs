@@ -58,10 +58,17 @@ fn gnu_long(kind: u8, text: &str) -> Entry {
     }
 }
 
+/// Sets the checksum of the first header.
+fn sum_up(bytes: &mut [u8]) {
+    bytes[148..156].copy_from_slice(b"        ");
+    let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+}
+
 type Family = fn(&mut Dice, &Path) -> Vec<u8>;
 
 /// The tricks, each by what it is called where it was used.
-const FAMILIES: [(&str, Family); 24] = [
+const FAMILIES: [(&str, Family); 25] = [
     ("name that leads out", |dice, canary| {
         Tar::new([Entry::file(dice.out(canary, "file"), "evil")]).finish()
     }),
@@ -251,6 +258,21 @@ const FAMILIES: [(&str, Family); 24] = [
         ][dice.roll(15)];
         Tar::new([Entry::file(name, "content")]).finish()
     }),
+    ("half a path in the prefix", |dice, _| {
+        let mut bytes = Tar::new([Entry::file("f", "content")]).finish();
+        let forms = [
+            b"ustar\x0000",
+            b"ustar\0\0\0",
+            b"ustar\0  ",
+            b"ustarX00",
+            b"ustar  \0",
+            b"\0\0\0\0\0\0\0\0",
+        ];
+        bytes[257..265].copy_from_slice(forms[dice.roll(forms.len())]);
+        bytes[345..348].copy_from_slice(b"sub");
+        sum_up(&mut bytes);
+        bytes
+    }),
     ("sizes in base 256", |dice, _| {
         let mut bytes = Tar::new([Entry::file("f", "content"), Entry::file("g", "more")]).finish();
         let size: [u8; 12] = match dice.roll(4) {
@@ -262,9 +284,7 @@ const FAMILIES: [(&str, Family); 24] = [
             _ => [0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7],
         };
         bytes[124..136].copy_from_slice(&size);
-        bytes[148..156].copy_from_slice(b"        ");
-        let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
-        bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        sum_up(&mut bytes);
         bytes
     }),
 ];
@@ -554,9 +574,7 @@ fn bombs_are_refused_in_little_memory() {
         let mut bytes = Tar::new([Entry::file("zeros", "")]).unfinished();
         bytes[124] = 0x80;
         bytes[125..136].copy_from_slice(&[&[0; 3][..], &size.to_be_bytes()].concat());
-        bytes[148..156].copy_from_slice(b"        ");
-        let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
-        bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        sum_up(&mut bytes);
         bytes
     };
     let ten_gibibytes = [gzip(&head(10 << 30)), zeros.repeat(640)].concat();

@@ -212,6 +212,33 @@ fn a_tree_that_the_app_could_write_to_is_unpacked_anew() {
     assert_eq!(mock.requests(&app.path()).len(), 2);
 }
 
+/// What was kept for an offline start is no way around the keys.
+#[test]
+fn nothing_unsigned_is_started_offline() {
+    let (signer, app) = (Signer::new(), app());
+    let mock = Mock::start();
+    mock.always(STABLE, reply(&signed(&app, &signer, "")));
+    mock.always(&app.path(), app.file_reply());
+    let bootstrap = bootstrap(&mock, &signer)
+        .env("BOOTSTRAP_OFFLINE", "allow")
+        .env("BOOTSTRAP_DEADLINE", "300ms");
+    bootstrap.run().expect(7);
+    drop(mock);
+    let kept = fs::read_dir(bootstrap.dir()).unwrap().flatten();
+    let kept = kept
+        .map(|entry| entry.path())
+        .find(|path| path.to_string_lossy().contains("/.release-"))
+        .unwrap();
+    let plain =
+        serde_json::json!({ "Plain": { "layers": [["app", app.config]], "sha256": app.digest() } });
+    let unsigned =
+        serde_json::json!({ "Document": serde_json::to_string(&app.document()).unwrap() });
+    for (content, code) in [(plain, 73), (unsigned, 77)] {
+        fs::write(&kept, content.to_string()).unwrap();
+        bootstrap.run().expect(code);
+    }
+}
+
 /// As people do it: publish, release, sign what `?statement` gives, publish the signature, start.
 #[test]
 fn the_whole_way_over_the_repository() {

@@ -28,6 +28,7 @@ fn status<'a>(ended: &'a Ended, field: &str) -> Vec<&'a str> {
 fn app() -> App {
     let probe = fs::read(binaries::probe()).unwrap();
     let tar = Tar::new([
+        Entry::directory("./").mode(0o700),
         Entry::directory("bin").mode(0o700),
         Entry::file("bin/probe", probe).mode(0o700),
         Entry::file("private", "content").mode(0o666),

@@ -2,7 +2,9 @@
 //! start it.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use repository_api::release::{
     Artefact, LayerContent, LayerName, LayerPin, ReleaseDocument, Statement,
@@ -196,12 +198,19 @@ impl Bootstrap {
         }
     }
 
-    /// Under another program, which is given bootstrap and its arguments.
+    /// Under another program, which is given bootstrap and its arguments; in a process group of its own,
+    /// because the kernel stops nobody of a group that has no parent in its session.
     pub fn spawn_under(&self, prefix: &[&str]) -> Running {
         let mut words: Vec<OsString> = prefix.iter().map(OsString::from).collect();
         words.push(binaries::bootstrap().into());
         words.extend(self.arguments.iter().cloned());
-        run::spawn(words[0].as_ref(), &words[1..], &self.environment)
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .process_group(0);
+        run::spawn_command(&mut command)
     }
 
     pub fn run(&self) -> Ended {

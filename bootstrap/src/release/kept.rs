@@ -2,10 +2,12 @@
 //! start while the repository is away. Only its owner may read it: config holds secrets.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use repository_api::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +50,8 @@ fn path(settings: &Settings) -> PathBuf {
 /// Keeps `kept`, in place of what was kept before.
 pub(crate) fn write(settings: &Settings, kept: &Kept) -> io::Result<()> {
     let path = path(settings);
-    let new = path.with_extension(format!("new-{}", std::process::id()));
+    let random = RandomState::new().hash_one(std::process::id());
+    let new = path.with_extension(format!("new-{random:016x}"));
     let written = serde_json::to_vec(kept)
         .map_err(io::Error::other)
         .and_then(|text| {
@@ -67,7 +70,7 @@ pub(crate) fn write(settings: &Settings, kept: &Kept) -> io::Result<()> {
 /// The release that was kept, checked as if it came from the repository.
 pub(crate) fn read(settings: &Settings) -> Result<Option<Release>, Failure> {
     let path = path(settings);
-    let kept = match fs::read(&path) {
+    let kept = match read_own(&path) {
         Ok(kept) => kept,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
@@ -76,6 +79,14 @@ pub(crate) fn read(settings: &Settings) -> Result<Option<Release>, Failure> {
     };
     match serde_json::from_slice(&kept) {
         Ok(Kept::Document(body)) => super::read(body.as_bytes(), settings).map(Some),
+        // From a plain file server comes nothing that is signed or numbered, and only a bare app.
+        Ok(Kept::Plain { .. })
+            if settings.trust.keys.is_some()
+                || settings.trust.min_release.is_some()
+                || settings.app.reference.is_some() =>
+        {
+            Err(unusable(&path.display().to_string()))
+        }
         Ok(Kept::Plain { layers, sha256 }) => {
             let layers = layers.into_iter().map(|(name, content)| Layer {
                 name,
@@ -85,6 +96,25 @@ pub(crate) fn read(settings: &Settings) -> Result<Option<Release>, Failure> {
         }
         Err(_) => Err(unusable(&path.display().to_string())),
     }
+}
+
+/// Reads a file of our own: nobody else may have written it, nor put a link or a pipe in its place.
+fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = File::options();
+    options
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let mut file = options.open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "somebody else could have written it",
+        ));
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn unusable(path: &str) -> Failure {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, open, readlinkat};
@@ -68,7 +69,16 @@ impl Inventory {
     }
 
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let inventory: Self = serde_json::from_slice(&fs::read(path)?).map_err(io::Error::other)?;
+        let mut file = fs::File::options()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let inventory: Self = serde_json::from_slice(&text).map_err(io::Error::other)?;
         if inventory.format == FORMAT {
             Ok(inventory)
         } else {

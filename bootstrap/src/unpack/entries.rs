@@ -18,6 +18,9 @@ use crate::settings::Limits;
 
 const BLOCK: u64 = 512;
 
+/// Bytes of all names at the most.
+const MAX_NAMES: u64 = 64 << 20;
+
 pub(super) fn extract(
     input: impl Read,
     format: &'static str,
@@ -48,6 +51,8 @@ struct Walked {
     bytes: u64,
     /// Where the last entry ended.
     end: u64,
+    /// Bytes of names: they are what is kept in memory.
+    names: u64,
 }
 
 fn walk<R: Read>(
@@ -63,6 +68,7 @@ fn walk<R: Read>(
         let mut entry = entry.map_err(damaged)?;
         walked.entries += 1;
         refuse_many(walked.entries + extraction.implied(), limits)?;
+        refuse_strange_header(entry.header().as_bytes())?;
         refuse_strange_size(&entry.header().as_old().size)?;
         let size = entry.size();
         // A number near the greatest is no size, and must not wrap around.
@@ -90,6 +96,12 @@ fn walk<R: Read>(
             }
             kind => {
                 let said = std::mem::take(&mut extensions);
+                walked.names += said.path.as_ref().map_or(100, |path| path.len() as u64);
+                if walked.names > MAX_NAMES {
+                    return Err(UnpackError::refused(
+                        "its names alone have more than 64 MiB",
+                    ));
+                }
                 walked.bytes += one(&mut entry, kind, said, walked.entries, extraction)?;
             }
         }
@@ -101,6 +113,21 @@ fn walk<R: Read>(
         ));
     }
     Ok(walked)
+}
+
+/// Programs look for the first half of a path in the header's last third where they take it for ustar's,
+/// and disagree about when that is. What is left is ustar, and the older forms with nothing there.
+fn refuse_strange_header(header: &[u8; 512]) -> Result<(), UnpackError> {
+    let magic = &header[257..265];
+    let rest_is_empty = header[345..500].iter().all(|byte| *byte == 0);
+    let plain = magic == b"ustar\x0000"
+        || ((magic == b"ustar  \0" || magic.iter().all(|byte| *byte == 0)) && rest_is_empty);
+    if plain {
+        return Ok(());
+    }
+    Err(UnpackError::refused(
+        "a header is of a form that programs read differently",
+    ))
 }
 
 /// The library is lenient where other programs are not, or in another way: what is left is octal digits
