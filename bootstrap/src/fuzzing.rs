@@ -10,9 +10,10 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER};
 use crate::arguments::StartArguments;
 use crate::environment::{Environment, command};
 use crate::fetch::continues;
-use crate::release::{self, TrustedKeys};
+use crate::release;
 use crate::repository::retry_after;
 use crate::settings::{self, Limits, Settings};
+use crate::signature::TrustedKeys;
 use crate::unpack::{self, Rules};
 
 /// A directory of this process for trees.

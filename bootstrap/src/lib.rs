@@ -27,6 +27,7 @@ mod progress;
 mod release;
 mod repository;
 mod settings;
+mod signature;
 mod start;
 mod tree;
 mod unpack;

@@ -9,7 +9,6 @@
 mod document;
 pub(crate) mod kept;
 mod plain;
-mod signature;
 
 use repository_api::{Digest, Reference, VersionName, config};
 
@@ -20,7 +19,6 @@ use crate::settings::{Settings, Trust};
 use crate::verify::digest_of;
 use document::Problem;
 use kept::Kept;
-pub(crate) use signature::TrustedKeys;
 
 /// A release, checked, whichever kind of server it came from.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::arguments::StartArguments;
 use crate::exit::{Exit, Failure};
 use crate::init::{RemapExit, SignalScope};
 use crate::logging::Log;
-use crate::release::TrustedKeys;
+use crate::signature::TrustedKeys;
 use crate::user::AppUser;
 pub(crate) use origin::Origin;
 use texts::Texts;

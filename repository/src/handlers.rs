@@ -19,7 +19,9 @@ use axum::extract::rejection::PathRejection;
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use repository_api::Digest;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
@@ -107,6 +109,11 @@ pub(crate) fn tagged(
     headers.insert(header::ETAG, text_value(etag));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
+}
+
+/// The strong entity tag of a body.
+pub(crate) fn tag_of(body: &[u8]) -> String {
+    Digest::new(Sha256::digest(body).into()).etag()
 }
 
 pub(crate) fn answer(

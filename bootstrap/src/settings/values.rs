@@ -8,7 +8,7 @@ use super::texts::Texts;
 use super::{Change, Limits, PREFIX, Token, Trust};
 use crate::exit::{Exit, Failure};
 use crate::logging::Log;
-use crate::release::TrustedKeys;
+use crate::signature::TrustedKeys;
 
 pub(super) fn trust(keys: Option<String>, min_release: Option<&str>) -> Result<Trust, Failure> {
     Ok(Trust {

@@ -9,11 +9,10 @@ use http::{HeaderMap, StatusCode, Uri};
 use repository_api::release::{Artefact, LayerPin, Statement};
 use repository_api::{AppName, ChannelName, Digest, EnvironmentName, Reference, ReleaseNumber};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::listing::{Page, paged};
 use super::signature;
-use super::{JSON, Names, TEXT, answer, has_parameter, json, parameter, tagged};
+use super::{JSON, Names, TEXT, answer, has_parameter, json, parameter, tag_of, tagged};
 use crate::Repository;
 use crate::catalogue::LayerRecord;
 use crate::failure::Failure;
@@ -50,10 +49,6 @@ pub(crate) async fn get(
     let body = serde_json::to_string(&document).unwrap_or_default();
     let tag = tag_of(body.as_bytes());
     tagged(&headers, JSON, &tag, body)
-}
-
-pub(super) fn tag_of(body: &[u8]) -> String {
-    Digest::new(Sha256::digest(body).into()).etag()
 }
 
 fn release_number(text: &str) -> Result<ReleaseNumber, Failure> {

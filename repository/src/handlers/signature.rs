@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use minisign_verify::Signature;
 use repository_api::{AppName, ReleaseNumber};
 
-use super::{Names, TEXT, answer, tagged};
+use super::{Names, TEXT, answer, tag_of, tagged};
 use crate::catalogue::SignatureRecord;
 use crate::failure::Failure;
 use crate::releases;
@@ -52,12 +52,7 @@ pub(super) async fn get(
             "release {number} of {app} is not signed: sign GET /releases/{app}/{number}?statement with minisign -Sm, and PUT the .minisig file here"
         )));
     };
-    tagged(
-        headers,
-        TEXT,
-        &super::release::tag_of(text.as_bytes()),
-        text,
-    )
+    tagged(headers, TEXT, &tag_of(text.as_bytes()), text)
 }
 
 pub(crate) async fn put(
