@@ -171,7 +171,7 @@ fn two_hundred_come_back_spread_out() {
     let bootstraps: Vec<Bootstrap> = (0..COUNT)
         .map(|_| {
             Bootstrap::with(&["fetch", APP, &mock.address().to_string()])
-                .env("BOOTSTRAP_DEADLINE", "50s")
+                .env("BOOTSTRAP_DEADLINE", "100s")
         })
         .collect();
     let running: Vec<_> = bootstraps.iter().map(Bootstrap::spawn).collect();

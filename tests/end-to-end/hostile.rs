@@ -613,6 +613,7 @@ fn bombs_are_refused_in_little_memory() {
         let mock = Mock::start();
         App::new("hello-1.0.0.tar.gz", bomb).publish(&mock);
         let bootstrap = Bootstrap::with(&["fetch", "hello", &mock.address().to_string()])
+            .env("BOOTSTRAP_DEADLINE", "100s")
             .env("BOOTSTRAP_MAX_UNPACKED", "1GiB")
             .env("BOOTSTRAP_MAX_ENTRIES", "50000");
         let probe = binaries::probe();

@@ -20,11 +20,9 @@ fn started() -> (Mock, Bootstrap, App) {
     let mock = Mock::start();
     let app = App::probe("show").with_config("STARTUP_COMMAND='bin/probe show'\nSECRET=hunter2\n");
     app.publish(&mock);
-    let bootstrap = Bootstrap::of(&mock)
-        .env("BOOTSTRAP_OFFLINE", "allow")
-        .env("BOOTSTRAP_DEADLINE", "300ms");
+    let bootstrap = Bootstrap::of(&mock).env("BOOTSTRAP_OFFLINE", "allow");
     bootstrap.run().expect(0);
-    (mock, bootstrap, app)
+    (mock, bootstrap.env("BOOTSTRAP_DEADLINE", "2s"), app)
 }
 
 #[test]
@@ -112,10 +110,9 @@ fn a_plain_file_server_may_be_away_too() {
         "/files/hello/hello.tgz.sha256",
         Reply::ok(format!("{}  {APP}.tgz\n", app.digest())),
     );
-    let bootstrap = Bootstrap::of(&mock)
-        .env("BOOTSTRAP_OFFLINE", "allow")
-        .env("BOOTSTRAP_DEADLINE", "300ms");
+    let bootstrap = Bootstrap::of(&mock).env("BOOTSTRAP_OFFLINE", "allow");
     bootstrap.run().expect(0);
+    let bootstrap = bootstrap.env("BOOTSTRAP_DEADLINE", "2s");
     drop(mock);
     let ended = bootstrap.run();
     ended.expect(0).says("the repository is away");

@@ -61,7 +61,7 @@ fn plant(mock: &Mock) -> Bootstrap {
     bootstrap
         .env("BOOTSTRAP_SECRETS_DIR", secrets)
         .env("BOOTSTRAP_LOG", "trace")
-        .env("BOOTSTRAP_DEADLINE", "400ms")
+        .env("BOOTSTRAP_DEADLINE", "3s")
         .env("BOOTSTRAP_TOKEN", canary(0))
         .env("OVER", canary(15))
 }

@@ -219,10 +219,9 @@ fn nothing_unsigned_is_started_offline() {
     let mock = Mock::start();
     mock.always(STABLE, reply(&signed(&app, &signer, "")));
     mock.always(&app.path(), app.file_reply());
-    let bootstrap = bootstrap(&mock, &signer)
-        .env("BOOTSTRAP_OFFLINE", "allow")
-        .env("BOOTSTRAP_DEADLINE", "300ms");
+    let bootstrap = bootstrap(&mock, &signer).env("BOOTSTRAP_OFFLINE", "allow");
     bootstrap.run().expect(7);
+    let bootstrap = bootstrap.env("BOOTSTRAP_DEADLINE", "2s");
     drop(mock);
     let kept = fs::read_dir(bootstrap.dir()).unwrap().flatten();
     let kept = kept

@@ -160,7 +160,7 @@ impl Bootstrap {
             .env("BOOTSTRAP_DIR", directory)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
         // Tests must not wait for the five minutes of the default.
-        bootstrap.env("BOOTSTRAP_DEADLINE", "10s")
+        bootstrap.env("BOOTSTRAP_DEADLINE", "30s")
     }
 
     #[must_use]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use std::os::unix::process::ExitStatusExt as _;
 
 /// A test that takes longer than this has failed.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What an ended process left.
 #[derive(Debug)]
