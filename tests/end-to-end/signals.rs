@@ -219,7 +219,7 @@ fn release_and_download() {
         let running = Bootstrap::of(&download)
             .env("BOOTSTRAP_DEADLINE", "5m")
             .spawn_under(&[]);
-        eventually("it asks", || download.requests(&app.path()).len() > before);
+        asks(&running, || download.requests(&app.path()).len() > before);
         running
     });
 }

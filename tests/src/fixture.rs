@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use repository_api::release::{
     Artefact, LayerContent, LayerName, LayerPin, ReleaseDocument, Statement,
@@ -137,7 +138,7 @@ impl App {
 /// bootstrap with a directory of its own.
 #[derive(Debug)]
 pub struct Bootstrap {
-    home: TempDir,
+    home: Arc<TempDir>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
 }
@@ -151,7 +152,7 @@ impl Bootstrap {
     pub fn with(arguments: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut bootstrap = Self {
-            home,
+            home: Arc::new(home),
             arguments: arguments.iter().map(OsString::from).collect(),
             environment: Vec::new(),
         };
@@ -186,7 +187,7 @@ impl Bootstrap {
     }
 
     pub fn spawn(&self) -> Running {
-        run::spawn(&binaries::bootstrap(), &self.arguments, &self.environment)
+        run::spawn(&binaries::bootstrap(), &self.arguments, &self.environment).in_home(&self.home)
     }
 
     /// The same, in the same directory, with the mock's address as one more argument.
@@ -210,7 +211,7 @@ impl Bootstrap {
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .process_group(0);
-        run::spawn_command(&mut command)
+        run::spawn_command(&mut command).in_home(&self.home)
     }
 
     pub fn run(&self) -> Ended {

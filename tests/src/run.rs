@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use std::os::unix::process::ExitStatusExt as _;
 
+use tempfile::TempDir;
+
 /// A test that takes longer than this has failed.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -28,6 +30,8 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Running {
     child: Owned,
+    /// What it works in stays for as long as it runs.
+    home: Option<Arc<TempDir>>,
     begin: Instant,
     stdout: Output,
     stderr: Output,
@@ -125,6 +129,7 @@ pub fn spawn_command(command: &mut Command) -> Running {
     let stderr = Output::read(child.stderr.take().expect("a pipe"));
     Running {
         child: Owned(child),
+        home: None,
         begin: Instant::now(),
         stdout,
         stderr,
@@ -132,6 +137,12 @@ pub fn spawn_command(command: &mut Command) -> Running {
 }
 
 impl Running {
+    #[must_use]
+    pub fn in_home(mut self, home: &Arc<TempDir>) -> Self {
+        self.home = Some(Arc::clone(home));
+        self
+    }
+
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.0.id()).expect("a process id")
     }
