@@ -105,14 +105,6 @@ pub(crate) fn leave_quietly() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Sends a signal, a real-time one too; one that cannot be delivered had nobody to go to.
-pub(crate) fn signal(pid: libc::pid_t, signal: libc::c_int) {
-    // SAFETY: a plain system call.
-    unsafe {
-        libc::kill(pid, signal);
-    }
-}
-
 /// The mask that bootstrap was started with: bit n-1 stands for signal n.
 pub(crate) fn original_mask() -> u64 {
     MASK.load(Ordering::Relaxed)

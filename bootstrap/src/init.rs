@@ -22,6 +22,7 @@ pub(crate) use signals::parse as parse_signal;
 pub(crate) use spawn::failure as spawn_failure;
 use supervisor::{Action, Supervisor};
 use system::Ended;
+pub(crate) use system::kill;
 
 use crate::early;
 use crate::exit::Failure;

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::arguments::StartArguments;
 use crate::early;
 use crate::exit::{Exit, Failure};
+use crate::init;
 use crate::logging;
 use crate::release::{self, Release};
 use crate::repository::attempt::Attempt;
@@ -200,7 +201,7 @@ impl<'a> Watch<'a> {
                 self.order.signal
             );
             if self.init_lives() {
-                early::signal(self.order.init, self.order.signal);
+                init::kill(self.order.init, self.order.signal);
             }
             known = seen;
         }

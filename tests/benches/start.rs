@@ -14,6 +14,8 @@ use std::time::Duration;
 use platformer::build::Profile;
 use platformer_tests::archive::{Entry, Tar, gzip_well, zstd_well};
 use platformer_tests::binaries;
+use platformer_tests::bombs::bombs;
+use platformer_tests::dice::Dice;
 use platformer_tests::fixture::digest;
 use platformer_tests::measure::{median, milliseconds, now, ratio, rounds};
 use platformer_tests::server::Server;
@@ -60,11 +62,12 @@ fn main() {
         }
     }
     memory();
+    refusals();
 }
 
 fn cases(probe: &[u8]) -> Vec<Case> {
     let small = small_files(probe);
-    let jar: Vec<u8> = noise(100 << 20);
+    let jar: Vec<u8> = Dice::new(1).noise(100 << 20);
     let mut script = b"#!/bin/sh\nexec \"$PROBE\" now\n".to_vec();
     script.resize(1024, b'#');
     vec![
@@ -107,23 +110,10 @@ fn cases(probe: &[u8]) -> Vec<Case> {
     ]
 }
 
-/// Numbers that no compressor makes smaller (xorshift64).
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut noise = Vec::with_capacity(bytes + 8);
-    while noise.len() < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        noise.extend_from_slice(&state.to_le_bytes());
-    }
-    noise.truncate(bytes);
-    noise
-}
-
 /// 10,000 files of 0.5 to 7.5 KiB in 100 directories, which compress about as source code does.
 fn small_files(probe: &[u8]) -> Vec<u8> {
-    let words: Vec<String> = noise(4096)
+    let words: Vec<String> = Dice::new(1)
+        .noise(4096)
         .chunks(4)
         .map(|chunk| {
             chunk
@@ -132,7 +122,7 @@ fn small_files(probe: &[u8]) -> Vec<u8> {
                 .collect()
         })
         .collect();
-    let picks = noise(1 << 20);
+    let picks = Dice::new(1).noise(1 << 20);
     let mut tar = Tar::default();
     tar.push(&Entry::file("probe", probe).mode(0o755));
     let mut pick = picks.iter().cycle();
@@ -265,7 +255,7 @@ fn memory() {
     let server = Server::start(storage.path());
     for (app, kind) in [("tar", "tar.gz"), ("jar", "jar")] {
         for mebibytes in [1, 10, 100, 400] {
-            let content = noise(mebibytes << 20);
+            let content = Dice::new(1).noise(mebibytes << 20);
             let file = format!("{app}-{mebibytes}.0.0.{kind}");
             let artefact = if kind == "jar" {
                 content
@@ -297,5 +287,37 @@ fn memory() {
             let peak = text.lines().last().unwrap();
             println!("{kind:<8}{mebibytes:>5} MiB{peak:>10} KiB");
         }
+    }
+}
+
+/// How long a bomb lasts, and what it takes until then.
+fn refusals() {
+    println!("\nbombs, against caps of 1 GiB and 50,000 entries");
+    let storage = tempfile::tempdir_in("/dev/shm").unwrap();
+    let server = Server::start(storage.path());
+    for (number, (reason, bomb)) in (1..).zip(bombs()) {
+        let file = format!("bomb-{number}.0.0.tar.gz");
+        server.publish(&format!("/artefacts/bomb/{number}.0.0/{file}"), &bomb);
+        server.publish("/config/bomb/bomb.config", "STARTUP_COMMAND=x\n");
+        let home = tempfile::tempdir_in("/dev/shm").unwrap();
+        let begin = now();
+        let output = Command::new(binaries::probe())
+            .arg("peak")
+            .arg(binaries::bootstrap())
+            .args([
+                "fetch",
+                &format!("bomb@{number}.0.0"),
+                &server.address.to_string(),
+            ])
+            .env("BOOTSTRAP_DIR", home.path())
+            .env("BOOTSTRAP_MAX_UNPACKED", "1GiB")
+            .env("BOOTSTRAP_MAX_ENTRIES", "50000")
+            .output()
+            .unwrap();
+        let took = now().saturating_sub(begin);
+        assert_eq!(output.status.code(), Some(65), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let peak = text.lines().last().unwrap();
+        println!("{reason:<28}{:>12}{peak:>10} KiB", milliseconds(took));
     }
 }

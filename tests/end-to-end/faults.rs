@@ -7,6 +7,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::eventually;
@@ -15,17 +16,6 @@ use platformer_tests::run::eventually;
 const DOWNLOADS: usize = 120;
 /// Under way at once: they wait for the most part.
 const AT_ONCE: usize = 40;
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-}
 
 /// What a download is allowed to end with.
 #[derive(Debug, Default)]
@@ -84,12 +74,9 @@ fn fault(dice: &mut Dice, app: &App, expected: &mut Expected) -> Reply {
 }
 
 fn download(seed: usize) {
-    let mut dice = Dice((seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    dice.roll(2);
+    let mut dice = Dice::new(seed as u64);
     let size = 1 + dice.roll(300_000);
-    let content: Vec<u8> = (0..size)
-        .map(|_| u8::try_from(dice.roll(256)).unwrap())
-        .collect();
+    let content = dice.noise(size);
     let app = App::new("hello-1.0.0.bin", content);
     let mock = Mock::lenient();
     app.announce(&mock);

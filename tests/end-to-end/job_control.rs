@@ -100,11 +100,7 @@ fn what_is_in_the_background_stays_there() {
         binaries::bootstrap().display(),
         probe()
     );
-    let mut terminal = Terminal::start(
-        Command::new("/bin/sh")
-            .args(["-c", &script])
-            .env("MODE", "no output"),
-    );
+    let mut terminal = Terminal::start(Command::new("/bin/sh").args(["-c", &script]));
     terminal.type_in("a line\n");
     terminal.wait_for("got a line");
     let (_, seen) = terminal.end();

@@ -33,7 +33,7 @@ const PLACES: [&str; 20] = [
     "a bad setting",
     "a body that is no document",
     "an address that is redirected to",
-    "the detail of what a server refuses",
+    "an argument of the command line's command",
 ];
 
 /// An app whose config holds what it should not show.
@@ -95,6 +95,8 @@ fn nothing_is_shown_on_any_way_to_fail() {
     let good = App::script("true").with_config(&config(""));
     good.publish(&mock);
     run("command not found", 127, &plant(&mock));
+    let given = plant(&mock).arg("--").arg("/nowhere/app").arg(canary(19));
+    run("a command that was given", 127, &given);
 
     let token = plant(&mock);
     let file = token.home().join("token");

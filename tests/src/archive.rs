@@ -58,6 +58,14 @@ impl Entry {
         }
     }
 
+    /// GNU's long name (`L`) or link (`K`) for the next entry.
+    pub fn gnu_long(kind: u8, text: &str) -> Self {
+        Self {
+            content: [text.as_bytes(), b"\0"].concat(),
+            ..Self::new("././@LongLink", kind)
+        }
+    }
+
     /// A PAX header for the next entry, with one record.
     pub fn pax(key: &str, value: &str) -> Self {
         Self {
@@ -109,12 +117,10 @@ impl Tar {
         put(116, b"0000000\0", 8);
         put(124, format!("{size:011o}\0").as_bytes(), 12);
         put(136, b"14000000000\0", 12);
-        put(148, b"        ", 8);
         put(156, &[entry.kind], 1);
         put(157, &entry.link, 100);
         put(257, b"ustar\x0000", 8);
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        sum_up(&mut header);
         self.bytes.extend_from_slice(&header);
         self.bytes.extend_from_slice(&entry.content);
         self.bytes.resize(self.bytes.len().next_multiple_of(512), 0);
@@ -131,6 +137,13 @@ impl Tar {
     pub fn unfinished(self) -> Vec<u8> {
         self.bytes
     }
+}
+
+/// Sets the checksum of the first header in `bytes`.
+pub fn sum_up(bytes: &mut [u8]) {
+    bytes[148..156].copy_from_slice(b"        ");
+    let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -5,6 +5,8 @@
 //! - [`http`]: requests as raw as a test wants them
 //! - [`mock`]: a repository that answers from a script
 //! - [`server`]: the real repository on a port of its own
+//! - [`bombs`]: small archives of much
+//! - [`dice`]: numbers for what is generated
 //! - [`archive`]: archives, well-formed and hostile
 //! - [`fixture`]: an app, as a repository shows it
 //! - [`docker`]: containers, where Docker answers
@@ -21,6 +23,8 @@
 
 pub mod archive;
 pub mod binaries;
+pub mod bombs;
+pub mod dice;
 pub mod docker;
 pub mod fixture;
 pub mod http;

@@ -104,6 +104,19 @@ impl FromStr for SignalScope {
     }
 }
 
+/// `FROM:TO,FROM:TO`, or `none`.
+fn pairs<T: Ord>(
+    text: &str,
+    parse: impl Fn(&str, &str) -> Option<(T, T)>,
+) -> Option<BTreeMap<T, T>> {
+    if text == "none" {
+        return Some(BTreeMap::new());
+    }
+    text.split(',')
+        .map(|pair| pair.split_once(':').and_then(|(from, to)| parse(from, to)))
+        .collect()
+}
+
 /// Exit codes to change: `143:0,130:0`, or `none`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RemapExit(BTreeMap<u8, u8>);
@@ -121,17 +134,11 @@ impl FromStr for RemapExit {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        if text == "none" {
-            return Ok(Self::default());
-        }
-        text.split(',')
-            .map(|pair| {
-                let (from, to) = pair.split_once(':')?;
-                Some((from.parse().ok()?, to.parse().ok()?))
-            })
-            .collect::<Option<BTreeMap<u8, u8>>>()
-            .map(Self)
-            .ok_or("expected none, or pairs of exit codes such as 143:0")
+        pairs(text, |from, to| {
+            Some((from.parse().ok()?, to.parse().ok()?))
+        })
+        .map(Self)
+        .ok_or("expected none, or pairs of exit codes such as 143:0")
     }
 }
 
@@ -165,16 +172,11 @@ impl FromStr for Rewrite {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        if text == "none" {
-            return Ok(Self::default());
-        }
-        text.split(',')
-            .map(|pair| {
-                let (from, to) = pair.split_once(':')?;
-                let to = if to == "0" { 0 } else { signals::parse(to)? };
-                Some((signals::parse(from)?, to))
-            })
-            .collect::<Option<_>>()
+        let signal = |from: &str, to: &str| {
+            let to = if to == "0" { 0 } else { signals::parse(to)? };
+            Some((signals::parse(from)?, to))
+        };
+        pairs(text, signal)
             .map(Self)
             .ok_or("expected none, or pairs of signals such as TERM:QUIT or 2:0")
     }

@@ -65,7 +65,7 @@ pub(super) fn wait_for_signal(patience: Option<Duration>) -> Option<libc::c_int>
 }
 
 /// Sends a signal; one that cannot be delivered had nobody to go to.
-pub(super) fn kill(pid: libc::pid_t, signal: libc::c_int) {
+pub(crate) fn kill(pid: libc::pid_t, signal: libc::c_int) {
     // SAFETY: a plain system call.
     unsafe {
         libc::kill(pid, signal);
