@@ -9,7 +9,8 @@ COPY . .
 RUN target="$(uname -m)-unknown-linux-musl" && \
     rustup target add "$target" && \
     export "CC_$(echo "$target" | tr - _)=gcc" && \
-    cargo build --locked --release --target "$target" --package bootstrap --package repository && \
+    cargo build --locked --release --target "$target" --package bootstrap && \
+    cargo build --locked --release --target "$target" --package repository && \
     install -D --target-directory=/binaries \
         "target/$target/release/bootstrap" "target/$target/release/repository"
 

@@ -39,6 +39,8 @@ use std::io::Write as _;
 
 use arguments::Command;
 use exit::{Exit, Failure};
+// Its `memcpy` and the like take the place of the C library's.
+use memory as _;
 
 /// The program: reads the command line, does what it says, and ends the process.
 pub fn main() -> ! {

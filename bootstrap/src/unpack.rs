@@ -2,15 +2,17 @@
 //!
 //! 1. [`format`]: by the ending of its name: an archive, compressed or not, or a file to be placed
 //! 2. [`feed`]: the bytes, while they arrive
-//! 3. [`stream`]: decompressed, and counted against the cap
-//! 4. [`entries`]: what the archive holds, against the allow-list
+//! 3. [`ahead`]: decompressed; [`stream`]: and counted against the cap
+//! 4. [`blocks`]: header, content, padding; [`entries`]: what they say, against the allow-list
 //! 5. [`extraction`]: in the archive's order, where that matters; [`writers`]: at once, where not
 //! 6. [`beneath`]: files, directories and links, never outside of the tree and never through a link
 //!    that the archive made
 //!
 //! No sync: a half-written tree is never renamed into place.
 
+mod ahead;
 mod beneath;
+mod blocks;
 mod entries;
 mod extensions;
 mod extraction;
@@ -213,7 +215,7 @@ pub(crate) fn unpack_file(
 }
 
 pub(crate) fn unpack(
-    input: impl BufRead,
+    input: impl BufRead + Send,
     file: &str,
     tree: &Path,
     rules: Rules,
@@ -235,7 +237,7 @@ fn open_directory(tree: &Path) -> Result<OwnedFd, UnpackError> {
 }
 
 fn into(
-    input: impl BufRead,
+    input: impl BufRead + Send,
     file: &str,
     root: OwnedFd,
     rules: Rules,
@@ -245,7 +247,9 @@ fn into(
     match Format::of(file) {
         Format::TarGz => {
             let decoder = flate2::bufread::MultiGzDecoder::new(input);
-            entries::extract(decoder, "gzip", beneath, limits)
+            ahead::read_ahead(decoder, |input| {
+                entries::extract(input, "gzip", beneath, limits)
+            })
         }
         Format::TarZst => {
             let decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(|source| {
@@ -254,7 +258,9 @@ fn into(
                     source,
                 }
             })?;
-            entries::extract(decoder, "zstd", beneath, limits)
+            ahead::read_ahead(decoder, |input| {
+                entries::extract(input, "zstd", beneath, limits)
+            })
         }
         Format::Tar => entries::extract(input, "tar", beneath, limits),
         Format::File => Err(UnpackError::refused("it is no archive")),

@@ -48,22 +48,23 @@ impl Binaries {
 pub fn build(packages: &[&str], profile: Profile) -> anyhow::Result<Binaries> {
     let root = root()?;
     let target = static_target();
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(&root)
-        .args(["build", "--quiet", "--bins"]);
+    // One at a time: what is built together shares the features of what both use, and bootstrap would
+    // carry what only the repository needs.
     for package in packages {
-        command.args(["--package", package]);
-    }
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
-    if let Some(target) = &target {
-        command.args(["--target", target]);
-    }
-    let status = command.status().context("failed to start cargo")?;
-    if !status.success() {
-        bail!("cargo build failed ({status})");
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .current_dir(&root)
+            .args(["build", "--quiet", "--bins", "--package", package]);
+        if profile == Profile::Release {
+            command.arg("--release");
+        }
+        if let Some(target) = &target {
+            command.args(["--target", target]);
+        }
+        let status = command.status().context("failed to start cargo")?;
+        if !status.success() {
+            bail!("cargo build failed ({status})");
+        }
     }
     let base = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), |set| root.join(set));

@@ -34,6 +34,8 @@ struct Case {
     unpack: &'static str,
     /// Of standard input.
     unpack_stream: &'static str,
+    /// Decompresses `a` and does nothing else.
+    decompress: Option<&'static str>,
 }
 
 fn main() {
@@ -52,8 +54,14 @@ fn main() {
             place.display()
         );
         println!(
-            "{:<26}{:>12}{:>20}{:>20}{:>14}{:>14}",
-            "", "bootstrap", "curl, then tar", "curl | tar", "warm start", "plain exec"
+            "{:<26}{:>12}{:>20}{:>20}{:>14}{:>14}{:>14}",
+            "",
+            "bootstrap",
+            "curl, then tar",
+            "curl | tar",
+            "warm start",
+            "plain exec",
+            "decompress"
         );
         let home = tempfile::tempdir_in(&place).unwrap();
         for case in &cases {
@@ -79,6 +87,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
             program: "./probe",
             unpack: "tar xzf a",
             unpack_stream: "tar xz",
+            decompress: Some("gzip -dc a"),
         },
         Case {
             app: "small-zst",
@@ -88,6 +97,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
             program: "./probe",
             unpack: "tar --zstd -xf a",
             unpack_stream: "tar --zstd -x",
+            decompress: Some("zstd -dc a"),
         },
         Case {
             app: "big",
@@ -97,6 +107,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
             program: "$PROBE",
             unpack: ":",
             unpack_stream: "cat > a",
+            decompress: None,
         },
         Case {
             app: "script",
@@ -106,6 +117,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
             program: "./script-1.0.0",
             unpack: "mv a script-1.0.0 && chmod 755 script-1.0.0",
             unpack_stream: "cat > script-1.0.0 && chmod 755 script-1.0.0",
+            decompress: None,
         },
     ]
 }
@@ -198,6 +210,19 @@ fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
     fs::write(&direct, probe).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&direct, mode).unwrap();
+    let packed = fresh(place);
+    fs::write(packed.join("a"), &case.artefact).unwrap();
+    let decompress = |command: &str| {
+        let begin = now();
+        let script = format!("{command} > /dev/null");
+        let status = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(&packed)
+            .status()
+            .unwrap();
+        assert!(status.success(), "{script}");
+        now().saturating_sub(begin)
+    };
     let figures = rounds(
         ROUNDS,
         &mut [
@@ -211,22 +236,26 @@ fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
             &mut || shell(&streamed),
             &mut || bootstrap(&warm),
             &mut || time(Command::new(&direct).arg("now")),
+            // What no pipeline can be quicker than.
+            &mut || case.decompress.map_or(Duration::ZERO, decompress),
         ],
     );
-    let [ours, then, streamed, warm, exec]: [Duration; 5] = figures
+    let [ours, then, streamed, warm, exec, decompress]: [Duration; 6] = figures
         .iter()
         .map(|figures| median(figures))
         .collect::<Vec<_>>()
         .try_into()
         .unwrap();
     println!(
-        "{:<26}{:>12}{:>20}{:>20}{:>14}{:>14}",
+        "{:<26}{:>12}{:>20}{:>20}{:>14}{:>14}{:>14}",
         case.what,
         milliseconds(ours),
         format!("{} {}", milliseconds(then), ratio(then, ours)),
         format!("{} {}", milliseconds(streamed), ratio(streamed, ours)),
         milliseconds(warm),
         milliseconds(exec),
+        case.decompress
+            .map_or(String::new(), |_| milliseconds(decompress)),
     );
 }
 

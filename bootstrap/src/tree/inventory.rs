@@ -1,8 +1,7 @@
 //! What a tree holds: each file with size, mode and time of modification, each link with its target.
 //! A tree whose files are as they were unpacked is used again; files that the app added are left alone.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _};
@@ -16,16 +15,21 @@ use nix::unistd::Gid;
 use serde::{Deserialize, Serialize};
 
 /// The layout of the file; another one is not read.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Inventory {
     format: u32,
     /// The group that may read the tree, where that is not its owner's.
     readers: Option<u32>,
-    /// By directory and name, whose bytes need not be UTF-8: each directory is opened once.
-    directories: BTreeMap<String, BTreeMap<String, Entry>>,
+    /// In the order in which they were unpacked: neighbours lie in one directory, which is opened once
+    /// for all of them.
+    directories: Vec<Directory>,
 }
+
+/// A directory, and what lies in it by name. The bytes of either need not be UTF-8: see [`encode`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Directory(String, Vec<(String, Entry)>);
 
 /// A file or a link, as a status call shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,18 +52,27 @@ pub(super) enum Change {
 }
 
 impl Inventory {
-    /// Of two entries of one path the later counts.
+    /// No two entries have one path.
     pub(crate) fn of(
         entries: impl IntoIterator<Item = (PathBuf, Entry)>,
         readers: Option<Gid>,
     ) -> Self {
-        let mut directories: BTreeMap<String, BTreeMap<String, Entry>> = BTreeMap::new();
+        let mut directories: Vec<Directory> = Vec::new();
+        let mut last: Vec<u8> = Vec::new();
         for (path, entry) in entries {
-            let part = |part: Option<&OsStr>| encode(part.unwrap_or_default().as_bytes());
-            directories
-                .entry(part(path.parent().map(Path::as_os_str)))
-                .or_default()
-                .insert(part(path.file_name()), entry);
+            let path = path.as_os_str().as_bytes();
+            let (directory, name) = match path.iter().rposition(|byte| *byte == b'/') {
+                Some(slash) => (&path[..slash], &path[slash + 1..]),
+                None => (&path[..0], path),
+            };
+            let found = (encode(name), entry);
+            match directories.last_mut() {
+                Some(Directory(_, entries)) if last == directory => entries.push(found),
+                _ => {
+                    directories.push(Directory(encode(directory), vec![found]));
+                    directory.clone_into(&mut last);
+                }
+            }
         }
         Self {
             format: FORMAT,
@@ -97,16 +110,19 @@ impl Inventory {
 
     /// Whether a file of that name is at the top of the tree.
     pub(super) fn names(&self, file: &str) -> bool {
+        let file = encode(file.as_bytes());
         self.directories
-            .get("")
-            .is_some_and(|top| top.contains_key(&encode(file.as_bytes())))
+            .iter()
+            .any(|Directory(directory, entries)| {
+                directory.is_empty() && entries.iter().any(|(name, _)| *name == file)
+            })
     }
 
     pub(super) fn check(&self, tree: &Path) -> Result<(), Change> {
         if !tree.is_dir() {
             return Err(Change::Missing(tree.to_owned()));
         }
-        for (directory, entries) in &self.directories {
+        for Directory(directory, entries) in &self.directories {
             let directory = tree.join(decode(directory));
             let Ok(handle) = open(
                 &directory,
@@ -155,6 +171,10 @@ impl Entry {
 
 /// Bytes as text: what is no UTF-8, and the escape itself, as `\xx`.
 fn encode(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains('\\') => return text.to_owned(),
+        _ => {}
+    }
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(&chunk.valid().replace('\\', r"\5c"));
@@ -208,7 +228,6 @@ mod tests {
         symlink("d/f", tree.join("l")).unwrap();
         let status = nix::sys::stat::lstat(&tree.join("d/f")).unwrap();
         let entries = [
-            (PathBuf::from("d/f"), Entry::link(Path::new("replaced"))),
             (PathBuf::from("d/f"), Entry::file(&status)),
             (PathBuf::from("l"), Entry::link(Path::new("d/f"))),
         ];

@@ -213,7 +213,8 @@ impl Beneath {
 
     /// Whether this directory was the last to be used.
     pub(super) fn is_last(&self, directory: &Path) -> bool {
-        self.last == directory
+        // Both are in their shortest form; comparing them part by part would be slow.
+        self.last.as_os_str() == directory.as_os_str()
     }
 
     /// Makes the directory and those above it, as far as they are missing.
@@ -229,7 +230,7 @@ impl Beneath {
 
     /// The handle of a directory; with `make`, those that are missing are made.
     fn open(&mut self, path: &Path, make: bool) -> Result<Arc<OwnedFd>, UnpackError> {
-        if self.last != path {
+        if !self.is_last(path) {
             let common = path
                 .components()
                 .zip(self.last.components())

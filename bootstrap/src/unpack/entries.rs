@@ -4,35 +4,32 @@
 //! An archive must end with its end marker, and nothing but zeros may follow: a truncated archive
 //! and one with something behind it are damaged, whatever other programs make of them.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead, Read as _};
 use std::time::Duration;
 
-use tar::{Archive, Entry, EntryType, Header};
+use tar::{EntryType, Header};
 
 use super::beneath::{Beneath, inside};
+use super::blocks::{BLOCK, Blocks};
 use super::extensions::{self, Extensions};
 use super::extraction::Extraction;
 use super::stream::{Counted, too_large};
-use super::{BUFFER, Contents, UnpackError};
+use super::{Contents, UnpackError};
 use crate::settings::Limits;
-
-const BLOCK: u64 = 512;
 
 /// Bytes of all names at the most.
 const MAX_NAMES: u64 = 64 << 20;
 
 pub(super) fn extract(
-    input: impl Read,
+    input: impl BufRead,
     format: &'static str,
     beneath: Beneath,
     limits: Limits,
 ) -> Result<Contents, UnpackError> {
-    // Decoders are quick with large buffers only: a header of 512 bytes would cost a whole window.
-    let input = BufReader::with_capacity(BUFFER, input);
-    let mut archive = Archive::new(Counted::new(input, limits.unpacked));
+    let mut blocks = Blocks::new(Counted::new(input, limits.unpacked));
     let mut extraction = Extraction::new(beneath);
-    let outcome = walk(&mut archive, format, &mut extraction, limits);
-    let mut input = archive.into_inner();
+    let outcome = walk(&mut blocks, format, &mut extraction, limits);
+    let mut input = blocks.into_inner();
     let walked = outcome
         .and_then(|walked| finish(&mut input, format, walked.end).map(|()| walked))
         .map_err(|error| input.explain(error))?;
@@ -55,8 +52,8 @@ struct Walked {
     names: u64,
 }
 
-fn walk<R: Read>(
-    archive: &mut Archive<Counted<R>>,
+fn walk<R: BufRead>(
+    blocks: &mut Blocks<R>,
     format: &'static str,
     extraction: &mut Extraction,
     limits: Limits,
@@ -64,37 +61,32 @@ fn walk<R: Read>(
     let damaged = |source| UnpackError::Damaged { format, source };
     let mut walked = Walked::default();
     let mut extensions = Extensions::default();
-    for entry in archive.entries().map_err(damaged)?.raw(true) {
-        let mut entry = entry.map_err(damaged)?;
+    while let Some(header) = blocks.next().map_err(damaged)? {
         walked.entries += 1;
         refuse_many(walked.entries + extraction.implied(), limits)?;
-        refuse_strange_header(entry.header().as_bytes())?;
-        refuse_strange_size(&entry.header().as_old().size)?;
-        let size = entry.size();
-        // A number near the greatest is no size, and must not wrap around.
-        walked.end = size
-            .checked_next_multiple_of(BLOCK)
-            .and_then(|size| entry.raw_file_position().checked_add(size))
-            .unwrap_or(u64::MAX);
+        refuse_strange_header(header.as_bytes())?;
+        refuse_strange_size(&header.as_old().size)?;
+        let size = header.entry_size().map_err(damaged)?;
+        walked.end = blocks.end();
         // Before a byte of it is written.
         if walked.end > limits.unpacked {
             return Err(too_large(limits.unpacked));
         }
-        match entry.header().entry_type() {
+        match header.entry_type() {
             EntryType::XHeader => {
-                let body = extensions::body(size, &mut entry)?;
+                let body = extensions::body(size, blocks)?;
                 extensions.add_pax(&body)?;
             }
             EntryType::XGlobalHeader => {
-                extensions::check_global(&extensions::body(size, &mut entry)?)?;
+                extensions::check_global(&extensions::body(size, blocks)?)?;
             }
             EntryType::GNULongName => {
-                extensions.set_path(extensions::body(size, &mut entry)?)?;
+                extensions.set_path(extensions::body(size, blocks)?)?;
             }
             EntryType::GNULongLink => {
-                extensions.set_link(extensions::body(size, &mut entry)?)?;
+                extensions.set_link(extensions::body(size, blocks)?)?;
             }
-            kind => {
+            _ => {
                 let said = std::mem::take(&mut extensions);
                 walked.names += said.path.as_ref().map_or(100, |path| path.len() as u64);
                 if walked.names > MAX_NAMES {
@@ -102,7 +94,7 @@ fn walk<R: Read>(
                         "its names alone have more than 64 MiB",
                     ));
                 }
-                walked.bytes += one(&mut entry, kind, said, walked.entries, extraction)?;
+                walked.bytes += one(&header, blocks, said, walked.entries, extraction)?;
             }
         }
     }
@@ -165,14 +157,14 @@ fn refuse_many(entries: u64, limits: Limits) -> Result<(), UnpackError> {
 }
 
 /// The `number`th entry; returns the bytes of its content.
-fn one<R: Read>(
-    entry: &mut Entry<'_, R>,
-    kind: EntryType,
+fn one<R: BufRead>(
+    header: &Header,
+    content: &mut Blocks<R>,
     said: Extensions,
     number: u64,
     extraction: &mut Extraction,
 ) -> Result<u64, UnpackError> {
-    let header = entry.header();
+    let kind = header.entry_type();
     let raw_path = said
         .path
         .unwrap_or_else(|| header.path_bytes().into_owned());
@@ -183,7 +175,7 @@ fn one<R: Read>(
             .collect::<String>()
     };
     let refused = |reason: &str| UnpackError::refused(format!("{:?} {reason}", shown()));
-    let size = entry.size();
+    let size = content.size();
     if said.size.is_some_and(|said| said != size) {
         return Err(refused(
             "has one size in its header and another in its extended header",
@@ -219,7 +211,7 @@ fn one<R: Read>(
             Ok(0)
         }
         EntryType::Regular | EntryType::Continuous => {
-            extraction.file(number, path, (mode, mtime), size, entry)?;
+            extraction.file(number, path, (mode, mtime), content)?;
             Ok(size)
         }
         EntryType::Symlink | EntryType::Link => {
@@ -276,7 +268,7 @@ fn mode(header: &Header, shown: &impl Fn() -> String) -> Result<u32, UnpackError
 }
 
 /// The end marker, and nothing but zeros behind it.
-fn finish<R: Read>(
+fn finish<R: BufRead>(
     input: &mut Counted<R>,
     format: &'static str,
     end: u64,

@@ -2,16 +2,15 @@
 //! target, and of two entries of one name the later stays.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write as _};
+use std::io::{self, BufRead, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::UnpackError;
 use super::beneath::{Beneath, LinkError, NewFile, create};
+use super::blocks::Blocks;
 use super::writers::{SMALL, Writers, Written};
 use crate::tree::{Entry, Inventory};
-
-const BUFFER: usize = 128 << 10;
 
 #[derive(Debug)]
 pub(super) struct Extraction {
@@ -21,11 +20,12 @@ pub(super) struct Extraction {
     /// hashing them by component is slow.
     seen: HashMap<Vec<u8>, u64>,
     settled: u64,
+    /// Whether a path came twice.
+    repeated: bool,
     /// Directories' modes come last, because one without the right to write could not be filled.
     modes: HashMap<PathBuf, u32>,
     /// What was made here, and not by the writers.
     made: Vec<Written>,
-    buffer: Vec<u8>,
 }
 
 impl Extraction {
@@ -35,9 +35,9 @@ impl Extraction {
             beneath,
             seen: HashMap::new(),
             settled: 0,
+            repeated: false,
             modes: HashMap::new(),
             made: Vec::new(),
-            buffer: Vec::new(),
         }
     }
 
@@ -88,8 +88,11 @@ impl Extraction {
 
     /// Notes a path; returns after which settling it was made before, if it was.
     fn seen(&mut self, path: &Path) -> Option<u64> {
-        self.seen
-            .insert(path.as_os_str().as_bytes().to_vec(), self.settled)
+        let earlier = self
+            .seen
+            .insert(path.as_os_str().as_bytes().to_vec(), self.settled);
+        self.repeated |= earlier.is_some();
+        earlier
     }
 
     fn settle(&mut self) -> Result<(), UnpackError> {
@@ -105,14 +108,13 @@ impl Extraction {
         });
     }
 
-    /// Makes a file of `size` bytes, the `number`th entry; what `content` holds less is damage.
-    pub(super) fn file(
+    /// Makes a file, the `number`th entry.
+    pub(super) fn file<R: BufRead>(
         &mut self,
         number: u64,
         path: PathBuf,
         (mode, mtime): (u32, Option<i64>),
-        size: u64,
-        content: &mut impl Read,
+        content: &mut Blocks<R>,
     ) -> Result<(), UnpackError> {
         self.claim(&path)?;
         let parent = self.beneath.parent(&path)?;
@@ -120,16 +122,13 @@ impl Extraction {
             format: "archive",
             source,
         };
-        if let (true, Ok(size)) = (size <= SMALL, usize::try_from(size)) {
+        if content.size() <= SMALL {
             return self
                 .writers
                 .push(number, &parent, &path, mode, mtime, |batch| {
-                    let begin = batch.len();
-                    batch.resize(begin + size, 0);
-                    content.read_exact(&mut batch[begin..]).map_err(damaged)
+                    content.append_content(batch).map_err(damaged)
                 });
         }
-        self.buffer.resize(BUFFER, 0);
         let new = NewFile {
             parent: &parent,
             path: &path,
@@ -139,23 +138,22 @@ impl Extraction {
         };
         let mut source = None;
         let entry = create(&new, |file| {
-            let mut left = size;
-            while left > 0 {
-                match content.read(&mut self.buffer) {
-                    Ok(0) => {
+            while content.size() > 0 {
+                let read = match content.fill_buf() {
+                    Ok([]) => {
                         source = Some(io::ErrorKind::UnexpectedEof.into());
                         break;
                     }
-                    Ok(read) => {
-                        file.write_all(&self.buffer[..read])?;
-                        left = left.saturating_sub(read as u64);
+                    Ok(available) => {
+                        file.write_all(available)?;
+                        available.len()
                     }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => {
                         source = Some(error);
                         break;
                     }
-                }
+                };
+                content.consume(read);
             }
             Ok(())
         })?;
@@ -200,7 +198,19 @@ impl Extraction {
         }
         all.append(&mut self.made);
         all.sort_unstable_by_key(|written| written.number);
+        if self.repeated {
+            keep_the_last(&mut all);
+        }
         let entries = all.into_iter().map(|written| (written.path, written.entry));
         Ok(Inventory::of(entries, self.beneath.rules().readers))
     }
+}
+
+/// Of several entries of one path the last is there.
+fn keep_the_last(all: &mut Vec<Written>) {
+    let last: HashMap<PathBuf, u64> = all
+        .iter()
+        .map(|written| (written.path.clone(), written.number))
+        .collect();
+    all.retain(|written| last.get(&written.path) == Some(&written.number));
 }

@@ -43,9 +43,7 @@ impl BufRead for Feed {
 
 impl Read for Feed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let read = available.len().min(buffer.len());
-        buffer[..read].copy_from_slice(&available[..read]);
+        let read = self.fill_buf()?.read(buffer)?;
         self.consume(read);
         Ok(read)
     }

@@ -1,11 +1,12 @@
 //! Decompressed bytes, counted against the cap: a bomb is refused while it unpacks.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use repository_api::units::show_size;
 
 use super::UnpackError;
 
+#[derive(Debug)]
 pub(super) struct Counted<R> {
     inner: R,
     read: u64,
@@ -23,7 +24,7 @@ pub(super) fn too_large(limit: u64) -> UnpackError {
     UnpackError::refused(TooLarge { limit }.to_string())
 }
 
-impl<R: Read> Counted<R> {
+impl<R: BufRead> Counted<R> {
     pub(super) fn new(inner: R, limit: u64) -> Self {
         Self {
             inner,
@@ -45,10 +46,29 @@ impl<R: Read> Counted<R> {
     }
 }
 
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.read > self.limit {
+            return Err(io::Error::other(TooLarge { limit: self.limit }));
+        }
+        let available = self.inner.fill_buf()?;
+        // One byte beyond the limit is enough to know.
+        let most = usize::try_from(self.limit - self.read)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
+        Ok(&available[..available.len().min(most)])
+    }
+
+    fn consume(&mut self, read: usize) {
         self.read += read as u64;
+        self.inner.consume(read);
+    }
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
         if self.read > self.limit {
             return Err(io::Error::other(TooLarge { limit: self.limit }));
         }

@@ -100,11 +100,9 @@ impl Shared {
             let (written, failure) = if failed {
                 (Vec::new(), None)
             } else {
-                write(&batch, rules)
+                write(&mut batch, rules)
             };
-            batch.content.clear();
-            batch.jobs.clear();
-            batch.directories = 0;
+            batch.clear();
             state = self.state();
             state.written.extend(written);
             if let Some((number, error)) = failure
@@ -122,10 +120,19 @@ impl Shared {
     }
 }
 
-fn write(batch: &Batch, rules: Rules) -> (Vec<Written>, Option<(u64, UnpackError)>) {
+impl Batch {
+    /// Its buffers stay.
+    fn clear(&mut self) {
+        self.content.clear();
+        self.jobs.clear();
+        self.directories = 0;
+    }
+}
+
+fn write(batch: &mut Batch, rules: Rules) -> (Vec<Written>, Option<(u64, UnpackError)>) {
     let mut written = Vec::with_capacity(batch.jobs.len());
     let mut begin = 0;
-    for job in &batch.jobs {
+    for job in batch.jobs.drain(..) {
         let new = NewFile {
             parent: &job.parent,
             path: &job.path,
@@ -140,7 +147,7 @@ fn write(batch: &Batch, rules: Rules) -> (Vec<Written>, Option<(u64, UnpackError
         }) {
             Ok(entry) => written.push(Written {
                 number: job.number,
-                path: job.path.clone(),
+                path: job.path,
                 entry,
             }),
             Err(error) => return (written, Some((job.number, error))),
@@ -240,8 +247,8 @@ impl Writers {
     }
 
     fn write_here(&mut self) -> Result<(), UnpackError> {
-        let (written, failure) = write(&self.batch, self.rules);
-        self.batch = Batch::default();
+        let (written, failure) = write(&mut self.batch, self.rules);
+        self.batch.clear();
         self.shared.state().written.extend(written);
         failure.map_or(Ok(()), |(_, error)| Err(error))
     }
