@@ -5,29 +5,18 @@
 //! `REPOSITORY_ANONYMOUS_WRITES` says so.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::Request;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 
 use crate::Repository;
 use crate::failure::Failure;
 
-/// Answers for those who may not, before a body is read.
-pub(crate) async fn check(
-    State(repository): State<Arc<Repository>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match may(&repository, &request) {
-        Ok(()) => next.run(request).await,
-        Err(failure) => failure.into_response(),
-    }
-}
+/// Who writes, while there are no tokens to tell.
+pub(crate) const ANONYMOUS: &str = "anonymous";
 
-fn may(repository: &Repository, request: &Request) -> Result<(), Failure> {
+/// Refuses those who may not, before a body is read.
+pub(crate) fn may(repository: &Repository, request: &Request) -> Result<(), Failure> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() >= Version::HTTP_11) {
         return Err(Failure::bad_request(

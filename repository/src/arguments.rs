@@ -2,12 +2,17 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug)]
 pub(crate) enum Command {
     Serve,
     Healthcheck,
+    Check,
+    Gc { deletes: bool },
+    Export(PathBuf),
+    Import(PathBuf),
     Help(String),
 }
 
@@ -20,6 +25,11 @@ repository keeps versioned, immutable artefacts and layered config, and serves t
 
 Usage: repository [serve]        serve until SIGTERM
        repository healthcheck    0 when the server on this machine is ready, 1 when not
+       repository check          read everything that is kept, and name what is damaged; 1 if anything is
+       repository gc             say which versions their policy lets go, and which blobs are nobody's
+       repository gc --delete    delete them
+       repository export DIR     write everything into a tree that any static server can serve
+       repository import DIR     take over such a tree, or an nginx docroot with files/APP/APP.tgz
        repository --help | --version
 
 Publish:
@@ -30,9 +40,16 @@ Release:
 
 Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2GiB):
   REPOSITORY_LISTEN            address and port              [127.0.0.1:8080]
-  REPOSITORY_STORAGE           where everything is kept      [file:///var/lib/repository]
+  REPOSITORY_STORAGE           where everything is kept: file:// and a directory, or s3://BUCKET/PREFIX
+                               with the usual AWS_ variables [file:///var/lib/repository]
+  REPOSITORY_CACHE             with S3, where artefacts are kept near  [/var/cache/repository]
+  REPOSITORY_CACHE_SIZE        and how much of them; 0 for none  [10GiB]
   REPOSITORY_ANONYMOUS_WRITES  true: anybody may write       [false; on a loopback address writes are open]
   REPOSITORY_MAX_UPLOAD        size of one artefact          [16GiB]
+  REPOSITORY_QUOTA             size of one app's artefacts, where PUT /retention/APP says nothing  [none]
+  REPOSITORY_UPLOAD_TIMEOUT    for one upload, to its end    [24h]
+  REPOSITORY_GC_INTERVAL       between two runs of gc, which deletes; 0s for none  [1h]
+  REPOSITORY_CHECK_RATE        a second, read to find damage; 0 for none  [4MiB]
   REPOSITORY_HEADER_TIMEOUT    for a request's head          [10s]
   REPOSITORY_STALL_TIMEOUT     for a body that stands still  [30s]
   REPOSITORY_GRACE_PERIOD      for requests under way when told to stop  [8s]
@@ -47,6 +64,27 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         Some(word) => match word.to_str() {
             Some("serve") => Command::Serve,
             Some("healthcheck") => Command::Healthcheck,
+            Some("check") => Command::Check,
+            Some(name @ ("export" | "import")) => {
+                let directory = arguments
+                    .next()
+                    .map(PathBuf::from)
+                    .ok_or_else(|| UsageError(format!("{name} without a directory").into()))?;
+                if name == "export" {
+                    Command::Export(directory)
+                } else {
+                    Command::Import(directory)
+                }
+            }
+            Some("gc") => {
+                return match (arguments.next(), arguments.next()) {
+                    (None, _) => Ok(Command::Gc { deletes: false }),
+                    (Some(option), None) if option == "--delete" => {
+                        Ok(Command::Gc { deletes: true })
+                    }
+                    (Some(extra), _) => Err(UsageError(extra)),
+                };
+            }
             Some("--help" | "-h" | "help") => Command::Help(HELP.to_owned()),
             Some("--version" | "-V") => {
                 Command::Help(format!("repository {}\n", env!("CARGO_PKG_VERSION")))

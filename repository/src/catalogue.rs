@@ -1,120 +1,154 @@
-//! The catalogue: what the store's records say, in memory, so that a listing reads no store. It is
-//! rebuilt from the records at start, and from an app's records whenever somebody else has written.
+//! The catalogue: every app that was asked for, with what its log says, in memory. So a listing
+//! searches no store, and a start reads none.
 //!
-//! Writes of one app go one after the other; the store's *create unless it exists* stays the judge,
-//! because another process may write to the same store.
+//! - [`event`]: what can happen to an app
+//! - [`state`]: what follows
+//! - [`app`]: up to date, and written by one rule
 
-mod load;
+mod app;
+mod event;
 mod state;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use repository_api::AppName;
 use repository_api::release::LayerName;
 
-pub(crate) use state::{
-    AppState, ArtefactRecord, LayerRecord, MoveRecord, ReleaseEntry, ReleaseRecord, SealRecord,
-    SignatureRecord, VersionState, YankRecord,
-};
+pub(crate) use app::{App, Decision};
+pub(crate) use event::Event;
+pub(crate) use state::{AppState, ArtefactRecord, Generation, MoveRecord, VersionState};
 
 use crate::failure::Failure;
+use crate::storage::keys::Owner;
+use crate::storage::{Storage, StorageError};
 
-#[derive(Debug, Default)]
+/// How old what is served for good may be known to be there: only a purge makes a difference.
+const LASTING: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
 pub(crate) struct Catalogue {
-    apps: RwLock<BTreeMap<AppName, Arc<AppEntry>>>,
+    storage: Storage,
+    apps: RwLock<HashMap<AppName, Arc<App>>>,
     /// Owns the layer under every app, and nothing else.
-    default_layer: Arc<AppEntry>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct AppEntry {
-    state: RwLock<AppState>,
-    /// Held over a write to the store and its entry in `state`.
-    pub(crate) writing: tokio::sync::Mutex<()>,
-}
-
-impl AppEntry {
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&AppState) -> T) -> T {
-        look(
-            &self
-                .state
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
-    }
-
-    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut AppState) -> T) -> T {
-        change(
-            &mut self
-                .state
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
-    }
+    default_layer: Arc<App>,
 }
 
 impl Catalogue {
-    /// The app, if anything was ever written for it.
-    pub(crate) fn app(&self, app: &AppName) -> Option<Arc<AppEntry>> {
-        let apps = self
-            .apps
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        apps.get(app)
-            .filter(|entry| !entry.read(AppState::is_empty))
-            .cloned()
+    pub(crate) fn new(storage: Storage) -> Self {
+        Self {
+            storage,
+            apps: RwLock::default(),
+            default_layer: Arc::new(App::new(Owner::Default)),
+        }
     }
 
-    pub(crate) fn known(&self, app: &AppName) -> Result<Arc<AppEntry>, Failure> {
-        self.app(app).ok_or_else(|| {
-            Failure::not_found(format!(
-                "there is no app {app}: publish it with PUT /artefacts/{app}/VERSION/FILE"
-            ))
-        })
+    /// The app as it is now, if anything was ever written for it.
+    pub(crate) async fn app(&self, app: &AppName) -> Result<Option<Arc<App>>, StorageError> {
+        self.app_since(app, Instant::now()).await
     }
 
-    /// The app, for a write.
-    pub(crate) fn app_for_write(&self, app: &AppName) -> Arc<AppEntry> {
-        let mut apps = self
-            .apps
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        Arc::clone(apps.entry(app.clone()).or_default())
+    async fn app_since(
+        &self,
+        app: &AppName,
+        since: Instant,
+    ) -> Result<Option<Arc<App>>, StorageError> {
+        let known = self.in_memory(app);
+        let entry = known
+            .clone()
+            .unwrap_or_else(|| Arc::new(App::new(Owner::App(app.clone()))));
+        entry.refresh(&self.storage, since).await?;
+        if entry.read(AppState::is_empty) {
+            return Ok(None);
+        }
+        if known.is_some() {
+            return Ok(Some(entry));
+        }
+        // Names that mean nothing take no room.
+        let remembered = self.remember(app, entry);
+        // Somebody else's may not be as new.
+        remembered.refresh(&self.storage, since).await?;
+        Ok(Some(remembered))
     }
 
-    /// The entry that holds `layer` of `app`, if anything was ever written for it.
-    pub(crate) fn layer_owner(&self, app: &AppName, layer: &LayerName) -> Option<Arc<AppEntry>> {
+    fn in_memory(&self, app: &AppName) -> Option<Arc<App>> {
+        let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
+        apps.get(app).cloned()
+    }
+
+    /// Of two the first one stays: writers must meet.
+    fn remember(&self, app: &AppName, entry: Arc<App>) -> Arc<App> {
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(apps.entry(app.clone()).or_insert(entry))
+    }
+
+    /// The app as it is now; 404 if there is none.
+    pub(crate) async fn known(&self, app: &AppName) -> Result<Arc<App>, Failure> {
+        self.app(app).await?.ok_or_else(|| unknown(app))
+    }
+
+    /// The app as it was a moment ago, for what never changes.
+    pub(crate) async fn lasting(&self, app: &AppName) -> Result<Arc<App>, Failure> {
+        let now = Instant::now();
+        let since = now.checked_sub(LASTING).unwrap_or(now);
+        self.app_since(app, since)
+            .await?
+            .ok_or_else(|| unknown(app))
+    }
+
+    /// The app, for a write that finds out itself how it is.
+    pub(crate) fn app_for_write(&self, app: &AppName) -> Arc<App> {
+        match self.in_memory(app) {
+            Some(entry) => entry,
+            None => self.remember(app, Arc::new(App::new(Owner::App(app.clone())))),
+        }
+    }
+
+    /// Who holds `layer` of `app`, as it is now; `None` if nothing was ever written for it.
+    pub(crate) async fn layer_owner(
+        &self,
+        app: &AppName,
+        layer: &LayerName,
+    ) -> Result<Option<Arc<App>>, StorageError> {
         match layer {
-            LayerName::Default => Some(Arc::clone(&self.default_layer)),
-            _ => self.app(app),
+            LayerName::Default => Ok(Some(self.default_layer().await?)),
+            _ => self.app(app).await,
         }
     }
 
     /// The same, for a write.
-    pub(crate) fn layer_owner_for_write(&self, app: &AppName, layer: &LayerName) -> Arc<AppEntry> {
+    pub(crate) fn layer_owner_for_write(&self, app: &AppName, layer: &LayerName) -> Arc<App> {
         match layer {
             LayerName::Default => Arc::clone(&self.default_layer),
             _ => self.app_for_write(app),
         }
     }
 
-    pub(crate) fn default_layer(&self) -> &AppEntry {
-        &self.default_layer
+    /// The layer under every app, as it is now.
+    pub(crate) async fn default_layer(&self) -> Result<Arc<App>, StorageError> {
+        self.default_layer
+            .refresh(&self.storage, Instant::now())
+            .await?;
+        Ok(Arc::clone(&self.default_layer))
     }
 
     /// The names of the apps after `after`, in order.
-    pub(crate) fn names_after(&self, after: Option<&str>, limit: usize) -> Vec<AppName> {
-        let apps = self
-            .apps
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        apps.iter()
-            .filter(|(name, entry)| {
-                after.is_none_or(|after| name.as_str() > after) && !entry.read(AppState::is_empty)
-            })
-            .map(|(name, _)| name.clone())
-            .take(limit)
-            .collect()
+    pub(crate) async fn names_after(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<AppName>, StorageError> {
+        let names = self.storage.names(after, limit).await?;
+        Ok(names
+            .into_iter()
+            .filter_map(|name| name.parse().ok())
+            .collect())
     }
+}
+
+fn unknown(app: &AppName) -> Failure {
+    Failure::not_found(format!(
+        "there is no app {app}: publish it with PUT /artefacts/{app}/VERSION/FILE"
+    ))
 }

@@ -7,6 +7,7 @@ pub(crate) mod legacy;
 pub(crate) mod listing;
 pub(crate) mod probe;
 pub(crate) mod release;
+pub(crate) mod retention;
 pub(crate) mod signature;
 pub(crate) mod yank;
 

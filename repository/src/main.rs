@@ -3,21 +3,31 @@
 mod access;
 mod arguments;
 mod catalogue;
+mod check;
+mod commands;
 mod conditional;
 mod drain;
+mod export;
 mod failure;
+mod gc;
 mod handlers;
 mod health;
+mod housekeeping;
+mod import;
+mod layers;
 mod logging;
 mod negotiate;
 mod publish;
+mod purge;
 mod range;
 mod receive;
 mod releases;
 mod request_log;
+mod retention;
 mod router;
 mod serve;
 mod settings;
+mod socket;
 mod storage;
 mod timestamp;
 mod to_the_end;
@@ -27,8 +37,15 @@ use std::sync::Arc;
 
 use arguments::Command;
 use catalogue::Catalogue;
+use layers::Layers;
+// Its `memcpy` and the like take the place of the C library's.
+use memory as _;
 use settings::Settings;
-use storage::Storage;
+use storage::cache::Cache;
+use storage::{Location, Storage};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What every handler works on.
 #[derive(Debug)]
@@ -36,6 +53,7 @@ pub(crate) struct Repository {
     pub(crate) settings: Settings,
     pub(crate) storage: Storage,
     pub(crate) catalogue: Catalogue,
+    pub(crate) layers: Layers,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +65,10 @@ fn main() -> ExitCode {
         Command::Help(text) => arguments::print(&text),
         Command::Serve => run(serve()),
         Command::Healthcheck => run(health::check()),
+        Command::Check => run(commands::check()),
+        Command::Gc { deletes } => run(commands::gc(deletes)),
+        Command::Export(target) => run(commands::export(target)),
+        Command::Import(source) => run(commands::import(source)),
     }
 }
 
@@ -56,15 +78,34 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let storage = Storage::open(&settings.storage).await?;
-    let catalogue = Catalogue::load(&storage).await?;
+    let storage = cached(Storage::open(&settings.storage).await?, &settings);
     let repository = Arc::new(Repository {
         settings,
+        catalogue: Catalogue::new(storage.clone()),
+        layers: Layers::new(storage.clone()),
         storage,
-        catalogue,
     });
+    housekeeping::start(&repository);
     serve::until_told_to_stop(repository).await?;
     Ok(())
+}
+
+/// What is far away is kept near, if there is a place for it.
+fn cached(storage: Storage, settings: &Settings) -> Storage {
+    if settings.cache_size == 0 || matches!(settings.storage, Location::Directory(_)) {
+        return storage;
+    }
+    match Cache::open(&settings.cache, settings.cache_size) {
+        Ok(cache) => storage.with_cache(cache),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                directory = %settings.cache.display(),
+                "there is no cache: artefacts come from the store each time; REPOSITORY_CACHE sets another directory, REPOSITORY_CACHE_SIZE=0 none"
+            );
+            storage
+        }
+    }
 }
 
 fn run(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) -> ExitCode {

@@ -2,25 +2,27 @@
 //!
 //! 1. refuse what can be refused before the body: a sealed version, a digest that differs
 //! 2. receive the body into an upload of its own
-//! 3. make the blob durable, and create the record that names it; whoever is second compares
-//! 4. look again for a seal: one that was made meanwhile decides
+//! 3. make the blob durable, and write the entry that names it; whoever is second compares
+//! 4. where the same bytes are there, look whether they are whole: those that came again heal them
 //!
-//! From step 3 on the work goes on when the client hangs up: half of it would be a record without
-//! its entry in the catalogue.
+//! From step 3 on the work goes on when the client hangs up: half of it would be an entry in the
+//! store that memory does not know.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::Body;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
+use repository_api::units::show_size;
 use repository_api::{AppName, Digest, FileName, VersionName};
 
 use crate::Repository;
-use crate::catalogue::{AppEntry, ArtefactRecord, SealRecord};
+use crate::access::ANONYMOUS;
+use crate::catalogue::{App, AppState, Decision, Event};
 use crate::failure::Failure;
+use crate::gc;
 use crate::receive::{self, Declared, Received};
-use crate::storage::keys;
-use crate::storage::record::Created;
-use crate::timestamp;
+use crate::storage::keys::BlobId;
 use crate::to_the_end::to_the_end;
 
 #[derive(Debug)]
@@ -44,111 +46,202 @@ pub(crate) async fn publish(
     body: Body,
 ) -> Result<Published, Failure> {
     let declared = Declared::read(headers, repository.settings.max_upload)?;
-    if let Some(app) = repository.catalogue.app(&address.app) {
-        refuse_early(&app, address, declared.sha256)?;
+    if let Some(app) = repository.catalogue.app(&address.app).await? {
+        app.read(|state| {
+            refuse_early(state, address, declared.sha256)?;
+            let is_there = state
+                .version(&address.version)
+                .is_some_and(|version| version.file(&address.file).is_some());
+            match declared.length {
+                Some(length) if !is_there => {
+                    refuse_over_quota(repository, &address.app, state, length)
+                }
+                _ => Ok(()),
+            }
+        })?;
     }
     let received = receive::receive(repository, body, &declared).await?;
     let (repository, address) = (Arc::clone(repository), address.clone());
     to_the_end(async move { commit(&repository, &address, received).await }).await
 }
 
-/// What became of the blob.
-enum Outcome {
-    Named,
-    /// Certainly named by no record: it can go.
-    Unnamed(Result<Published, Failure>),
-}
-
-async fn commit(
+pub(crate) async fn commit(
     repository: &Repository,
     address: &Address,
     received: Received,
 ) -> Result<Published, Failure> {
-    let sha256 = received.sha256;
+    let (size, sha256) = (received.size, received.sha256);
     let blob = received.upload.finish().await?;
     let app = repository.catalogue.app_for_write(&address.app);
-    let _writing = app.writing.lock().await;
-    let record = ArtefactRecord {
-        blob: blob.clone(),
-        size: received.size,
-        sha256,
-        created: timestamp::now(),
-    };
-    match record_or_compare(repository, &app, address, record).await? {
-        Outcome::Named => Ok(Published { new: true, sha256 }),
-        Outcome::Unnamed(answer) => {
-            repository.storage.delete_blob(&blob).await;
-            answer
-        }
-    }
-}
-
-/// After an error of the store the record may be there or not, so the blob stays.
-async fn record_or_compare(
-    repository: &Repository,
-    app: &AppEntry,
-    address: &Address,
-    record: ArtefactRecord,
-) -> Result<Outcome, Failure> {
-    let sha256 = record.sha256;
-    if let Err(failure) = refuse_early(app, address, Some(sha256)) {
-        return Ok(Outcome::Unnamed(Err(failure)));
-    }
-    let key = keys::artefact(&address.app, &address.version, &address.file);
-    let created = repository.storage.create(&key, &record).await?;
-    let record = match created {
-        Created::Now => record,
-        Created::Already => {
-            repository
-                .storage
-                .read_named::<ArtefactRecord>(&key)
-                .await?
-        }
-    };
-    let existing = record.sha256;
-    if created == Created::Already && existing == sha256 {
-        repository.storage.expect_blob(&record.blob).await?;
-    }
-    let seal: Option<SealRecord> = repository
-        .storage
-        .read(&keys::seal(&address.app, &address.version))
-        .await?;
-    let fits = app.write(|state| {
-        let version = state.versions.entry(address.version.clone()).or_default();
-        version.add_file(address.file.clone(), record);
-        if let Some(seal) = seal {
-            version.set_seal(seal);
-        }
-        version.file(&address.file).is_some()
-    });
-    let answer = if !fits {
-        Err(sealed(address))
-    } else if existing != sha256 {
-        Err(differs(address, existing, sha256))
-    } else {
-        Ok(Published { new: false, sha256 })
-    };
-    match (created, answer) {
-        (Created::Now, Ok(_)) => Ok(Outcome::Named),
-        // The record names it, though no reader will: gc's business, not ours.
-        (Created::Now, Err(failure)) => Err(failure),
-        (Created::Already, answer) => Ok(Outcome::Unnamed(answer)),
-    }
-}
-
-fn refuse_early(app: &AppEntry, address: &Address, sha256: Option<Digest>) -> Result<(), Failure> {
-    app.read(|state| {
-        let Some(version) = state.version(&address.version) else {
-            return Ok(());
-        };
-        match (version.file(&address.file), sha256) {
-            (Some(existing), Some(sha256)) if existing.sha256 != sha256 => {
-                Err(differs(address, existing.sha256, sha256))
+    let Address { version, file, .. } = address;
+    let mut tried = false;
+    let outcome = app
+        .commit(&repository.storage, ANONYMOUS, |state| {
+            refuse_early(state, address, Some(sha256))?;
+            let known = state
+                .version(version)
+                .and_then(|version| version.file(file));
+            if let Some(record) = known {
+                // Its own, where the answer to the first attempt was lost.
+                let outcome = if record.blob == blob {
+                    Outcome::Named
+                } else {
+                    Outcome::Known(record.blob)
+                };
+                return Ok(Decision::Settled(outcome));
             }
-            (None, _) if !version.has_room_for(&address.file) => Err(sealed(address)),
-            _ => Ok(()),
+            refuse_too_old(repository, blob)?;
+            refuse_over_quota(repository, &address.app, state, size)?;
+            tried = true;
+            let event = Event::Publish {
+                version: version.clone(),
+                file: file.clone(),
+                blob,
+                size,
+                sha256,
+            };
+            Ok(Decision::Append(vec![event], Outcome::Named))
+        })
+        .await;
+    match outcome {
+        Ok(Outcome::Named) => Ok(Published { new: true, sha256 }),
+        Ok(Outcome::Known(there)) => {
+            if is_whole(repository, there, size, sha256).await {
+                repository.storage.delete_blob(blob).await;
+            } else {
+                heal(repository, &app, address, there, blob).await?;
+            }
+            Ok(Published { new: false, sha256 })
         }
-    })
+        Err(failure) => {
+            // After an error of the store an entry that names the blob may be there or not, so it stays.
+            if failure.status.is_client_error() || !tried {
+                repository.storage.delete_blob(blob).await;
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// What became of the blob.
+enum Outcome {
+    Named,
+    /// The same bytes are there, in another blob.
+    Known(BlobId),
+}
+
+/// Whether the blob that a log names still has the bytes that it had.
+async fn is_whole(repository: &Repository, blob: BlobId, size: u64, sha256: Digest) -> bool {
+    match repository.storage.digest_of(blob).await {
+        Ok(Some(found)) => found == (size, sha256),
+        Ok(None) => false,
+        Err(error) => {
+            tracing::warn!(error = %error.chain(), "a blob cannot be read: its bytes are kept anew");
+            false
+        }
+    }
+}
+
+/// Keeps bytes that came again in the place of damaged ones.
+async fn heal(
+    repository: &Repository,
+    app: &App,
+    address: &Address,
+    damaged: BlobId,
+    whole: BlobId,
+) -> Result<(), Failure> {
+    let Address { version, file, .. } = address;
+    let healed = app
+        .commit(&repository.storage, ANONYMOUS, |state| {
+            refuse_early(state, address, None)?;
+            let there = state
+                .version(version)
+                .and_then(|version| version.file(file));
+            match there {
+                Some(record) if record.blob == damaged => {}
+                record => {
+                    let is_ours = record.is_some_and(|record| record.blob == whole);
+                    return Ok(Decision::Settled(is_ours));
+                }
+            }
+            let event = Event::Heal {
+                version: version.clone(),
+                file: file.clone(),
+                blob: whole,
+            };
+            Ok(Decision::Append(vec![event], true))
+        })
+        .await?;
+    if healed {
+        tracing::warn!(app = %address.app, %version, %file, "the bytes were damaged: those that came again take their place");
+        repository.storage.delete_blob(damaged).await;
+    } else {
+        repository.storage.delete_blob(whole).await;
+    }
+    Ok(())
+}
+
+/// What is refused here stays refused, so a state that is not up to date will do.
+fn refuse_early(
+    state: &AppState,
+    address: &Address,
+    sha256: Option<Digest>,
+) -> Result<(), Failure> {
+    if state.is_purged(&address.version) {
+        return Err(purged(&address.app, &address.version));
+    }
+    let Some(version) = state.version(&address.version) else {
+        return Ok(());
+    };
+    match (version.file(&address.file), sha256) {
+        (Some(existing), Some(sha256)) if existing.sha256 != sha256 => {
+            Err(differs(address, existing.sha256, sha256))
+        }
+        (None, _) if version.is_sealed() => Err(sealed(address)),
+        _ => Ok(()),
+    }
+}
+
+/// `gc` may take a blob that was begun so long ago for nobody's.
+fn refuse_too_old(repository: &Repository, blob: BlobId) -> Result<(), Failure> {
+    if gc::age(blob, SystemTime::now()) < repository.settings.gc_age() / 2 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the upload waited for too long to be written down: nothing was published; send it again",
+    ))
+}
+
+/// 507 where the app would have more bytes than it may.
+fn refuse_over_quota(
+    repository: &Repository,
+    app: &AppName,
+    state: &AppState,
+    more: u64,
+) -> Result<(), Failure> {
+    let quota = state.policy.quota.or(repository.settings.quota);
+    match quota {
+        Some(quota) if state.bytes.saturating_add(more) > quota => Err(Failure::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            format!(
+                "{app} may have {} and has {} already: purge what is not needed, or raise its quota with PUT /retention/{app}",
+                show_size(quota),
+                show_size(state.bytes)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// 410 for a version that was deleted for ever.
+pub(crate) fn purged(app: &AppName, version: &VersionName) -> Failure {
+    Failure::new(
+        StatusCode::GONE,
+        format!(
+            "{app} {version} was purged: its bytes are gone, and its name stays taken; publish and ask for another version"
+        ),
+    )
 }
 
 fn differs(address: &Address, existing: Digest, received: Digest) -> Failure {

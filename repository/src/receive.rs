@@ -4,7 +4,7 @@
 //! 2. the stream: every chunk counted, hashed, written
 //! 3. the end: compare, then make durable
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -22,6 +22,8 @@ use crate::storage::blob::Upload;
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) sha256: Option<Digest>,
+    /// Bytes.
+    pub(crate) length: Option<u64>,
 }
 
 /// Bytes that have all arrived; not yet durable, and named by no record.
@@ -75,7 +77,7 @@ impl Declared {
                 .map_err(|error| Failure::bad_request(format!("{name}: {error}")))?;
             agree(&mut sha256, Some(digest))?;
         }
-        Ok(Self { sha256 })
+        Ok(Self { sha256, length })
     }
 
     fn compare(&self, received: Digest) -> Result<(), Failure> {
@@ -149,12 +151,19 @@ async fn stream(
     upload: &mut Upload,
 ) -> Result<(u64, Digest), Failure> {
     let limit = repository.settings.max_upload;
+    let deadline = Instant::now() + repository.settings.upload_timeout;
     let mut hash = Sha256::new();
     let mut size = 0;
     while let Some(chunk) = next_chunk(&mut body, repository.settings.stall_timeout).await? {
         size += chunk.len() as u64;
         if size > limit {
             return Err(too_large(limit));
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the upload took too long: send it again over a quicker way (REPOSITORY_UPLOAD_TIMEOUT sets how long one may take)",
+            ));
         }
         hash.update(&chunk);
         upload.write(&chunk).await?;

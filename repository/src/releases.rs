@@ -1,36 +1,34 @@
 //! Releases: what a reference means, the document for it, and how a release comes to be.
 
+use futures_util::future::try_join_all;
 use repository_api::release::{LayerContent, LayerName, LayerPin, ReleaseDocument, Statement};
-use repository_api::{
-    AppName, ChannelName, EnvironmentName, Reference, ReleaseNumber, VersionName,
-};
+use repository_api::{AppName, ChannelName, Reference, ReleaseNumber, VersionName};
 
 use crate::Repository;
-use crate::catalogue::{
-    AppEntry, AppState, LayerRecord, ReleaseEntry, ReleaseRecord, SealRecord, SignatureRecord,
-};
+use crate::catalogue::{AppState, Event};
 use crate::failure::Failure;
-use crate::storage::keys;
-use crate::storage::log;
-use crate::storage::record::Created;
-use crate::timestamp;
+use crate::publish::purged;
 
-/// The statement of a reference, as text and parsed.
+/// The statement of a reference, as text and parsed, and its signature.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) text: String,
     pub(crate) statement: Statement,
+    pub(crate) minisig: Option<String>,
 }
 
 /// What `reference` means now.
-pub(crate) fn resolve(
+pub(crate) async fn resolve(
     repository: &Repository,
     app: &AppName,
     reference: &Reference,
 ) -> Result<Resolved, Failure> {
-    let entry = repository.catalogue.known(app)?;
-    let default_pins = repository.catalogue.default_layer().read(AppState::pins);
-    entry.read(|state| match reference {
+    let (default, entry) = tokio::join!(
+        repository.catalogue.default_layer(),
+        repository.catalogue.known(app)
+    );
+    let default_pins = default?.read(AppState::pins);
+    entry?.read(|state| match reference {
         Reference::Latest => match state.latest() {
             Some(version) => of_version(app, version, state, default_pins),
             None => Err(Failure::not_found(no_latest(app, state))),
@@ -72,6 +70,12 @@ pub(crate) fn unknown_channel(app: &AppName, channel: &ChannelName, state: &AppS
     ))
 }
 
+pub(crate) fn unknown_release(app: &AppName, number: ReleaseNumber) -> Failure {
+    Failure::not_found(format!(
+        "{app} has no release {number}: GET /releases/{app}/ lists those there are"
+    ))
+}
+
 fn unknown_version(app: &AppName, version: &VersionName) -> String {
     format!("{app} has no version {version}: publish it with PUT /artefacts/{app}/{version}/FILE")
 }
@@ -83,6 +87,9 @@ fn of_version(
     mut pins: Vec<LayerPin>,
 ) -> Result<Resolved, Failure> {
     let Some(found) = state.version(version) else {
+        if state.is_purged(version) {
+            return Err(purged(app, version));
+        }
         return Err(Failure::not_found(unknown_version(app, version)));
     };
     pins.extend(state.pins());
@@ -96,18 +103,21 @@ fn of_version(
     Ok(Resolved {
         text: statement.to_text(),
         statement,
+        minisig: None,
     })
 }
 
 fn of_release(app: &AppName, number: ReleaseNumber, state: &AppState) -> Result<Resolved, Failure> {
     let Some(entry) = state.releases.get(&number.get()) else {
-        return Err(Failure::not_found(format!(
-            "{app} has no release {number}: GET /releases/{app}/ lists those there are"
-        )));
+        return Err(unknown_release(app, number));
     };
+    if state.is_purged(&entry.statement.version) {
+        return Err(purged(app, &entry.statement.version));
+    }
     Ok(Resolved {
         text: entry.text.clone(),
         statement: entry.statement.clone(),
+        minisig: entry.minisig.clone(),
     })
 }
 
@@ -115,175 +125,102 @@ fn of_release(app: &AppName, number: ReleaseNumber, state: &AppState) -> Result<
 pub(crate) async fn document(
     repository: &Repository,
     resolved: Resolved,
-    environment: Option<&EnvironmentName>,
+    applies: impl Fn(&LayerName) -> bool,
 ) -> Result<ReleaseDocument, Failure> {
-    let mut config = Vec::new();
-    for pin in resolved
-        .statement
-        .config
-        .iter()
-        .filter(|pin| pin.layer.applies_to(environment))
-    {
-        let record = layer(
+    let pins = resolved.statement.config.iter();
+    let pins = pins.filter(|pin| applies(&pin.layer));
+    let config = try_join_all(pins.map(|pin| async {
+        let content = layer(
             repository,
             &resolved.statement.app,
             &pin.layer,
             pin.generation,
-        )
-        .await?;
-        config.push(LayerContent {
+        );
+        Ok::<_, Failure>(LayerContent {
             layer: pin.layer.clone(),
-            content: record.content,
-        });
-    }
-    let signature = match resolved.statement.release {
-        Some(number) => signature(repository, &resolved.statement.app, number).await?,
-        None => None,
-    };
+            content: content.await?,
+        })
+    }))
+    .await?;
     Ok(ReleaseDocument {
         statement: resolved.text,
-        signature,
+        signature: resolved.minisig,
         config,
     })
 }
 
-/// A release's signature, if it has one. From the store each time: whoever signs is another.
-pub(crate) async fn signature(
-    repository: &Repository,
-    app: &AppName,
-    number: u64,
-) -> Result<Option<String>, Failure> {
-    let record: Option<SignatureRecord> = repository
-        .storage
-        .read(&keys::signature(app, number))
-        .await?;
-    Ok(record.map(|record| record.minisig))
-}
-
+/// The content of a generation that is known to be there.
 pub(crate) async fn layer(
     repository: &Repository,
     app: &AppName,
     layer: &LayerName,
-    generation: u64,
-) -> Result<LayerRecord, Failure> {
-    let key = log::entry(&keys::layer(app, layer), generation);
-    Ok(repository.storage.read_named(&key).await?)
+    number: u64,
+) -> Result<String, Failure> {
+    let owner = repository.catalogue.layer_owner(app, layer).await?;
+    let generation = owner
+        .as_ref()
+        .and_then(|owner| owner.read(|state| state.generation(layer, number)));
+    let (Some(owner), Some(generation)) = (owner, generation) else {
+        return Err(Failure::not_found(format!(
+            "layer {layer} of {app} has no generation {number}"
+        )));
+    };
+    repository
+        .layers
+        .content(&owner.owner, layer, generation)
+        .await
 }
 
-/// Times that a number taken by somebody else is followed by another try. Each try sees the store
-/// anew, so that only as many writers at once could exhaust it.
-const TRIES: usize = 100;
-
-/// Makes a release of `version` with the newest config, or finds that `current` is just that.
-/// Called with the app's `writing` held.
-pub(crate) async fn create(
-    repository: &Repository,
+/// The events that make a release of `version` with the newest config; none where `current` is just
+/// that. And the release's number.
+pub(crate) fn make(
     app: &AppName,
-    entry: &AppEntry,
+    state: &AppState,
     version: &VersionName,
+    default_pins: Vec<LayerPin>,
     current: Option<u64>,
-) -> Result<u64, Failure> {
-    refuse_unreleasable(app, entry, version)?;
-    seal(repository, app, entry, version).await?;
-    for _ in 0..TRIES {
-        let default_pins = repository.catalogue.default_layer().read(AppState::pins);
-        let (mut statement, same, number) = entry.read(|state| {
-            let resolved = of_version(app, version, state, default_pins)?;
-            let number = state
-                .releases
-                .last_key_value()
-                .map_or(1, |(number, _)| number + 1);
-            let same = current.filter(|current| {
-                state.releases.get(current).is_some_and(|release| {
-                    let Statement {
-                        version,
-                        artefacts,
-                        config,
-                        ..
-                    } = &release.statement;
-                    *version == resolved.statement.version
-                        && *artefacts == resolved.statement.artefacts
-                        && *config == resolved.statement.config
-                })
-            });
-            Ok::<_, Failure>((resolved.statement, same, number))
-        })?;
-        if let Some(current) = same {
-            return Ok(current);
-        }
-        statement.release = Some(number);
-        let record = ReleaseRecord {
-            statement: statement.to_text(),
-            created: timestamp::now(),
-        };
-        match repository
-            .storage
-            .append(&keys::releases(app), number, &record)
-            .await?
-        {
-            Created::Now => {
-                let release = ReleaseEntry {
-                    text: record.statement,
-                    statement,
-                    created: record.created,
-                };
-                entry.write(|state| state.releases.insert(number, release));
-                return Ok(number);
-            }
-            Created::Already => entry.reload(&repository.storage, app.as_str()).await?,
-        }
+) -> Result<(Option<Event>, u64), Failure> {
+    refuse_unreleasable(app, state, version)?;
+    let Resolved { mut statement, .. } = of_version(app, version, state, default_pins)?;
+    let same = current.filter(|current| {
+        state.releases.get(current).is_some_and(|release| {
+            let Statement {
+                version,
+                artefacts,
+                config,
+                ..
+            } = &release.statement;
+            *version == statement.version
+                && *artefacts == statement.artefacts
+                && *config == statement.config
+        })
+    });
+    if let Some(current) = same {
+        return Ok((None, current));
     }
-    Err(contended())
-}
-
-pub(crate) fn contended() -> Failure {
-    Failure::new(
-        http::StatusCode::SERVICE_UNAVAILABLE,
-        "too many others wrote at the same time: nothing was changed; try again",
-    )
+    let number = state
+        .releases
+        .last_key_value()
+        .map_or(1, |(number, _)| number + 1);
+    statement.release = Some(number);
+    let statement = statement.to_text();
+    Ok((Some(Event::Release { statement }), number))
 }
 
 /// 422 for a version that cannot be released.
-fn refuse_unreleasable(
+pub(crate) fn refuse_unreleasable(
     app: &AppName,
-    entry: &AppEntry,
+    state: &AppState,
     version: &VersionName,
 ) -> Result<(), Failure> {
-    entry.read(|state| match state.version(version) {
+    match state.version(version) {
+        None if state.is_purged(version) => Err(Failure::unprocessable(format!(
+            "{app} {version} was purged: its bytes are gone; release another version"
+        ))),
         None => Err(Failure::unprocessable(unknown_version(app, version))),
         Some(found) if found.is_yanked() => Err(Failure::unprocessable(format!(
             "{app} {version} is yanked: undo that with PUT /artefacts/{app}/{version}/yanked and the body false, or release another version"
         ))),
         Some(_) => Ok(()),
-    })
-}
-
-/// Fixes the files of a version for good. The first seal decides, whoever made it.
-async fn seal(
-    repository: &Repository,
-    app: &AppName,
-    entry: &AppEntry,
-    version: &VersionName,
-) -> Result<(), Failure> {
-    let files = entry.read(|state| {
-        let found = state.version(version).filter(|found| !found.is_sealed())?;
-        Some(found.files().map(|(file, _)| file.clone()).collect())
-    });
-    let Some(files) = files else { return Ok(()) };
-    let record = SealRecord {
-        files,
-        created: timestamp::now(),
-    };
-    let key = keys::seal(app, version);
-    match repository.storage.create(&key, &record).await? {
-        Created::Now => entry.write(|state| {
-            state
-                .versions
-                .entry(version.clone())
-                .or_default()
-                .set_seal(record);
-        }),
-        Created::Already => entry.reload(&repository.storage, app.as_str()).await?,
     }
-    Ok(())
 }

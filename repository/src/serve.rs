@@ -5,12 +5,16 @@
 //! 2. accept; each connection with limits on the head, on idling and on a reader that stands still
 //! 3. on SIGTERM or SIGINT: accept no more, let what is under way finish within the grace period
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,7 +28,8 @@ use tower::Service as _;
 
 use crate::Repository;
 use crate::drain::Drained;
-use crate::{router, settings::Settings};
+use crate::socket::Socket;
+use crate::{access, request_log, router};
 
 /// Bytes of a request's head at the most; also what is read ahead of a body.
 const HEAD_BYTES: usize = 64 << 10;
@@ -52,7 +57,7 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
     let bind = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    tracing::info!(%address, storage = %repository.settings.storage.display(), "repository is ready");
+    tracing::info!(%address, storage = %repository.storage.location(), "repository is ready");
 
     let router = router::router(Arc::clone(&repository));
     let graceful = GracefulShutdown::new();
@@ -70,13 +75,7 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
         };
         match accepted {
             Ok((stream, _peer)) => {
-                serve_connection(
-                    stream,
-                    router.clone(),
-                    &repository.settings,
-                    &graceful,
-                    permit.ok(),
-                );
+                serve_connection(stream, router.clone(), &repository, &graceful, permit.ok());
             }
             Err(error) => {
                 // Out of descriptors, most often: those in use come back, so waiting helps.
@@ -111,10 +110,15 @@ fn max_connections() -> usize {
         .clamp(16, MAX_CONNECTIONS)
 }
 
+/// A router always answers.
+fn unfailing(answer: Result<Response, Infallible>) -> Response {
+    answer.unwrap_or_else(|never| match never {})
+}
+
 fn serve_connection(
     stream: TcpStream,
     router: Router,
-    settings: &Settings,
+    repository: &Arc<Repository>,
     graceful: &GracefulShutdown,
     permit: Option<OwnedSemaphorePermit>,
 ) {
@@ -123,18 +127,26 @@ fn serve_connection(
         tracing::debug!(%error, "the client is gone already");
         return;
     }
-    let mut stream = TimeoutStream::new(stream);
+    let mut stream = TimeoutStream::new(Socket::new(stream));
     // A reader that takes nothing for so long holds a descriptor and a buffer for nothing.
-    stream.set_write_timeout(Some(settings.stall_timeout));
+    stream.set_write_timeout(Some(repository.settings.stall_timeout));
+    let header_timeout = repository.settings.header_timeout;
+    let repository = Arc::clone(repository);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let mut router = router.clone();
         let (parts, body) = request.into_parts();
         let body = Body::new(Drained::new(&parts, body));
-        router.call(http::Request::from_parts(parts, body))
+        let request = http::Request::from_parts(parts, body);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        // Here and not as layers of the router, each of which would cost an allocation a request.
+        let answer = match access::may(&repository, &request) {
+            Ok(()) => Either::Left(router.clone().call(request).map(unfailing)),
+            Err(failure) => Either::Right(std::future::ready(failure.into_response())),
+        };
+        request_log::logged(method, uri, answer).map(Ok::<_, Infallible>)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
+        .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES)
         // `printf … | nc -N` closes its side and waits for the answer.
         .half_close(true)

@@ -12,21 +12,44 @@ use std::time::Duration;
 use repository_api::units;
 use serde::Deserialize;
 
+use crate::storage::Location;
+
 const PREFIX: &str = "REPOSITORY_";
 
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
-    pub(crate) storage: PathBuf,
+    pub(crate) storage: Location,
+    /// Where blobs of a store that is far away are kept, and how many bytes of them.
+    pub(crate) cache: PathBuf,
+    pub(crate) cache_size: u64,
     pub(crate) anonymous_writes: bool,
     /// Bytes.
     pub(crate) max_upload: u64,
+    /// Bytes of one app's artefacts at the most, where its policy does not say.
+    pub(crate) quota: Option<u64>,
+    /// For one upload, from its first byte to its last.
+    pub(crate) upload_timeout: Duration,
+    /// Between two runs of `gc`; zero for none.
+    pub(crate) gc_interval: Duration,
+    /// Bytes a second that are read to find damage; zero for none.
+    pub(crate) check_rate: u64,
     pub(crate) header_timeout: Duration,
     pub(crate) stall_timeout: Duration,
     pub(crate) grace_period: Duration,
     pub(crate) log_json: bool,
     pub(crate) log_level: tracing::Level,
 }
+
+impl Settings {
+    /// How old a blob must be that no log names, before it is taken for nobody's.
+    pub(crate) fn gc_age(&self) -> Duration {
+        2 * self.upload_timeout + LEAST_GC_AGE
+    }
+}
+
+/// For a commit that waits for others, or for a store that is slow.
+const LEAST_GC_AGE: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
@@ -52,8 +75,14 @@ pub(crate) enum SettingsError {
 struct Texts {
     listen: String,
     storage: String,
+    cache: String,
+    cache_size: String,
     anonymous_writes: String,
     max_upload: String,
+    quota: String,
+    upload_timeout: String,
+    gc_interval: String,
+    check_rate: String,
     header_timeout: String,
     stall_timeout: String,
     grace_period: String,
@@ -65,11 +94,17 @@ struct Texts {
     tls_key: String,
 }
 
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 19] = [
     "LISTEN",
     "STORAGE",
+    "CACHE",
+    "CACHE_SIZE",
     "ANONYMOUS_WRITES",
     "MAX_UPLOAD",
+    "QUOTA",
+    "UPLOAD_TIMEOUT",
+    "GC_INTERVAL",
+    "CHECK_RATE",
     "HEADER_TIMEOUT",
     "STALL_TIMEOUT",
     "GRACE_PERIOD",
@@ -137,8 +172,24 @@ impl Texts {
                 "file:///var/lib/repository",
                 storage,
             )?,
+            cache: setting("CACHE", &self.cache, "/var/cache/repository", |text| {
+                let path = PathBuf::from(text);
+                if path.is_absolute() {
+                    Ok(path)
+                } else {
+                    Err("expected an absolute path")
+                }
+            })?,
+            cache_size: setting("CACHE_SIZE", &self.cache_size, "10GiB", units::size)?,
             anonymous_writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", truth)?,
             max_upload: setting("MAX_UPLOAD", &self.max_upload, "16GiB", units::size)?,
+            quota: setting("QUOTA", &self.quota, "none", |text| match text {
+                "none" => Ok(None),
+                text => units::size(text).map(Some),
+            })?,
+            upload_timeout: setting("UPLOAD_TIMEOUT", &self.upload_timeout, "24h", timeout)?,
+            gc_interval: setting("GC_INTERVAL", &self.gc_interval, "1h", units::duration)?,
+            check_rate: setting("CHECK_RATE", &self.check_rate, "4MiB", units::size)?,
             header_timeout: setting("HEADER_TIMEOUT", &self.header_timeout, "10s", timeout)?,
             stall_timeout: setting("STALL_TIMEOUT", &self.stall_timeout, "30s", timeout)?,
             grace_period: setting("GRACE_PERIOD", &self.grace_period, "8s", units::duration)?,
@@ -184,11 +235,29 @@ fn truth(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-fn storage(text: &str) -> Result<PathBuf, &'static str> {
-    match text.strip_prefix("file://") {
-        Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        _ => Err("expected file:// and an absolute path, such as file:///var/lib/repository"),
+fn storage(text: &str) -> Result<Location, &'static str> {
+    const EXPECTED: &str = "expected file:// and an absolute path, such as file:///var/lib/repository, or s3://BUCKET/PREFIX";
+    if let Some(path) = text.strip_prefix("file://") {
+        return if path.starts_with('/') {
+            Ok(Location::Directory(path.into()))
+        } else {
+            Err(EXPECTED)
+        };
     }
+    let rest = text.strip_prefix("s3://").ok_or(EXPECTED)?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.trim_matches('/');
+    let is_plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte))
+    };
+    if bucket.is_empty() || !is_plain(bucket) || !is_plain(prefix) || prefix.contains("//") {
+        return Err(EXPECTED);
+    }
+    Ok(Location::Bucket {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -1,70 +1,123 @@
-//! Storage: one primitive, *create this object unless it exists*, on an object store.
+//! Storage: one primitive, *create this object unless it exists*, on a disk or on S3.
 //!
+//! - [`store`]: what a store must be able to do; [`disk`] and [`s3`] can
+//! - [`proof`]: that this one really can, before anything rests on it
+//! - [`log`]: entries numbered from 1, one log an app, entry n+1 created next to n; [`entry`]: how one
+//!   is written, so that a flipped bit is found
 //! - [`blob`]: bytes of any size, each upload under a key of its own
-//! - [`record`]: small JSON documents that are created once; a blob without a record is invisible
-//! - [`log`]: records numbered from 1, entry n+1 created next to n
+//! - [`cache`]: in front of a store that is far away
 //! - [`keys`]: where everything lies
-//! - [`disk`]: what a local disk needs besides
 //!
-//! A success means durable: `object_store` syncs the file and its directories first.
+//! A success means durable.
 
 pub(crate) mod blob;
+pub(crate) mod cache;
 mod disk;
+pub(crate) mod entry;
 pub(crate) mod keys;
 pub(crate) mod log;
-pub(crate) mod record;
+mod proof;
+mod s3;
+pub(crate) mod store;
+#[cfg(test)]
+mod suite;
 
-use std::path::Path as FilePath;
+use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use object_store::local::LocalFileSystem;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
-
+use bytes::Bytes;
+use cache::Cache;
 use disk::Disk;
-use record::Created;
+pub(crate) use disk::file_of;
+use keys::{BlobId, Key, Owner};
+use repository_api::{AppName, Digest};
+use s3::S3;
+use store::{Listed, Store};
+
+/// Where everything is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Location {
+    Directory(PathBuf),
+    Bucket { bucket: String, prefix: String },
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
-    objects: Arc<dyn ObjectStore>,
-    /// Held as long as the store is used.
-    _disk: Arc<Disk>,
+    store: Arc<dyn Store>,
+    cache: Option<Arc<Cache>>,
+}
+
+/// A blob, and what its bytes must be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Located {
+    pub(crate) id: BlobId,
+    /// Bytes.
+    pub(crate) size: u64,
+    pub(crate) sha256: Digest,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StorageError {
     #[error("failed to open the storage directory {path:?}: create it, or set REPOSITORY_STORAGE")]
     Open {
-        path: std::path::PathBuf,
+        path: PathBuf,
         source: std::io::Error,
     },
     #[error(
         "failed to open the storage directory {path:?}: another repository uses it; stop that one first"
     )]
-    InUse { path: std::path::PathBuf },
-    #[error(
-        "the storage does not tell who created an object first, so two publishers could both win: use another file system"
-    )]
-    NoCreate,
+    InUse { path: PathBuf },
+    #[error("failed to set up access to the bucket {bucket:?}: look at the AWS_ variables")]
+    Bucket {
+        bucket: String,
+        source: Box<dyn Error + Send + Sync>,
+    },
+    #[error("the storage at {location} is not fit: {reason}")]
+    Unfit { location: String, reason: String },
     #[error("failed to {operation} {key}")]
     Object {
         operation: &'static str,
         key: String,
-        source: object_store::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
-    #[error("failed to read {key}: not the JSON that was written there")]
-    Damaged {
-        key: String,
-        source: serde_json::Error,
-    },
-    #[error("failed to read {key}: the object is named by a record but is not there")]
+    #[error("{key} is damaged: {reason}; restore it from a backup")]
+    Damaged { key: String, reason: String },
+    #[error("{key} is not there, though a log names it: restore it from a backup")]
     Missing { key: String },
 }
 
 impl StorageError {
+    fn object(
+        operation: &'static str,
+        key: &Key,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Object {
+            operation,
+            key: key.to_string(),
+            source: source.into(),
+        }
+    }
+
+    fn listing(prefix: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Object {
+            operation: "list",
+            key: prefix.to_owned(),
+            source: source.into(),
+        }
+    }
+
+    fn damaged(key: &Key, reason: impl Into<String>) -> Self {
+        Self::Damaged {
+            key: key.to_string(),
+            reason: reason.into(),
+        }
+    }
+
     /// Whether the store has no room left (ENOSPC, EDQUOT).
     pub(crate) fn is_full(&self) -> bool {
-        let mut source = std::error::Error::source(self);
+        let mut source = self.source();
         while let Some(error) = source {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
                 use std::io::ErrorKind::{QuotaExceeded, StorageFull};
@@ -78,7 +131,7 @@ impl StorageError {
     /// The whole chain in one line, for the log.
     pub(crate) fn chain(&self) -> String {
         let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
+        let mut source = self.source();
         while let Some(error) = source {
             text = format!("{text}: {error}");
             source = error.source();
@@ -88,73 +141,66 @@ impl StorageError {
 }
 
 impl Storage {
-    /// Opens a store on a local disk: takes it for this process alone, sweeps what a crash left, and
-    /// proves that it keeps the one promise on which everything rests.
-    pub(crate) async fn open(root: &FilePath) -> Result<Self, StorageError> {
-        let disk = Disk::open(root).await?;
-        let local = LocalFileSystem::new_with_prefix(root)
-            .map_err(|error| StorageError::Open {
-                path: root.to_owned(),
-                source: error.into(),
-            })?
-            .with_fsync(true);
-        let storage = Self {
-            objects: Arc::new(local),
-            _disk: Arc::new(disk),
+    /// For a server: proves that the store keeps the one promise on which everything rests.
+    pub(crate) async fn open(location: &Location) -> Result<Self, StorageError> {
+        let store: Arc<dyn Store> = match location {
+            Location::Directory(root) => Arc::new(Disk::open(root).await?),
+            Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
         };
-        storage.prove().await?;
-        Ok(storage)
+        proof::prove(&store).await?;
+        Ok(Self { store, cache: None })
     }
 
-    /// Of two creates of one object the second must be told that it exists.
-    async fn prove(&self) -> Result<(), StorageError> {
-        let key = keys::proof(&uuid::Uuid::now_v7().simple().to_string());
-        let first = self.create(&key, &"proof").await?;
-        let second = self.create(&key, &"proof").await?;
-        self.delete(&key).await?;
-        match (first, second) {
-            (Created::Now, Created::Already) => Ok(()),
-            _ => Err(StorageError::NoCreate),
-        }
+    /// For a command that runs beside a server.
+    pub(crate) fn open_beside(location: &Location, may_be_new: bool) -> Result<Self, StorageError> {
+        let store: Arc<dyn Store> = match location {
+            Location::Directory(root) => Arc::new(Disk::open_beside(root, may_be_new)?),
+            Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
+        };
+        Ok(Self { store, cache: None })
     }
 
-    /// Every key below `prefix`.
-    pub(crate) async fn keys(&self, prefix: &Path) -> Result<Vec<Path>, StorageError> {
-        use futures_util::TryStreamExt as _;
-        self.objects
-            .list(Some(prefix))
-            .map_ok(|object| object.location)
-            .try_collect()
-            .await
-            .map_err(|source| failed("list", prefix, source))
+    #[must_use]
+    pub(crate) fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = Some(Arc::new(cache));
+        self
     }
 
-    /// The names right below `prefix`.
-    pub(crate) async fn children(&self, prefix: &Path) -> Result<Vec<String>, StorageError> {
-        let result = self
-            .objects
-            .list_with_delimiter(Some(prefix))
-            .await
-            .map_err(|source| failed("list", prefix, source))?;
-        Ok(result
-            .common_prefixes
-            .iter()
-            .filter_map(|path| path.filename().map(str::to_owned))
-            .collect())
+    /// For people.
+    pub(crate) fn location(&self) -> String {
+        self.store.location()
     }
 
-    async fn delete(&self, key: &Path) -> Result<(), StorageError> {
-        match self.objects.delete(key).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(failed("delete", key, source)),
-        }
+    /// The names of apps after `after`, in order.
+    pub(crate) async fn names(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        let listed = self.store.list(keys::NAMES, after, limit).await?;
+        Ok(listed.into_iter().map(|Listed { name, .. }| name).collect())
     }
-}
 
-fn failed(operation: &'static str, key: &Path, source: object_store::Error) -> StorageError {
-    StorageError::Object {
-        operation,
-        key: key.to_string(),
-        source,
+    /// Puts an app on the list, if it is not there.
+    pub(crate) async fn enlist(&self, app: &AppName) -> Result<(), StorageError> {
+        let key = keys::name(app);
+        self.store.create(&key, Bytes::new()).await?;
+        self.store.settle(&key).await
+    }
+
+    /// Whose logs there are.
+    pub(crate) async fn owners(&self) -> Result<Vec<Owner>, StorageError> {
+        let listed = self.store.list(keys::APPS, None, usize::MAX).await?;
+        let owner = |Listed { name, .. }| {
+            let owner = name.parse().ok();
+            if owner.is_none() {
+                tracing::warn!(
+                    name,
+                    "the store holds something that is no app's: it is ignored"
+                );
+            }
+            owner
+        };
+        Ok(listed.into_iter().filter_map(owner).collect())
     }
 }

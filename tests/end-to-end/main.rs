@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod cache;
 mod changes;
 mod concurrency;
 mod config_grammar;
 mod containers;
 mod downloads;
+mod durability;
 mod encryption;
 mod exit_codes;
 mod faults;
@@ -16,10 +18,13 @@ mod hostile;
 mod init;
 mod interruption;
 mod job_control;
+mod model;
+mod moving;
 mod offline;
 mod other_machines;
 mod publishing;
 mod releasing;
+mod replicas;
 mod secrets;
 mod serving;
 mod signals;
@@ -27,4 +32,5 @@ mod signed;
 mod sources;
 mod starts;
 mod startup_command;
+mod upkeep;
 mod user;

@@ -183,10 +183,10 @@ fn a_client_that_hangs_up_leaves_no_half() {
             .as_array()
             .map_or(0, Vec::len)
     };
-    // With the last of them at rest, memory, records and blobs agree.
+    // With the last of them at rest, memory, log and blobs agree.
     platformer_tests::run::eventually("all is at rest", || {
-        let (versions, records, blobs) = (listed(), count("artefacts/hello"), count("blobs"));
-        versions > 0 && versions == records && records == blobs
+        let (versions, entries, blobs) = (listed(), count("apps/hello/log"), count("blobs"));
+        versions > 0 && versions == entries && entries == blobs
     });
     let before = listed();
     server.stop().expect(0);

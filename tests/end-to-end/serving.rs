@@ -164,14 +164,14 @@ fn one_process_has_the_directory() {
 fn what_a_killed_process_left_is_swept() {
     let storage = tempfile::tempdir().unwrap();
     Server::start(storage.path()).stop().expect(0);
-    let left = storage.path().join("blobs/0190abc#1");
+    let left = storage.path().join("uploads/0190abc");
     std::fs::write(&left, "half").unwrap();
-    let stray = storage.path().join("config/note.json");
+    let stray = storage.path().join("note.json");
     std::fs::write(&stray, "a note of somebody's").unwrap();
     Server::start(storage.path())
         .stop()
         .expect(0)
-        .says("swept temporary files");
+        .says("swept what an earlier process left unfinished");
     assert!(!left.exists());
     assert!(stray.exists(), "what is not the store's is left alone");
 }
@@ -232,7 +232,7 @@ fn bad_settings_stop_the_start() {
         .expect(1)
         .says("REPOSITORY_LISTEN")
         .does_not_say("hunter2");
-    start("REPOSITORY_STORAGE", "s3://bucket")
+    start("REPOSITORY_STORAGE", "s3:bucket")
         .expect(1)
         .says("REPOSITORY_STORAGE");
     start("REPOSITORY_STORAGE", "file:///proc/nowhere")
@@ -243,19 +243,24 @@ fn bad_settings_stop_the_start() {
 }
 
 #[test]
-fn a_damaged_record_stops_the_start_by_name() {
+fn a_damaged_entry_is_named_and_stops_nobody_else() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     server.publish("/config/hello/hello.config", "B=1\n");
+    server.publish("/config/other/other.config", "B=1\n");
     server.stop().expect(0);
-    let record = storage.path().join("config/hello/app/0000000001.json");
-    std::fs::write(&record, "{").unwrap();
-    let environment = [(
-        "REPOSITORY_STORAGE".into(),
-        format!("file://{}", storage.path().display()).into(),
-    )];
-    run::spawn::<&str>(&binaries::repository(), &[], &environment)
-        .wait()
-        .expect(1)
-        .says("config/hello/app/0000000001.json");
+    let entry = storage.path().join("apps/hello/log/0000000001.json");
+    std::fs::write(&entry, "{").unwrap();
+    let server = Server::start(storage.path());
+    for (path, status) in [
+        ("/config/hello/hello.config", 500),
+        ("/config/other/other.config", 200),
+    ] {
+        assert_eq!(server.get(path).status, status, "{path}");
+    }
+    assert_eq!(server.put("/artefacts/hello/1.0.0/f", "x").status, 500);
+    server
+        .stop()
+        .expect(0)
+        .says("apps/hello/log/0000000001.json is damaged");
 }

@@ -52,6 +52,31 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Response {
+    let bytes = written(address, method, path, headers, body);
+    raw(address, &bytes, method == "HEAD")
+}
+
+/// The same to a server that may end at any moment: `None` if no whole answer came.
+pub fn try_request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Response> {
+    let mut connection = TcpStream::connect(address).ok()?;
+    connection.set_read_timeout(Some(PATIENCE)).ok()?;
+    let _ = connection.write_all(&written(address, method, path, headers, body));
+    try_read(&mut connection, method == "HEAD")
+}
+
+fn written(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Vec<u8> {
     let mut head = format!(
         "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
         body.len()
@@ -66,7 +91,7 @@ pub fn request(
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
-    raw(address, &[head.as_bytes(), body].concat(), method == "HEAD")
+    [head.as_bytes(), body].concat()
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Response {
@@ -90,18 +115,17 @@ pub fn raw(address: SocketAddr, bytes: &[u8], is_head: bool) -> Response {
 
 /// Reads one answer to its end.
 pub fn read(connection: &mut TcpStream, is_head: bool) -> Response {
+    try_read(connection, is_head).expect("an answer, and not the end")
+}
+
+fn try_read(connection: &mut TcpStream, is_head: bool) -> Option<Response> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 << 10];
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
         }
-        let read = connection.read(&mut chunk).expect("an answer");
-        assert!(
-            read > 0,
-            "an answer and not the end, after {:?}",
-            String::from_utf8_lossy(&bytes)
-        );
+        let read = connection.read(&mut chunk).ok().filter(|read| *read > 0)?;
         bytes.extend_from_slice(&chunk[..read]);
     };
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -129,5 +153,5 @@ pub fn read(connection: &mut TcpStream, is_head: bool) -> Response {
             Ok(read) => response.body.extend_from_slice(&chunk[..read]),
         }
     }
-    response
+    Some(response)
 }

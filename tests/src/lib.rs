@@ -5,6 +5,8 @@
 //! - [`http`]: requests as raw as a test wants them
 //! - [`mock`]: a repository that answers from a script
 //! - [`server`]: the real repository on a port of its own
+//! - [`s3`]: a store that speaks S3, and bad ways to it; [`ceph`]: a real one
+//! - [`strace`]: calls that fail or kill; [`power`]: a disk whose power can be cut
 //! - [`bombs`]: small archives of much
 //! - [`dice`]: numbers for what is generated
 //! - [`archive`]: archives, well-formed and hostile
@@ -24,15 +26,19 @@
 pub mod archive;
 pub mod binaries;
 pub mod bombs;
+pub mod ceph;
 pub mod dice;
 pub mod docker;
 pub mod fixture;
 pub mod http;
 pub mod measure;
 pub mod mock;
+pub mod power;
 pub mod run;
+pub mod s3;
 pub mod server;
 pub mod signing;
 pub mod skip;
+pub mod strace;
 pub mod terminal;
 pub mod tls;

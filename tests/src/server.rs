@@ -1,5 +1,6 @@
 //! The real repository, on a port of its own.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use tempfile::TempDir;
 use crate::binaries;
 use crate::http::{self, Response};
 use crate::run::{self, Ended, Running};
+use crate::s3::S3;
 
 #[derive(Debug)]
 pub struct Server {
@@ -28,13 +30,18 @@ impl Server {
     }
 
     pub fn start_with(storage: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut environment = vec![
-            ("REPOSITORY_LISTEN".into(), "127.0.0.1:0".into()),
-            (
-                "REPOSITORY_STORAGE".into(),
-                format!("file://{}", storage.display()).into(),
-            ),
-        ];
+        let storage = format!("file://{}", storage.display());
+        let environment = [("REPOSITORY_STORAGE".into(), storage.into())];
+        Self::start_in(environment.into(), settings)
+    }
+
+    /// On a store that speaks S3.
+    pub fn start_on(store: &S3, prefix: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_in(store.environment(prefix), settings)
+    }
+
+    fn start_in(mut environment: Vec<(OsString, OsString)>, settings: &[(&str, &str)]) -> Self {
+        environment.push(("REPOSITORY_LISTEN".into(), "127.0.0.1:0".into()));
         environment.extend(
             settings
                 .iter()

@@ -1,65 +1,44 @@
-//! An app's records, and what follows from them.
+//! An app's state: what follows from its log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use repository_api::release::{Artefact, LayerName, LayerPin, Statement};
 use repository_api::{ChannelName, Digest, FileName, VersionName};
-use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+use super::event::Event;
+use crate::retention::Policy;
+use crate::storage::Located;
+use crate::storage::entry::Entry;
+use crate::storage::keys::BlobId;
+
+#[derive(Debug, Clone)]
 pub(crate) struct ArtefactRecord {
-    pub(crate) blob: String,
+    pub(crate) blob: BlobId,
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
     pub(crate) created: String,
 }
 
-/// The files of a version, once and for all. Whatever is not in it is not part of the version, even
-/// where a record was created at the same moment: that is what makes sealing one atomic step.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct SealRecord {
-    pub(crate) files: BTreeSet<FileName>,
-    pub(crate) created: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct YankRecord {
-    pub(crate) yanked: bool,
-    pub(crate) created: String,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct LayerRecord {
-    pub(crate) content: String,
-    pub(crate) sha256: Digest,
-    pub(crate) created: String,
-}
-
-/// Shows no content: it may hold secrets.
-impl std::fmt::Debug for LayerRecord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LayerRecord")
-            .field("sha256", &self.sha256)
-            .finish_non_exhaustive()
+impl ArtefactRecord {
+    pub(crate) fn located(&self) -> Located {
+        Located {
+            id: self.blob,
+            size: self.size,
+            sha256: self.sha256,
+        }
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ReleaseRecord {
-    /// The statement's text, byte for byte what is served and signed.
-    pub(crate) statement: String,
-    pub(crate) created: String,
+/// A generation of a layer. Its content may be large, and stays in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Generation {
+    pub(crate) sha256: Digest,
+    /// The number of the entry that holds the content.
+    pub(crate) entry: u64,
 }
 
-/// A release's signature: the file as minisign wrote it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct SignatureRecord {
-    pub(crate) minisig: String,
-    pub(crate) created: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct MoveRecord {
     pub(crate) release: u64,
     pub(crate) from: Option<u64>,
@@ -72,38 +51,161 @@ pub(crate) struct MoveRecord {
 pub(crate) struct ReleaseEntry {
     pub(crate) text: String,
     pub(crate) statement: Statement,
+    pub(crate) minisig: Option<String>,
     pub(crate) created: String,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct AppState {
+    /// The number of the last entry that is in here.
+    pub(crate) position: u64,
     pub(crate) versions: BTreeMap<VersionName, VersionState>,
-    /// The digest of each generation; the contents may be large and stay in the store.
-    pub(crate) layers: BTreeMap<LayerName, BTreeMap<u64, Digest>>,
+    /// From generation 1 on.
+    layers: BTreeMap<LayerName, Vec<Generation>>,
     pub(crate) releases: BTreeMap<u64, ReleaseEntry>,
     pub(crate) channels: BTreeMap<ChannelName, BTreeMap<u64, MoveRecord>>,
+    pub(crate) policy: Policy,
+    /// Of all artefacts.
+    pub(crate) bytes: u64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct VersionState {
     files: BTreeMap<FileName, ArtefactRecord>,
-    seal: Option<SealRecord>,
-    yanks: BTreeMap<u64, YankRecord>,
+    sealed: bool,
+    yanked: bool,
+    purged: bool,
 }
 
 impl AppState {
+    /// Takes the next entry over; one that is in here already changes nothing. Returns the number of
+    /// the entry that is missing before this one, if there is one.
+    pub(crate) fn apply(&mut self, entry: Entry<Event>) -> Result<(), u64> {
+        if entry.number <= self.position {
+            return Ok(());
+        }
+        if entry.number != self.position + 1 {
+            return Err(self.position + 1);
+        }
+        let Entry {
+            number,
+            created,
+            by,
+            events,
+            ..
+        } = entry;
+        self.position = number;
+        for event in events {
+            self.happened(event, &created, &by);
+        }
+        Ok(())
+    }
+
+    fn happened(&mut self, event: Event, created: &str, by: &str) {
+        match event {
+            Event::Publish {
+                version,
+                file,
+                blob,
+                size,
+                sha256,
+            } => {
+                let record = ArtefactRecord {
+                    blob,
+                    size,
+                    sha256,
+                    created: created.to_owned(),
+                };
+                self.bytes += size;
+                self.version_mut(version).files.insert(file, record);
+            }
+            Event::Heal {
+                version,
+                file,
+                blob,
+            } => {
+                if let Some(record) = self.version_mut(version).files.get_mut(&file) {
+                    record.blob = blob;
+                }
+            }
+            Event::Yank { version, yanked } => self.version_mut(version).yanked = yanked,
+            Event::Purge { version } => {
+                let version = self.version_mut(version);
+                version.purged = true;
+                let files = std::mem::take(&mut version.files);
+                self.bytes -= files.values().map(|record| record.size).sum::<u64>();
+            }
+            Event::Configure { layer, sha256, .. } => {
+                let entry = self.position;
+                self.layers
+                    .entry(layer)
+                    .or_default()
+                    .push(Generation { sha256, entry });
+            }
+            Event::Release { statement: text } => self.released(text, created),
+            Event::Move { channel, release } => {
+                let moves = self.channels.entry(channel).or_default();
+                let (number, from) = match moves.last_key_value() {
+                    None => (1, None),
+                    Some((number, last)) => (number + 1, Some(last.release)),
+                };
+                let record = MoveRecord {
+                    release,
+                    from,
+                    by: by.to_owned(),
+                    created: created.to_owned(),
+                };
+                moves.insert(number, record);
+            }
+            Event::Sign { release, minisig } => {
+                if let Some(entry) = self.releases.get_mut(&release) {
+                    entry.minisig = Some(minisig);
+                }
+            }
+            Event::Retain { policy } => self.policy = policy,
+        }
+    }
+
+    fn released(&mut self, text: String, created: &str) {
+        let Ok(statement) = Statement::from_text(&text) else {
+            // It was made here, and its entry had the right sum: another version wrote it.
+            tracing::error!("a release's statement cannot be read: the release is left out");
+            return;
+        };
+        let Some(number) = statement.release else {
+            return;
+        };
+        self.version_mut(statement.version.clone()).sealed = true;
+        let entry = ReleaseEntry {
+            text,
+            statement,
+            minisig: None,
+            created: created.to_owned(),
+        };
+        self.releases.insert(number, entry);
+    }
+
+    fn version_mut(&mut self, version: VersionName) -> &mut VersionState {
+        self.versions.entry(version).or_default()
+    }
+
+    /// Whether nothing was ever written for it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.layers.is_empty() && self.versions.values().all(VersionState::is_empty)
+        self.position == 0
     }
 
     pub(crate) fn version(&self, version: &VersionName) -> Option<&VersionState> {
         self.versions.get(version).filter(|state| !state.is_empty())
     }
 
+    pub(crate) fn is_purged(&self, version: &VersionName) -> bool {
+        self.versions.get(version).is_some_and(|state| state.purged)
+    }
+
     /// The greatest version that is neither a pre-release nor yanked.
     pub(crate) fn latest(&self) -> Option<&VersionName> {
         let eligible = |(version, state): &(&VersionName, &VersionState)| {
-            !version.is_prerelease() && !state.is_yanked() && !state.is_empty()
+            !version.is_prerelease() && !state.yanked && !state.is_empty()
         };
         self.versions
             .iter()
@@ -114,8 +216,13 @@ impl AppState {
 
     /// The newest generation of a layer.
     pub(crate) fn newest(&self, layer: &LayerName) -> Option<(u64, Digest)> {
-        let (number, digest) = self.layers.get(layer)?.last_key_value()?;
-        Some((*number, *digest))
+        let generations = self.layers.get(layer)?;
+        Some((generations.len() as u64, generations.last()?.sha256))
+    }
+
+    pub(crate) fn generation(&self, layer: &LayerName, number: u64) -> Option<Generation> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.layers.get(layer)?.get(index).copied()
     }
 
     /// The newest generation of every layer, as a statement pins them.
@@ -131,13 +238,6 @@ impl AppState {
                 })
             })
             .collect()
-    }
-
-    pub(crate) fn add_generation(&mut self, layer: LayerName, number: u64, record: &LayerRecord) {
-        self.layers
-            .entry(layer)
-            .or_default()
-            .insert(number, record.sha256);
     }
 
     pub(crate) fn environments(&self) -> Vec<&str> {
@@ -165,39 +265,39 @@ impl AppState {
             .last_key_value()
             .map(|(number, entry)| (*number, entry))
     }
+
+    /// Every artefact whose bytes are kept.
+    pub(crate) fn artefacts(
+        &self,
+    ) -> impl Iterator<Item = (&VersionName, &FileName, &ArtefactRecord)> {
+        self.versions.iter().flat_map(|(version, state)| {
+            state
+                .files
+                .iter()
+                .map(move |(file, record)| (version, file, record))
+        })
+    }
 }
 
 impl VersionState {
     pub(crate) fn is_empty(&self) -> bool {
-        self.files().next().is_none()
+        self.files.is_empty()
     }
 
-    /// The files that are part of the version.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&FileName, &ArtefactRecord)> {
-        self.files
-            .iter()
-            .filter(|(file, _)| self.has_room_for(file))
+        self.files.iter()
     }
 
     pub(crate) fn file(&self, file: &FileName) -> Option<&ArtefactRecord> {
-        self.files.get(file).filter(|_| self.has_room_for(file))
-    }
-
-    /// Whether `file` is, or may still become, part of the version.
-    pub(crate) fn has_room_for(&self, file: &FileName) -> bool {
-        self.seal
-            .as_ref()
-            .is_none_or(|seal| seal.files.contains(file))
+        self.files.get(file)
     }
 
     pub(crate) fn is_sealed(&self) -> bool {
-        self.seal.is_some()
+        self.sealed
     }
 
     pub(crate) fn is_yanked(&self) -> bool {
-        self.yanks
-            .last_key_value()
-            .is_some_and(|(_, entry)| entry.yanked)
+        self.yanked
     }
 
     pub(crate) fn artefacts(&self) -> Vec<Artefact> {
@@ -209,77 +309,66 @@ impl VersionState {
             })
             .collect()
     }
-
-    pub(crate) fn next_yank(&self) -> u64 {
-        self.yanks
-            .last_key_value()
-            .map_or(1, |(number, _)| number + 1)
-    }
-
-    pub(crate) fn add_file(&mut self, file: FileName, record: ArtefactRecord) {
-        self.files.insert(file, record);
-    }
-
-    pub(crate) fn set_seal(&mut self, seal: SealRecord) {
-        self.seal = Some(seal);
-    }
-
-    pub(crate) fn add_yank(&mut self, number: u64, record: YankRecord) {
-        self.yanks.insert(number, record);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record() -> ArtefactRecord {
-        ArtefactRecord {
-            blob: "1".into(),
+    fn entry(number: u64, events: Vec<Event>) -> Entry<Event> {
+        Entry {
+            number,
+            id: uuid::Uuid::now_v7(),
+            created: String::new(),
+            by: String::new(),
+            events,
+        }
+    }
+
+    fn publish(version: &str) -> Event {
+        Event::Publish {
+            version: version.parse().unwrap(),
+            file: "a.tar.gz".parse().unwrap(),
+            blob: BlobId::new(),
             size: 1,
             sha256: Digest::new([0; 32]),
-            created: String::new(),
         }
     }
 
-    fn with_versions(versions: &[&str]) -> AppState {
-        let mut state = AppState::default();
-        for version in versions {
-            let entry = state.versions.entry(version.parse().unwrap()).or_default();
-            entry.add_file("a.tar.gz".parse().unwrap(), record());
-        }
-        state
-    }
-
-    #[test]
-    fn latest_is_neither_prerelease_nor_yanked() {
-        let mut state = with_versions(&["1.9.0", "1.10.0", "2.0.0-rc.1"]);
-        assert_eq!(state.latest().map(VersionName::as_str), Some("1.10.0"));
-        let yank = |yanked| YankRecord {
+    fn yank(yanked: bool) -> Event {
+        Event::Yank {
+            version: "1.10.0".parse().unwrap(),
             yanked,
-            created: String::new(),
-        };
-        let newest = state.versions.get_mut(&"1.10.0".parse().unwrap()).unwrap();
-        newest.add_yank(1, yank(true));
-        assert_eq!(state.latest().map(VersionName::as_str), Some("1.9.0"));
-        let newest = state.versions.get_mut(&"1.10.0".parse().unwrap()).unwrap();
-        newest.add_yank(2, yank(false));
-        assert_eq!(state.latest().map(VersionName::as_str), Some("1.10.0"));
+        }
     }
 
     #[test]
-    fn a_seal_decides_what_is_part_of_a_version() {
-        let mut version = VersionState::default();
-        let (first, late): (FileName, FileName) =
-            ("a.tgz".parse().unwrap(), "late.tgz".parse().unwrap());
-        version.add_file(first.clone(), record());
-        version.set_seal(SealRecord {
-            files: BTreeSet::from([first.clone()]),
-            created: String::new(),
-        });
-        version.add_file(late.clone(), record());
-        assert!(version.file(&first).is_some());
-        assert!(version.file(&late).is_none());
-        assert_eq!(version.artefacts().len(), 1);
+    fn latest_is_neither_prerelease_nor_yanked_nor_purged() {
+        let mut state = AppState::default();
+        let versions = ["1.9.0", "1.10.0", "2.0.0-rc.1"].map(publish);
+        state.apply(entry(1, versions.into())).unwrap();
+        let latest = |state: &AppState| state.latest().map(VersionName::to_string).unwrap();
+        assert_eq!(latest(&state), "1.10.0");
+        state.apply(entry(2, vec![yank(true)])).unwrap();
+        assert_eq!(latest(&state), "1.9.0");
+        state.apply(entry(3, vec![yank(false)])).unwrap();
+        assert_eq!(latest(&state), "1.10.0");
+        let version: VersionName = "1.10.0".parse().unwrap();
+        let purge = Event::Purge {
+            version: version.clone(),
+        };
+        state.apply(entry(4, vec![purge])).unwrap();
+        assert_eq!(latest(&state), "1.9.0");
+        assert!(state.is_purged(&version) && state.version(&version).is_none());
+    }
+
+    #[test]
+    fn entries_count_once_and_in_order() {
+        let mut state = AppState::default();
+        state.apply(entry(1, vec![publish("1.0.0")])).unwrap();
+        assert_eq!(state.apply(entry(3, vec![])), Err(2));
+        state.apply(entry(1, vec![publish("2.0.0")])).unwrap();
+        assert_eq!(state.position, 1);
+        assert_eq!(state.artefacts().count(), 1);
     }
 }

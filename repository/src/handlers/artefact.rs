@@ -9,11 +9,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use repository_api::{AppName, Digest, FileName, VersionName, routes};
 
 use super::{Names, TEXT, answer, tagged, text_value};
-use crate::catalogue::ArtefactRecord;
+use crate::catalogue::{AppState, ArtefactRecord};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
 use crate::publish::{self, Address};
 use crate::range::{self, Wanted};
+use crate::storage::store::Content;
 use crate::{Repository, receive};
 
 const SIDECAR: &str = ".sha256";
@@ -40,7 +41,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let (file, sidecar) = file_name(&file)?;
-    let record = find(&repository, &app, &version, &file)?;
+    let record = find(&repository, &app, &version, &file).await?;
     if sidecar {
         let line = record.sha256.line(file.as_str());
         return tagged(
@@ -50,29 +51,75 @@ pub(crate) async fn get(
             line,
         );
     }
-    serve(&repository, &method, &headers, &record, IMMUTABLE).await
+    let answer = serve(&repository, &method, &headers, &record, IMMUTABLE).await;
+    match answer {
+        Err(failure) if failure.status.is_server_error() => {
+            // Its bytes may have been purged, or healed, by way of another replica.
+            let now = find_now(&repository, &app, &version, &file).await?;
+            if now.blob == record.blob {
+                return Err(failure);
+            }
+            serve(&repository, &method, &headers, &now, IMMUTABLE).await
+        }
+        answer => answer,
+    }
 }
 
-fn find(
+/// As it was a moment ago, if it was there.
+async fn find(
     repository: &Repository,
     app: &AppName,
     version: &VersionName,
     file: &FileName,
 ) -> Result<ArtefactRecord, Failure> {
-    repository.catalogue.known(app)?.read(|state| {
-        let Some(found) = state.version(version) else {
-            return Err(Failure::not_found(format!(
-                "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
-            )));
-        };
-        found.file(file).cloned().ok_or_else(|| {
-            let names: Vec<&str> = found.files().map(|(name, _)| name.as_str()).collect();
-            Failure::not_found(format!(
-                "{app} {version} has no file {file}: there is {}",
-                names.join(", ")
-            ))
-        })
+    let found = repository
+        .catalogue
+        .lasting(app)
+        .await?
+        .read(|state| look_up(state, app, version, file));
+    match found {
+        Ok(record) => Ok(record),
+        // It may have been published just now.
+        Err(_) => find_now(repository, app, version, file).await,
+    }
+}
+
+async fn find_now(
+    repository: &Repository,
+    app: &AppName,
+    version: &VersionName,
+    file: &FileName,
+) -> Result<ArtefactRecord, Failure> {
+    let entry = repository.catalogue.known(app).await?;
+    entry.read(|state| look_up(state, app, version, file))
+}
+
+fn look_up(
+    state: &AppState,
+    app: &AppName,
+    version: &VersionName,
+    file: &FileName,
+) -> Result<ArtefactRecord, Failure> {
+    let Some(found) = state.version(version) else {
+        return Err(missing(app, version, state));
+    };
+    found.file(file).cloned().ok_or_else(|| {
+        let names: Vec<&str> = found.files().map(|(name, _)| name.as_str()).collect();
+        Failure::not_found(format!(
+            "{app} {version} has no file {file}: there is {}",
+            names.join(", ")
+        ))
     })
+}
+
+/// 404, or 410 for a version that was there.
+pub(super) fn missing(app: &AppName, version: &VersionName, state: &AppState) -> Failure {
+    if state.is_purged(version) {
+        return publish::purged(app, version);
+    }
+    Failure::not_found(format!(
+        "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
+    ))
 }
 
 /// The bytes: whole, a part, or none where the client's copy is current.
@@ -126,12 +173,19 @@ pub(crate) async fn serve(
             return Ok(response);
         }
     };
-    let stream = repository.storage.blob(&record.blob, bytes.clone()).await?;
-    let mut response = answer(
-        status,
-        "application/octet-stream",
-        Body::from_stream(stream),
-    );
+    let body = if *method == Method::HEAD {
+        Body::empty()
+    } else {
+        match repository
+            .storage
+            .blob(record.located(), bytes.clone())
+            .await?
+        {
+            Content::Whole(bytes) => Body::from(bytes),
+            Content::Stream(stream) => Body::from_stream(stream),
+        }
+    };
+    let mut response = answer(status, "application/octet-stream", body);
     let headers = response.headers_mut();
     describe(headers, record, &etag, cache_control);
     headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
@@ -200,7 +254,7 @@ async fn compare(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let record = find(repository, app, version, file)?;
+    let record = find(repository, app, version, file).await?;
     let text = receive::small(repository, headers, body, 4096).await?;
     let text = String::from_utf8_lossy(&text);
     let sent = Digest::from_line(&text).map_err(|error| Failure::bad_request(error.to_string()))?;

@@ -5,21 +5,20 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri, header};
-use repository_api::{AppName, ChannelName, Reference, ReleaseNumber};
+use repository_api::{AppName, ChannelName, Reference, ReleaseNumber, VersionName};
 use serde::Serialize;
 
 use super::listing::{Page, paged};
 use super::release::{line, line_answer};
 use super::{JSON, Names, TEXT, answer, json, tagged, text_value};
-use crate::catalogue::{AppEntry, MoveRecord};
+use crate::access::ANONYMOUS;
+use crate::catalogue::{AppState, Decision, Event, MoveRecord};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
 use crate::negotiate::{self, Form};
-use crate::releases::{self, contended, unknown_channel};
-use crate::storage::keys;
-use crate::storage::record::Created;
+use crate::releases::{self, unknown_channel};
 use crate::to_the_end::to_the_end;
-use crate::{Repository, receive, timestamp};
+use crate::{Repository, receive};
 
 /// Counts moves, not releases: a channel that went away and came back has moved.
 fn etag(moved: u64) -> String {
@@ -46,7 +45,7 @@ pub(crate) async fn get(
     Names((app, channel)): Names<(AppName, ChannelName)>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app)?;
+    let entry = repository.catalogue.known(&app).await?;
     let (moved, pointer, number) = entry.read(|state| {
         let (moved, entry) = state
             .channel(&channel)
@@ -80,7 +79,7 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Response, Failure> {
     let page = Page::read(&uri)?;
-    let rows: Vec<serde_json::Value> = repository.catalogue.known(&app)?.read(|state| {
+    let rows: Vec<serde_json::Value> = repository.catalogue.known(&app).await?.read(|state| {
         state
             .channels
             .keys()
@@ -122,7 +121,7 @@ pub(crate) async fn history(
     State(repository): State<Arc<Repository>>,
     Names((app, channel)): Names<(AppName, ChannelName)>,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app)?;
+    let entry = repository.catalogue.known(&app).await?;
     let moves: Vec<Moved> = entry.read(|state| {
         let moves = state
             .channels
@@ -160,67 +159,64 @@ async fn point(
     app: &AppName,
     channel: &ChannelName,
     headers: &HeaderMap,
-    target: &Reference,
+    target: &Target,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(app)?;
-    let _writing = entry.writing.lock().await;
-    for _ in 0..100 {
-        let current = entry.read(|state| {
-            state
+    let entry = repository.catalogue.known(app).await?;
+    let default_pins = repository
+        .catalogue
+        .default_layer()
+        .await?
+        .read(AppState::pins);
+    let (status, release, moved) = entry
+        .commit(&repository.storage, ANONYMOUS, |state| {
+            let current = state
                 .channel(channel)
-                .map(|(moved, entry)| (moved, entry.release))
-        });
-        let tag = current.map(|(moved, _)| etag(moved));
-        if !holds(headers, current.map(|(moved, _)| moved)) {
-            return Err(Failure::precondition(match tag {
-                Some(tag) => format!(
-                    "channel {channel} of {app} is at {tag}: look at it again before you move it"
-                ),
-                None => format!("{app} has no channel {channel} yet: move it without If-Match"),
-            }));
-        }
-        let from = current.map(|(_, release)| release);
-        let release = release_of(repository, app, &entry, target, from).await?;
-        let status = match current {
-            Some((moved, now)) if now == release => {
-                let mut response = line_answer(StatusCode::OK, release);
-                response
-                    .headers_mut()
-                    .insert(header::ETAG, text_value(&etag(moved)));
-                return Ok(response);
+                .map(|(moved, entry)| (moved, entry.release));
+            refuse_stale(app, channel, headers, current.map(|(moved, _)| moved))?;
+            let now = current.map(|(_, release)| release);
+            let (made, release) = match target {
+                Target::Version(version) => {
+                    releases::make(app, state, version, default_pins.clone(), now)?
+                }
+                Target::Release(number) => (None, existing(app, state, *number)?),
+            };
+            match current {
+                Some((moved, now)) if now == release => {
+                    Ok(Decision::Settled((StatusCode::OK, release, moved)))
+                }
+                current => {
+                    let moved = current.map_or(1, |(moved, _)| moved + 1);
+                    let channel = channel.clone();
+                    let events = made.into_iter().chain([Event::Move { channel, release }]);
+                    let outcome = (StatusCode::CREATED, release, moved);
+                    Ok(Decision::Append(events.collect(), outcome))
+                }
             }
-            _ => StatusCode::CREATED,
-        };
-        let number = current.map_or(1, |(moved, _)| moved + 1);
-        let record = MoveRecord {
-            release,
-            from,
-            by: "anonymous".to_owned(),
-            created: timestamp::now(),
-        };
-        match repository
-            .storage
-            .append(&keys::channel(app, channel), number, &record)
-            .await?
-        {
-            Created::Now => {
-                entry.write(|state| {
-                    state
-                        .channels
-                        .entry(channel.clone())
-                        .or_default()
-                        .insert(number, record)
-                });
-                let mut response = line_answer(status, release);
-                response
-                    .headers_mut()
-                    .insert(header::ETAG, text_value(&etag(number)));
-                return Ok(response);
-            }
-            Created::Already => entry.reload(&repository.storage, app.as_str()).await?,
-        }
+        })
+        .await?;
+    let mut response = line_answer(status, release);
+    response
+        .headers_mut()
+        .insert(header::ETAG, text_value(&etag(moved)));
+    Ok(response)
+}
+
+/// 412 where the request's conditions do not hold.
+fn refuse_stale(
+    app: &AppName,
+    channel: &ChannelName,
+    headers: &HeaderMap,
+    moved: Option<u64>,
+) -> Result<(), Failure> {
+    if holds(headers, moved) {
+        return Ok(());
     }
-    Err(contended())
+    Err(Failure::precondition(match moved.map(etag) {
+        Some(tag) => {
+            format!("channel {channel} of {app} is at {tag}: look at it again before you move it")
+        }
+        None => format!("{app} has no channel {channel} yet: move it without If-Match"),
+    }))
 }
 
 /// Whether the request's conditions hold for the tag of either form.
@@ -235,51 +231,39 @@ fn holds(headers: &HeaderMap, moved: Option<u64>) -> bool {
     }
 }
 
-/// A version or a release: what a body of a line of text names.
-fn target(body: &[u8]) -> Result<Reference, Failure> {
+/// What a channel is pointed at.
+enum Target {
+    Version(VersionName),
+    Release(ReleaseNumber),
+}
+
+/// What a body of a line of text names.
+fn target(body: &[u8]) -> Result<Target, Failure> {
     let text = std::str::from_utf8(body).unwrap_or_default().trim();
     let target = text.parse::<Reference>().map_err(|error| {
         Failure::unprocessable(format!("the body names no version and no release: {error}"))
     })?;
     match target {
-        Reference::Version(_) | Reference::Release(_) => Ok(target),
+        Reference::Version(version) => Ok(Target::Version(version)),
+        Reference::Release(release) => Ok(Target::Release(release)),
         Reference::Latest | Reference::Channel(_) => Err(Failure::unprocessable(format!(
             "{text} is no version and no release: send one of them, such as 1.0.0 or r41"
         ))),
     }
 }
 
-async fn release_of(
-    repository: &Repository,
-    app: &AppName,
-    entry: &AppEntry,
-    target: &Reference,
-    current: Option<u64>,
-) -> Result<u64, Failure> {
-    if let Reference::Version(version) = target {
-        return releases::create(repository, app, entry, version, current).await;
-    }
-    let number = match target {
-        Reference::Release(number) => *number,
-        _ => return Err(Failure::unprocessable("send a version or a release")),
+/// 422 for a release that is not there, or whose version was yanked or purged.
+fn existing(app: &AppName, state: &AppState, number: ReleaseNumber) -> Result<u64, Failure> {
+    let Some(release) = state.releases.get(&number.get()) else {
+        return Err(Failure::unprocessable(format!(
+            "{app} has no release {number}: GET /releases/{app}/ lists those there are"
+        )));
     };
-    existing(app, entry, number)
-}
-
-/// 422 for a release that is not there, or whose version was yanked.
-fn existing(app: &AppName, entry: &AppEntry, number: ReleaseNumber) -> Result<u64, Failure> {
-    entry.read(|state| {
-        let Some(release) = state.releases.get(&number.get()) else {
-            return Err(Failure::unprocessable(format!(
-                "{app} has no release {number}: GET /releases/{app}/ lists those there are"
-            )));
-        };
-        let version = &release.statement.version;
-        if state.version(version).is_some_and(crate::catalogue::VersionState::is_yanked) {
-            return Err(Failure::unprocessable(format!(
-                "{number} is a release of {app} {version}, which is yanked: undo that with PUT /artefacts/{app}/{version}/yanked and the body false"
-            )));
-        }
-        Ok(number.get())
-    })
+    releases::refuse_unreleasable(app, state, &release.statement.version).map_err(|failure| {
+        Failure::unprocessable(format!(
+            "{number} cannot be released again: {}",
+            failure.detail
+        ))
+    })?;
+    Ok(number.get())
 }

@@ -11,24 +11,23 @@ use repository_api::{AppName, Digest, EnvironmentName};
 use sha2::{Digest as _, Sha256};
 
 use super::{Names, TEXT, answer, parameter, tagged, text_value};
-use crate::catalogue::{AppState, LayerRecord};
+use crate::access::ANONYMOUS;
+use crate::catalogue::{AppState, Decision, Event};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
-use crate::releases::{self, contended};
-use crate::storage::keys;
-use crate::storage::record::Created;
+use crate::storage::keys::DEFAULT_OWNER;
 use crate::to_the_end::to_the_end;
-use crate::{Repository, receive, timestamp};
+use crate::{Repository, receive, releases};
 
 /// The layer that a file of an app's config names. The app's part of the path is a plain text,
 /// because `_default` is no app name.
 fn layer(owner: &str, file: &str) -> Result<(AppName, LayerName), Failure> {
-    if (owner, file) == (keys::DEFAULT_OWNER, "_default.config") {
+    if (owner, file) == (DEFAULT_OWNER, "_default.config") {
         // No app owns the layer under every app; the name is never looked at.
         let nobody = "default".parse().map_err(bad)?;
         return Ok((nobody, LayerName::Default));
     }
-    if owner == keys::DEFAULT_OWNER {
+    if owner == DEFAULT_OWNER {
         return Err(Failure::bad_request(
             "_default has one layer: write /config/_default/_default.config",
         ));
@@ -65,7 +64,7 @@ pub(crate) async fn get(
 ) -> Result<Response, Failure> {
     let (app, layer) = layer(&owner, &file)?;
     let wanted: Option<u64> = parameter(uri.query(), "generation")?;
-    let entry = repository.catalogue.layer_owner(&app, &layer);
+    let entry = repository.catalogue.layer_owner(&app, &layer).await?;
     let newest = entry.and_then(|entry| entry.read(|state| Some(state.newest(&layer)?.0)));
     let generation = match (wanted, newest) {
         (_, None) => Err(Failure::not_found(format!(
@@ -77,8 +76,8 @@ pub(crate) async fn get(
             "{file} of {owner} has generations 1 to {newest}, and no {wanted}"
         ))),
     }?;
-    let record = releases::layer(&repository, &app, &layer, generation).await?;
-    tagged(&headers, TEXT, &etag(generation), record.content)
+    let content = releases::layer(&repository, &app, &layer, generation).await?;
+    tagged(&headers, TEXT, &etag(generation), content)
 }
 
 pub(crate) async fn put(
@@ -121,13 +120,13 @@ pub(crate) async fn put(
     Ok(response)
 }
 
-struct Written {
+pub(crate) struct Written {
     status: StatusCode,
     generation: u64,
     note: Option<String>,
 }
 
-async fn write(
+pub(crate) async fn write(
     repository: &Repository,
     app: &AppName,
     layer: &LayerName,
@@ -136,65 +135,47 @@ async fn write(
 ) -> Result<Written, Failure> {
     let sha256 = Digest::new(Sha256::digest(content.as_bytes()).into());
     let entry = repository.catalogue.layer_owner_for_write(app, layer);
-    let owner = if *layer == LayerName::Default {
-        keys::DEFAULT_OWNER
-    } else {
-        app.as_str()
-    };
-    let record = LayerRecord {
-        content,
-        sha256,
-        created: timestamp::now(),
-    };
-    let _writing = entry.writing.lock().await;
-    for _ in 0..100 {
-        let current = entry.read(|state| state.newest(layer));
-        let tag = current.map(|(generation, _)| etag(generation));
-        if conditional::evaluate(headers, tag.as_deref()) != Outcome::Proceed {
-            return Err(Failure::precondition(match tag {
-                Some(tag) => format!(
-                    "the layer is at {tag}: read it, take its changes over, and write with If-Match: {tag}"
-                ),
-                None => "the layer does not exist yet: write it without If-Match".to_owned(),
-            }));
-        }
-        if let Some((generation, _)) = current.filter(|(_, found)| *found == sha256) {
-            return Ok(Written {
-                status: StatusCode::OK,
-                generation,
-                note: None,
-            });
-        }
-        let generation = current.map_or(1, |(generation, _)| generation + 1);
-        match repository
-            .storage
-            .append(&keys::layer(app, layer), generation, &record)
-            .await?
-        {
-            Created::Now => {
-                let note = entry.write(|state| {
-                    let note = new_environment(app, layer, state);
-                    state.add_generation(layer.clone(), generation, &record);
-                    note
-                });
-                return Ok(Written {
-                    status: StatusCode::CREATED,
-                    generation,
-                    note,
-                });
+    entry
+        .commit(&repository.storage, ANONYMOUS, |state| {
+            let current = state.newest(layer);
+            let tag = current.map(|(generation, _)| etag(generation));
+            if conditional::evaluate(headers, tag.as_deref()) != Outcome::Proceed {
+                return Err(Failure::precondition(match tag {
+                    Some(tag) => format!(
+                        "the layer is at {tag}: read it, take its changes over, and write with If-Match: {tag}"
+                    ),
+                    None => {
+                        "the layer does not exist yet: write it without If-Match".to_owned()
+                    }
+                }));
             }
-            Created::Already => entry.reload(&repository.storage, owner).await?,
-        }
-    }
-    Err(contended())
+            if let Some((generation, _)) = current.filter(|(_, found)| *found == sha256) {
+                return Ok(Decision::Settled(Written {
+                    status: StatusCode::OK,
+                    generation,
+                    note: None,
+                }));
+            }
+            let written = Written {
+                status: StatusCode::CREATED,
+                generation: current.map_or(1, |(generation, _)| generation + 1),
+                note: new_environment(app, layer, state),
+            };
+            let event = Event::Configure {
+                layer: layer.clone(),
+                sha256,
+                content: content.clone(),
+            };
+            Ok(Decision::Append(vec![event], written))
+        })
+        .await
 }
 
-/// A new environment is named beside the existing ones: it may be a typing error.
 fn new_environment(app: &AppName, layer: &LayerName, state: &AppState) -> Option<String> {
     let LayerName::Environment(environment) = layer else {
         return None;
     };
-    if state.layers.contains_key(layer) {
+    if state.newest(layer).is_some() {
         return None;
     }
     let existing = state.environments();
@@ -215,15 +196,19 @@ pub(crate) async fn merged(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    if owner == keys::DEFAULT_OWNER {
+    if owner == DEFAULT_OWNER {
         return Err(Failure::not_found(
             "_default has one layer: ask for /config/_default/_default.config",
         ));
     }
     let app: AppName = owner.parse().map_err(bad)?;
     let environment: Option<EnvironmentName> = parameter(uri.query(), "environment")?;
-    let entry = repository.catalogue.known(&app)?;
-    let mut pins = repository.catalogue.default_layer().read(AppState::pins);
+    let entry = repository.catalogue.known(&app).await?;
+    let mut pins = repository
+        .catalogue
+        .default_layer()
+        .await?
+        .read(AppState::pins);
     pins.extend(entry.read(AppState::pins));
     pins.retain(|pin| pin.layer.applies_to(environment.as_ref()));
     if pins.is_empty() {
@@ -233,8 +218,8 @@ pub(crate) async fn merged(
     }
     let mut layers: Vec<Config> = Vec::new();
     for pin in &pins {
-        let record = releases::layer(&repository, &app, &pin.layer, pin.generation).await?;
-        let parsed = config::parse(record.content.as_bytes()).map_err(|error| {
+        let content = releases::layer(&repository, &app, &pin.layer, pin.generation).await?;
+        let parsed = config::parse(content.as_bytes()).map_err(|error| {
             Failure::unprocessable(format!(
                 "layer {} at generation {}: {error}",
                 pin.layer, pin.generation

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, Method};
 use repository_api::release::Artefact;
-use repository_api::{AppName, Reference, candidate};
+use repository_api::{AppName, Reference, VersionName, candidate};
 
 use super::{Names, TEXT, tagged};
 use crate::catalogue::ArtefactRecord;
@@ -30,7 +30,7 @@ pub(crate) async fn get(
             )));
         }
     };
-    let record = gzipped(&repository, &app)?;
+    let record = gzipped(&repository, &app).await?;
     if sidecar {
         return tagged(
             &headers,
@@ -43,26 +43,29 @@ pub(crate) async fn get(
 }
 
 /// The gzipped archive of `latest`: who asks here pipes it into `tar xz`.
-fn gzipped(repository: &Repository, app: &AppName) -> Result<ArtefactRecord, Failure> {
-    let resolved = releases::resolve(repository, app, &Reference::Latest)?;
+async fn gzipped(repository: &Repository, app: &AppName) -> Result<ArtefactRecord, Failure> {
+    let resolved = releases::resolve(repository, app, &Reference::Latest).await?;
     let version = &resolved.statement.version;
-    let is_gzip = |artefact: &&Artefact| {
-        [".tgz", ".tar.gz"]
-            .iter()
-            .any(|end| artefact.file.as_str().ends_with(end))
-    };
-    let archives: Vec<Artefact> = resolved
-        .statement
-        .artefacts
-        .iter()
-        .filter(is_gzip)
-        .cloned()
-        .collect();
-    let chosen = candidate::choose(&archives, app, version, std::env::consts::ARCH)
+    let chosen = archive(resolved.statement.artefacts, app, version)
         .map_err(|error| Failure::not_found(error.to_string()))?;
     repository
         .catalogue
-        .known(app)?
+        .known(app)
+        .await?
         .read(|state| state.version(version)?.file(&chosen.file).cloned())
         .ok_or_else(|| Failure::not_found(format!("{app} {version} has just changed: ask again")))
+}
+
+/// The gzipped archive of a version, among its files.
+pub(crate) fn archive(
+    mut files: Vec<Artefact>,
+    app: &AppName,
+    version: &VersionName,
+) -> Result<Artefact, candidate::Ambiguous> {
+    files.retain(|artefact| {
+        [".tgz", ".tar.gz"]
+            .iter()
+            .any(|end| artefact.file.as_str().ends_with(end))
+    });
+    candidate::choose(&files, app, version, std::env::consts::ARCH).cloned()
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use repository_api::{AppName, VersionName};
 use serde::Serialize;
 
+use super::artefact::missing;
 use super::{HTML, JSON, Names, answer, json, parameter, text_value};
 use crate::Repository;
 use crate::failure::Failure;
@@ -129,7 +130,8 @@ pub(crate) async fn apps(
     let page = Page::read(&uri)?;
     let rows = repository
         .catalogue
-        .names_after(page.after.as_deref(), page.limit + 1);
+        .names_after(page.after.as_deref(), page.limit + 1)
+        .await?;
     Ok(paged(
         "/artefacts/",
         &page,
@@ -166,7 +168,7 @@ pub(crate) async fn versions(
                 .map_err(|error| Failure::bad_request(format!("after: {error}")))?,
         ),
     };
-    let entry = repository.catalogue.known(&app)?;
+    let entry = repository.catalogue.known(&app).await?;
     let (rows, latest) = entry.read(|state| {
         let rows: Vec<ListedVersion> = state
             .versions
@@ -222,12 +224,10 @@ pub(crate) async fn files(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let page = Page::read(&uri)?;
-    let rows: Vec<ListedFile> = repository.catalogue.known(&app)?.read(|state| {
-        let found = state.version(&version).ok_or_else(|| {
-            Failure::not_found(format!(
-                "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
-            ))
-        })?;
+    let rows: Vec<ListedFile> = repository.catalogue.known(&app).await?.read(|state| {
+        let found = state
+            .version(&version)
+            .ok_or_else(|| missing(&app, &version, state))?;
         let listed = found
             .files()
             .filter(|(file, _)| page.is_after(file.as_str()));

@@ -14,7 +14,6 @@ use super::listing::{Page, paged};
 use super::signature;
 use super::{JSON, Names, TEXT, answer, has_parameter, json, parameter, tag_of, tagged};
 use crate::Repository;
-use crate::catalogue::LayerRecord;
 use crate::failure::Failure;
 use crate::releases;
 
@@ -40,12 +39,15 @@ pub(crate) async fn get(
         .parse()
         .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
     let environment: Option<EnvironmentName> = parameter(uri.query(), "environment")?;
-    let resolved = releases::resolve(&repository, &app, &reference)?;
+    let resolved = releases::resolve(&repository, &app, &reference).await?;
     if has_parameter(uri.query(), "statement") {
         let tag = tag_of(resolved.text.as_bytes());
         return tagged(&headers, JSON, &tag, resolved.text);
     }
-    let document = releases::document(&repository, resolved, environment.as_ref()).await?;
+    let document = releases::document(&repository, resolved, |layer| {
+        layer.applies_to(environment.as_ref())
+    })
+    .await?;
     let body = serde_json::to_string(&document).unwrap_or_default();
     let tag = tag_of(body.as_bytes());
     tagged(&headers, JSON, &tag, body)
@@ -76,7 +78,7 @@ pub(crate) async fn list(
         None => u64::MAX,
         Some(after) => release_number(after)?.get(),
     };
-    let rows: Vec<Listed> = repository.catalogue.known(&app)?.read(|state| {
+    let rows: Vec<Listed> = repository.catalogue.known(&app).await?.read(|state| {
         state
             .releases
             .range(..before)
@@ -153,8 +155,8 @@ async fn differences(
     from: ReleaseNumber,
     to: ReleaseNumber,
 ) -> Result<Response, Failure> {
-    let left = releases::resolve(repository, app, &Reference::Release(from))?.statement;
-    let right = releases::resolve(repository, app, &Reference::Release(to))?.statement;
+    let left = statement(repository, app, from).await?;
+    let right = statement(repository, app, to).await?;
     let version = (left.version != right.version)
         .then(|| [left.version.to_string(), right.version.to_string()]);
     let differences = Differences {
@@ -166,6 +168,20 @@ async fn differences(
         config: changed_layers(repository, app, &left, &right).await?,
     };
     Ok(answer(StatusCode::OK, JSON, json(&differences)))
+}
+
+/// Of a release, also of one whose version was purged.
+async fn statement(
+    repository: &Repository,
+    app: &AppName,
+    number: ReleaseNumber,
+) -> Result<Statement, Failure> {
+    repository.catalogue.known(app).await?.read(|state| {
+        let entry = state.releases.get(&number.get());
+        entry
+            .map(|entry| entry.statement.clone())
+            .ok_or_else(|| releases::unknown_release(app, number))
+    })
 }
 
 fn changed_files(left: &[Artefact], right: &[Artefact]) -> Vec<FileChange> {
@@ -253,8 +269,7 @@ async fn variables(
     let Some(pin) = pin else {
         return Ok(BTreeMap::new());
     };
-    let LayerRecord { content, .. } =
-        releases::layer(repository, app, &pin.layer, pin.generation).await?;
+    let content = releases::layer(repository, app, &pin.layer, pin.generation).await?;
     let parsed = repository_api::config::parse(content.as_bytes())
         .map_err(|error| Failure::unprocessable(format!("layer {}: {error}", pin.layer)))?;
     Ok(parsed

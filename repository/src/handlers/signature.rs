@@ -10,13 +10,12 @@ use minisign_verify::Signature;
 use repository_api::{AppName, ReleaseNumber};
 
 use super::{Names, TEXT, answer, tag_of, tagged};
-use crate::catalogue::SignatureRecord;
+use crate::access::ANONYMOUS;
+use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
-use crate::releases;
-use crate::storage::keys;
-use crate::storage::record::Created;
+use crate::releases::unknown_release;
 use crate::to_the_end::to_the_end;
-use crate::{Repository, receive, timestamp};
+use crate::{Repository, receive};
 
 const ENDING: &str = ".minisig";
 
@@ -47,7 +46,14 @@ pub(super) async fn get(
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     let number = number(segment)?;
-    let Some(text) = releases::signature(repository, app, number.get()).await? else {
+    let entry = repository.catalogue.known(app).await?;
+    let found = entry.read(|state| {
+        let release = state.releases.get(&number.get());
+        release
+            .ok_or_else(|| unknown_release(app, number))
+            .map(|release| release.minisig.clone())
+    })?;
+    let Some(text) = found else {
         return Err(Failure::not_found(format!(
             "release {number} of {app} is not signed: sign GET /releases/{app}/{number}?statement with minisign -Sm, and PUT the .minisig file here"
         )));
@@ -96,34 +102,33 @@ async fn set(
     number: ReleaseNumber,
     minisig: String,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(app)?;
-    if !entry.read(|state| state.releases.contains_key(&number.get())) {
-        return Err(Failure::not_found(format!(
-            "{app} has no release {number}: GET /releases/{app}/ lists those there are"
-        )));
-    }
-    let record = SignatureRecord {
-        minisig,
-        created: timestamp::now(),
-    };
-    let key = keys::signature(app, number.get());
-    match repository.storage.create(&key, &record).await? {
-        Created::Now => Ok(answer(
-            StatusCode::CREATED,
-            TEXT,
-            format!("{app} {number} is signed\n"),
-        )),
-        Created::Already => {
-            let there: SignatureRecord = repository.storage.read_named(&key).await?;
-            if there.minisig == record.minisig {
-                Ok(answer(StatusCode::OK, TEXT, "unchanged\n"))
-            } else {
-                Err(Failure::conflict(format!(
+    let entry = repository.catalogue.known(app).await?;
+    let is_new = entry
+        .commit(&repository.storage, ANONYMOUS, |state| {
+            let Some(release) = state.releases.get(&number.get()) else {
+                return Err(unknown_release(app, number));
+            };
+            match &release.minisig {
+                Some(there) if *there == minisig => Ok(Decision::Settled(false)),
+                Some(_) => Err(Failure::conflict(format!(
                     "release {number} of {app} has another signature, which stays: make another release if it is the wrong one"
-                )))
+                ))),
+                None => {
+                    let event = Event::Sign {
+                        release: number.get(),
+                        minisig: minisig.clone(),
+                    };
+                    Ok(Decision::Append(vec![event], true))
+                }
             }
-        }
-    }
+        })
+        .await?;
+    Ok(if is_new {
+        let text = format!("{app} {number} is signed\n");
+        answer(StatusCode::CREATED, TEXT, text)
+    } else {
+        answer(StatusCode::OK, TEXT, "unchanged\n")
+    })
 }
 
 #[cfg(test)]

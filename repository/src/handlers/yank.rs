@@ -1,4 +1,5 @@
-//! Yanking: a version leaves `latest` and new releases, and is still fetched by name.
+//! Yanking: a version leaves `latest` and new releases, and is still fetched by name. With `?purge=true`
+//! it is deleted for ever.
 
 use std::sync::Arc;
 
@@ -7,14 +8,13 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use repository_api::{AppName, VersionName};
 
-use super::{Names, TEXT, answer, has_parameter, tagged};
-use crate::catalogue::{VersionState, YankRecord};
+use super::artefact::missing;
+use super::{Names, TEXT, answer, parameter, tagged};
+use crate::access::ANONYMOUS;
+use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
-use crate::releases::contended;
-use crate::storage::keys;
-use crate::storage::record::Created;
 use crate::to_the_end::to_the_end;
-use crate::{Repository, receive, timestamp};
+use crate::{Repository, purge, receive};
 
 pub(crate) async fn delete(
     State(repository): State<Arc<Repository>>,
@@ -22,13 +22,16 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Result<Response, Failure> {
     let (parts, _) = request.into_parts();
-    if has_parameter(parts.uri.query(), "purge") {
-        return Err(Failure::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "purging is not supported by this version: yank the version with DELETE and no parameter",
-        ));
-    }
-    to_the_end(async move { set(&repository, &app, &version, true).await }).await
+    let purges = parameter::<bool>(parts.uri.query(), "purge")?.unwrap_or(false);
+    to_the_end(async move {
+        if purges {
+            purge::purge(&repository, &app, &version).await?;
+        } else {
+            set(&repository, &app, &version, true).await?;
+        }
+        Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
+    })
+    .await
 }
 
 pub(crate) async fn put(
@@ -49,7 +52,11 @@ pub(crate) async fn put(
             ));
         }
     };
-    to_the_end(async move { set(&repository, &app, &version, yanked).await }).await
+    to_the_end(async move {
+        set(&repository, &app, &version, yanked).await?;
+        Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
+    })
+    .await
 }
 
 pub(crate) async fn get(
@@ -57,9 +64,11 @@ pub(crate) async fn get(
     Names((app, version)): Names<(AppName, VersionName)>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app)?;
-    let yanked = entry.read(|state| state.version(&version).map(VersionState::is_yanked));
-    let yanked = yanked.ok_or_else(|| unknown(&app, &version))?;
+    let entry = repository.catalogue.known(&app).await?;
+    let yanked = entry.read(|state| match state.version(&version) {
+        Some(found) => Ok(found.is_yanked()),
+        None => Err(missing(&app, &version, state)),
+    })?;
     tagged(
         &headers,
         TEXT,
@@ -68,58 +77,29 @@ pub(crate) async fn get(
     )
 }
 
-fn unknown(app: &AppName, version: &VersionName) -> Failure {
-    Failure::not_found(format!(
-        "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
-    ))
-}
-
 async fn set(
     repository: &Repository,
     app: &AppName,
     version: &VersionName,
     yanked: bool,
-) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(app)?;
-    let _writing = entry.writing.lock().await;
-    for _ in 0..100 {
-        let found = entry.read(|state| {
-            state
-                .version(version)
-                .map(|found| (found.is_yanked(), found.next_yank()))
-        });
-        let (current, number) = found.ok_or_else(|| unknown(app, version))?;
-        if current == yanked {
-            return Ok(answer(StatusCode::NO_CONTENT, TEXT, ""));
-        }
-        if yanked
-            && let Some(channel) = entry.read(|state| state.channel_that_names(version).cloned())
-        {
-            return Err(Failure::conflict(format!(
-                "channel {channel} of {app} points at a release of {version}: point it elsewhere first, with PUT /channels/{app}/{channel}"
-            )));
-        }
-        let record = YankRecord {
-            yanked,
-            created: timestamp::now(),
-        };
-        match repository
-            .storage
-            .append(&keys::yanks(app, version), number, &record)
-            .await?
-        {
-            Created::Now => {
-                entry.write(|state| {
-                    state
-                        .versions
-                        .entry(version.clone())
-                        .or_default()
-                        .add_yank(number, record);
-                });
-                return Ok(answer(StatusCode::NO_CONTENT, TEXT, ""));
+) -> Result<(), Failure> {
+    let entry = repository.catalogue.known(app).await?;
+    entry
+        .commit(&repository.storage, ANONYMOUS, |state| {
+            let Some(found) = state.version(version) else {
+                return Err(missing(app, version, state));
+            };
+            if found.is_yanked() == yanked {
+                return Ok(Decision::Settled(()));
             }
-            Created::Already => entry.reload(&repository.storage, app.as_str()).await?,
-        }
-    }
-    Err(contended())
+            if yanked {
+                purge::refuse_while_named(app, version, state)?;
+            }
+            let event = Event::Yank {
+                version: version.clone(),
+                yanked,
+            };
+            Ok(Decision::Append(vec![event], ()))
+        })
+        .await
 }

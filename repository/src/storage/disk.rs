@@ -1,116 +1,368 @@
-//! What a local disk needs besides an object store's calls.
+//! A store in a directory of a local disk.
 //!
-//! 1. a lock: the catalogue in memory is one process's, so two of them on one directory would not
-//!    see each other's writes
-//! 2. the directories right below the root, made durable once, so that no writer depends on another
-//!    one's sync
-//! 3. a sweep of temporary files: a process that was killed leaves them, and the store's own listing
-//!    does not show them
+//! - an object is written beside the others (`uploads/`), synced, and then takes its name by a rename
+//!   that replaces nothing (`RENAME_NOREPLACE`); then its directory is synced
+//! - one server has the directory (`lock`), so what lies in `uploads/` at its start is garbage
+//! - [`directories`]: made and synced once, and again after every failure
+//! - [`mapped`]: blobs are mapped into memory, where the page cache has them already
 
-use std::fs::{self, File, TryLockError};
+mod directories;
+mod lock;
+mod mapped;
+mod upload;
+
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use super::{StorageError, keys};
+use async_trait::async_trait;
+use bytes::Bytes;
+use repository_api::Digest;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
-/// A container that is replaced ends while its successor starts.
-const PATIENCE: Duration = Duration::from_secs(15);
+use super::StorageError;
+use super::keys::{self, Key};
+use super::store::{Content, Created, Listed, Store, Writer};
+use directories::Directories;
+use lock::Lock;
+pub(crate) use mapped::file_of;
+pub(super) use mapped::open as open_blob;
+use mapped::{Mapped, Opened};
+
+const UPLOADS: &str = "uploads";
+
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    inner: Arc<Inner>,
+}
 
 #[derive(Debug)]
-pub(super) struct Disk {
-    _lock: File,
+struct Inner {
+    root: PathBuf,
+    directories: Directories,
+    mapped: Mapped,
+    /// Held as long as the server uses the directory.
+    _lock: Option<Lock>,
 }
 
 impl Disk {
-    pub(super) async fn open(root: &Path) -> Result<Self, StorageError> {
+    /// For a server: takes the directory for this process alone, and sweeps what a crash left.
+    pub(crate) async fn open(root: &Path) -> Result<Self, StorageError> {
+        let lock = Lock::take(root).await?;
         let failed = |source| StorageError::Open {
             path: root.to_owned(),
             source,
         };
-        prepare(root).map_err(failed)?;
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(root.join(".lock"))
-            .map_err(failed)?;
-        let deadline = Instant::now() + PATIENCE;
-        let mut told = false;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::warn!(
-                            "another repository uses this directory: waiting for its end for up to {PATIENCE:?}"
-                        );
-                    }
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StorageError::InUse {
-                        path: root.to_owned(),
-                    });
-                }
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
-            }
-        }
-        let swept = sweep(root.to_owned()).map_err(failed)?;
+        let uploads = root.join(UPLOADS);
+        let swept = sweep(&uploads).map_err(failed)?;
         if swept > 0 {
             tracing::info!(
                 files = swept,
-                "swept temporary files that an earlier process left"
+                "swept what an earlier process left unfinished"
             );
         }
-        Ok(Self { _lock: lock })
+        Self::new(root, Some(lock)).map_err(failed)
+    }
+
+    /// Beside a server that may be running.
+    pub(crate) fn open_beside(root: &Path, may_be_new: bool) -> Result<Self, StorageError> {
+        let failed = |source| StorageError::Open {
+            path: root.to_owned(),
+            source,
+        };
+        if !may_be_new && !root.is_dir() {
+            return Err(failed(io::ErrorKind::NotFound.into()));
+        }
+        Self::new(root, None).map_err(failed)
+    }
+
+    fn new(root: &Path, lock: Option<Lock>) -> io::Result<Self> {
+        let directories = Directories::new(root.to_owned());
+        for name in [UPLOADS, keys::APPS, keys::NAMES, keys::BLOBS, keys::PROOFS] {
+            directories.prepare(&root.join(name))?;
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                root: root.to_owned(),
+                directories,
+                mapped: Mapped::default(),
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Runs on a thread where it may wait for the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        key: &Key,
+        work: impl FnOnce(&Inner, &Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let inner = Arc::clone(&self.inner);
+        let path = inner.path(key);
+        tokio::task::spawn_blocking(move || work(&inner, &path))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|source| StorageError::object(operation, key, source))
     }
 }
 
-fn prepare(root: &Path) -> io::Result<()> {
-    fs::create_dir_all(root)?;
-    for prefix in keys::PREFIXES {
-        fs::create_dir_all(root.join(prefix))?;
-    }
-    for directory in [Some(root), root.parent()].into_iter().flatten() {
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// Removes what the object store writes before it renames or links: `NAME#NUMBER`. No key of ours
-/// has a `#`.
-fn sweep(root: PathBuf) -> io::Result<u64> {
+fn sweep(uploads: &Path) -> io::Result<u64> {
+    let entries = match fs::read_dir(uploads) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
     let mut swept = 0;
-    let mut open = vec![root];
-    while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                open.push(entry.path());
-            } else if kind.is_file() && is_temporary(&entry.file_name().to_string_lossy()) {
-                fs::remove_file(entry.path())?;
-                swept += 1;
+    for entry in entries {
+        let entry = entry?;
+        // Another process's may go away meanwhile.
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => swept += 1,
             }
         }
     }
     Ok(swept)
 }
 
-fn is_temporary(name: &str) -> bool {
-    name.rsplit_once('#').is_some_and(|(_, number)| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
-}
+impl Inner {
+    fn path(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_str())
+    }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn only_the_store_s_own_names_are_temporary() {
-        assert!(super::is_temporary("0190abc#1") && super::is_temporary("record.json#12"));
-        for name in ["record.json", "a#", "#a", "0190abc", ".lock"] {
-            assert!(!super::is_temporary(name), "{name}");
+    fn upload(&self) -> PathBuf {
+        self.root
+            .join(UPLOADS)
+            .join(Uuid::now_v7().simple().to_string())
+    }
+
+    /// A file with this content, synced, under a name that means nothing.
+    fn write(&self, bytes: &[u8]) -> io::Result<PathBuf> {
+        let upload = self.upload();
+        let written = File::create_new(&upload).and_then(|file| {
+            file.write_all_at(bytes, 0)?;
+            file.sync_data()
+        });
+        match written {
+            Ok(()) => Ok(upload),
+            Err(error) => {
+                remove(&upload);
+                Err(error)
+            }
         }
     }
+
+    fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<Created> {
+        let directory = path.parent().unwrap_or(&self.root);
+        self.directories.prepare(directory)?;
+        let upload = self.write(bytes)?;
+        match rename_new(&upload, path) {
+            Ok(()) => {
+                self.directories.sync(directory)?;
+                Ok(Created::Now)
+            }
+            Err(error) => {
+                remove(&upload);
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    return Ok(Created::Already);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Takes the new name unless it is taken. Where the file system has no such rename, a second link does
+/// it, and the first name goes.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::hard_link(from, to)?;
+            remove(from);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What cannot be removed is swept at the next start.
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %path.display(), "left an unfinished file behind");
+    }
+}
+
+#[async_trait]
+impl Store for Disk {
+    fn location(&self) -> String {
+        format!("file://{}", self.inner.root.display())
+    }
+
+    fn visible_is_durable(&self) -> bool {
+        false
+    }
+
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StorageError> {
+        self.blocking("create", key, move |inner, path| inner.create(path, &bytes))
+            .await
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StorageError> {
+        // Mostly it is asked whether there is another entry, and there is none: that is known at once,
+        // and costs less than to ask another thread.
+        match File::open(self.inner.path(key)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => {
+                self.blocking("read", key, move |_, _| {
+                    let mut bytes = Vec::new();
+                    io::Read::read_to_end(&mut opened?, &mut bytes)?;
+                    Ok(Some(bytes.into()))
+                })
+                .await
+            }
+        }
+    }
+
+    async fn mend(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
+        self.blocking("mend", key, move |inner, path| {
+            let upload = inner.write(&bytes)?;
+            fs::rename(&upload, path)?;
+            inner.directories.sync(path.parent().unwrap_or(&inner.root))
+        })
+        .await
+    }
+
+    async fn settle(&self, key: &Key) -> Result<(), StorageError> {
+        let path = self.inner.path(key);
+        let directory = path.parent().unwrap_or(&self.inner.root);
+        if self.inner.directories.is_settled(directory) {
+            return Ok(());
+        }
+        self.blocking("sync", key, |inner, path| {
+            inner
+                .directories
+                .prepare(path.parent().unwrap_or(&inner.root))
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StorageError> {
+        self.forget(key);
+        self.blocking("delete", key, |_, path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StorageError> {
+        let directory = self.inner.root.join(prefix);
+        let after = after.map(str::to_owned);
+        let listed = tokio::task::spawn_blocking(move || list(&directory, after.as_deref(), limit));
+        listed
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|source| StorageError::listing(prefix, source))
+    }
+
+    async fn begin(&self, key: &Key) -> Result<Box<dyn Writer>, StorageError> {
+        let upload = upload::Upload::begin(self.clone(), key).await?;
+        Ok(Box::new(upload))
+    }
+
+    async fn open(
+        &self,
+        key: &Key,
+        range: std::ops::Range<u64>,
+    ) -> Result<Option<Content>, StorageError> {
+        if let Some(bytes) = self.inner.mapped.get(key) {
+            return mapped::part(&bytes, range)
+                .map(|bytes| Some(Content::Whole(bytes)))
+                .map_err(|source| StorageError::object("read", key, source));
+        }
+        let opened = self
+            .blocking("read", key, |_, path| match File::open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                file => mapped::open(file?).map(Some),
+            })
+            .await?;
+        let Some(opened) = opened else {
+            return Ok(None);
+        };
+        if let Opened::Whole(bytes) = &opened {
+            self.inner.mapped.keep(key, bytes.clone());
+        }
+        opened
+            .part(range)
+            .map(Some)
+            .map_err(|source| StorageError::object("read", key, source))
+    }
+
+    async fn digest(&self, key: &Key) -> Result<Option<(u64, Digest)>, StorageError> {
+        self.blocking("read", key, |_, path| match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => digest(&mut file?).map(Some),
+        })
+        .await
+    }
+
+    fn forget(&self, key: &Key) {
+        self.inner.mapped.forget(key);
+    }
+}
+
+/// By reads, and not by a mapping: a page that cannot be read is an error then.
+fn digest(file: &mut File) -> io::Result<(u64, Digest)> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut size = 0;
+    loop {
+        let read = io::Read::read(file, &mut buffer)?;
+        if read == 0 {
+            return Ok((size, Digest::new(hash.finalize().into())));
+        }
+        hash.update(&buffer[..read]);
+        size += read as u64;
+    }
+}
+
+/// In the order of names. The whole directory is read, whatever the limit: its own order is none.
+fn list(directory: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<Listed>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        // No key of ours is anything but ASCII.
+        if let Ok(name) = entry?.file_name().into_string()
+            && after.is_none_or(|after| name.as_str() > after)
+        {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    names.truncate(limit);
+    Ok(names
+        .into_iter()
+        .filter_map(|name| {
+            // What went away meanwhile is not there.
+            let size = fs::metadata(directory.join(&name)).ok()?.size();
+            Some(Listed { name, size })
+        })
+        .collect())
 }

@@ -1,89 +1,164 @@
 //! Where everything lies in the store.
 //!
 //! ```text
-//! blobs/{id}                                        bytes of an upload
-//! artefacts/{app}/{version}/{file}/record.json      names a blob
-//! seals/{app}/{version}/seal.json                   the files of a version, once released
-//! yanks/{app}/{version}/{n}.json                    log
-//! config/{app}/{layer}/{n}.json                     log; the layer under every app is _default/default
-//! releases/{app}/{n}.json                           log
-//! signatures/{app}/{n}/signature.json               the signature of release n
-//! channels/{app}/{channel}/{n}.json                 log
-//! proofs/{id}                                       made and deleted at each start
+//! apps/{app}/log/{n}.json          what happened to an app, one entry after the other
+//! apps/{app}/segments/{n}.jsonl    a thousand entries again, to be read at once
+//! names/{app}                      an empty object, so that apps can be listed
+//! blobs/{id}                       bytes of an upload; which are whose the logs say
+//! proofs/{id}                      made and deleted at each start
+//! uploads/{id}                     on a disk: what is being written
 //! ```
 //!
-//! A file name stands as a directory: names may have 255 bytes, and a store on disk needs a few more
-//! for the name of its temporary file.
+//! The layer under every app is nobody's: its log is that of `_default`, which is no app's name.
 
-use object_store::path::Path;
-use repository_api::release::LayerName;
-use repository_api::{AppName, ChannelName, FileName, VersionName};
+use std::fmt;
+use std::str::FromStr;
 
-pub(crate) const ARTEFACTS: &str = "artefacts";
-pub(crate) const SEALS: &str = "seals";
-pub(crate) const YANKS: &str = "yanks";
-pub(crate) const CONFIG: &str = "config";
-pub(crate) const RELEASES: &str = "releases";
-pub(crate) const CHANNELS: &str = "channels";
+use repository_api::AppName;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-const SIGNATURES: &str = "signatures";
+pub(crate) const APPS: &str = "apps";
+pub(crate) const NAMES: &str = "names";
+pub(crate) const BLOBS: &str = "blobs";
+pub(crate) const PROOFS: &str = "proofs";
 
-/// The place of the layer under every app: `_` begins no app name.
+/// Whose name no app can have.
 pub(crate) const DEFAULT_OWNER: &str = "_default";
 
-/// Every prefix, so that its directory is there, and durable, before the first write below it.
-pub(crate) const PREFIXES: [&str; 9] = [
-    "blobs", ARTEFACTS, SEALS, YANKS, CONFIG, RELEASES, SIGNATURES, CHANNELS, PROOFS,
-];
+/// A key: made of checked names and numbers only, so it is a path below the root, too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key(String);
 
-const PROOFS: &str = "proofs";
-
-pub(crate) fn proof(id: &str) -> Path {
-    Path::from_iter([PROOFS, id])
-}
-
-pub(crate) fn blob(id: &str) -> Path {
-    Path::from_iter(["blobs", id])
-}
-
-pub(crate) fn artefact(app: &AppName, version: &VersionName, file: &FileName) -> Path {
-    Path::from_iter([
-        ARTEFACTS,
-        app.as_str(),
-        version.as_str(),
-        file.as_str(),
-        "record.json",
-    ])
-}
-
-pub(crate) fn seal(app: &AppName, version: &VersionName) -> Path {
-    Path::from_iter([SEALS, app.as_str(), version.as_str(), "seal.json"])
-}
-
-pub(crate) fn yanks(app: &AppName, version: &VersionName) -> Path {
-    Path::from_iter([YANKS, app.as_str(), version.as_str()])
-}
-
-pub(crate) fn layer(app: &AppName, layer: &LayerName) -> Path {
-    match layer {
-        LayerName::Default => Path::from_iter([CONFIG, DEFAULT_OWNER, "default"]),
-        _ => Path::from_iter([CONFIG, app.as_str(), layer.as_str()]),
+impl Key {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-pub(crate) fn releases(app: &AppName) -> Path {
-    Path::from_iter([RELEASES, app.as_str()])
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
-pub(crate) fn signature(app: &AppName, release: u64) -> Path {
-    Path::from_iter([
-        SIGNATURES,
-        app.as_str(),
-        &release.to_string(),
-        "signature.json",
-    ])
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.0
+    }
 }
 
-pub(crate) fn channel(app: &AppName, channel: &ChannelName) -> Path {
-    Path::from_iter([CHANNELS, app.as_str(), channel.as_str()])
+/// Whose log it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    /// Nobody: the layer under every app.
+    Default,
+    App(AppName),
+}
+
+impl Owner {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Default => DEFAULT_OWNER,
+            Self::App(app) => app.as_str(),
+        }
+    }
+}
+
+impl FromStr for Owner {
+    type Err = repository_api::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == DEFAULT_OWNER {
+            return Ok(Self::Default);
+        }
+        text.parse().map(Self::App)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whose bytes they are, the logs say. Sorted by the time at which the upload began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct BlobId(Uuid);
+
+impl BlobId {
+    pub(crate) fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// When its upload began: seconds since the epoch.
+    pub(crate) fn began(self) -> u64 {
+        self.0
+            .get_timestamp()
+            .map_or(0, |timestamp| timestamp.to_unix().0)
+    }
+}
+
+impl FromStr for BlobId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.simple())
+    }
+}
+
+/// Entry `number` of a log, from 1 on. Padded, so that keys sort as numbers do.
+pub(crate) fn entry(owner: &Owner, number: u64) -> Key {
+    Key(format!("{APPS}/{owner}/log/{number:010}.json"))
+}
+
+/// The number of the entry of this name.
+pub(crate) fn entry_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".json")?;
+    let number = digits.parse().ok()?;
+    (number > 0 && digits == format!("{number:010}")).then_some(number)
+}
+
+/// Where a log lies.
+pub(crate) fn log(owner: &Owner) -> String {
+    format!("{APPS}/{owner}/log")
+}
+
+/// The `number`th thousand of entries, from 0 on.
+pub(crate) fn segment(owner: &Owner, number: u64) -> Key {
+    Key(format!("{APPS}/{owner}/segments/{number:07}.jsonl"))
+}
+
+/// As a directory an app would not sort as its name does: `a-b/` comes before `a/`.
+pub(crate) fn name(app: &AppName) -> Key {
+    Key(format!("{NAMES}/{app}"))
+}
+
+pub(crate) fn blob(id: BlobId) -> Key {
+    Key(format!("{BLOBS}/{id}"))
+}
+
+pub(crate) fn proof() -> Key {
+    Key(format!("{PROOFS}/{}", Uuid::now_v7().simple()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_know_when_they_began() {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let id = BlobId::new();
+        assert!((now..=now + 1).contains(&id.began()));
+        assert_eq!(id.to_string().parse::<BlobId>().unwrap(), id);
+        assert!("../secret".parse::<BlobId>().is_err());
+    }
 }

@@ -1,0 +1,108 @@
+//! Commands that work on the store and end: `check`, `gc`, `export`, `import`. A server may be running
+//! beside them.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use repository_api::units::show_size;
+
+use crate::catalogue::Catalogue;
+use crate::check::{self, Finding, Report};
+use crate::layers::Layers;
+use crate::storage::Storage;
+use crate::{Repository, export, gc, import, logging, settings};
+
+/// The store, as the settings say; made if it `may_be_new`.
+fn open(may_be_new: bool) -> Result<Arc<Repository>, Box<dyn Error>> {
+    let (settings, warnings) = settings::read(std::env::vars_os())?;
+    logging::start(&settings);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let storage = Storage::open_beside(&settings.storage, may_be_new)?;
+    Ok(Arc::new(Repository {
+        settings,
+        catalogue: Catalogue::new(storage.clone()),
+        layers: Layers::new(storage.clone()),
+        storage,
+    }))
+}
+
+/// Findings go to standard output, a line each.
+struct Lines;
+
+impl Report for Lines {
+    fn found(&mut self, Finding { subject, problem }: Finding) {
+        say(&format!("{subject}: {problem}"));
+    }
+
+    async fn read(&mut self, _: u64) {}
+}
+
+/// A reader that went away is no failure of ours to report.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} of what was looked at is damaged or missing")]
+struct Damaged(u64);
+
+/// Reads everything; fails if anything is not as it was written.
+pub(crate) async fn check() -> Result<(), Box<dyn Error>> {
+    let repository = open(false)?;
+    let (checked, named) = check::everything(&repository.storage, &mut Lines).await?;
+    let unnamed = check::unnamed(&repository.storage, &named).await?;
+    say(&format!(
+        "looked at {} entries and {} artefacts in {}, {}; {unnamed} blobs that no log names (gc removes old ones)",
+        checked.entries,
+        checked.artefacts,
+        repository.storage.location(),
+        show_size(checked.bytes)
+    ));
+    if checked.findings == 0 {
+        Ok(())
+    } else {
+        Err(Damaged(checked.findings).into())
+    }
+}
+
+/// Says what would go, and deletes it if told to.
+pub(crate) async fn gc(deletes: bool) -> Result<(), Box<dyn Error>> {
+    let repository = open(false)?;
+    let garbage = gc::look(&repository).await?;
+    if deletes {
+        gc::delete(&repository, garbage, |line| say(&line))
+            .await
+            .map_err(|failure| failure.detail)?;
+        return Ok(());
+    }
+    for (app, version) in &garbage.versions {
+        say(&format!("would purge {app} {version}"));
+    }
+    for (id, size) in &garbage.blobs {
+        say(&format!("would delete blob {id}, {}", show_size(*size)));
+    }
+    say(&format!(
+        "{} versions that their policy lets go, {} blobs that no log names; nothing was deleted: that takes repository gc --delete",
+        garbage.versions.len(),
+        garbage.blobs.len()
+    ));
+    Ok(())
+}
+
+/// Writes everything into a tree.
+pub(crate) async fn export(target: PathBuf) -> Result<(), Box<dyn Error>> {
+    let repository = open(false)?;
+    export::export(&repository, &target, |line| say(&line)).await?;
+    Ok(())
+}
+
+/// Takes over what a tree holds.
+pub(crate) async fn import(source: PathBuf) -> Result<(), Box<dyn Error>> {
+    let repository = open(true)?;
+    import::import(&repository, &source, |line| say(&line)).await?;
+    Ok(())
+}

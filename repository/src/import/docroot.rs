@@ -1,0 +1,144 @@
+//! The original layout, as nginx served it: `files/APP/APP.tgz`, `config/APP/APP.config`,
+//! `config/APP/ENVIRONMENT.config`, `config/_default/_default.config`.
+//!
+//! It knew no versions: an artefact gets one from the time at which it was last written, in UTC, such as
+//! `20260131.174500`. So importing the same again changes nothing.
+
+use std::fs;
+use std::path::Path;
+
+use http::HeaderMap;
+use repository_api::release::LayerName;
+use repository_api::{AppName, Digest, config};
+
+use super::{ImportError, children, upload};
+use crate::Repository;
+use crate::handlers::config::write;
+use crate::publish::{Address, commit};
+use crate::storage::keys::DEFAULT_OWNER;
+
+pub(super) async fn import(
+    repository: &Repository,
+    source: &Path,
+    mut say: impl FnMut(String),
+) -> Result<(), ImportError> {
+    let files = source.join("files");
+    if !files.is_dir() {
+        return Err(ImportError::Nothing {
+            path: source.to_owned(),
+        });
+    }
+    let default = source.join("config/_default/_default.config");
+    if default.is_file() {
+        let nobody = "default"
+            .parse()
+            .map_err(|error| refused(&default, &error))?;
+        layer(repository, &nobody, LayerName::Default, &default).await?;
+        say(format!("{DEFAULT_OWNER}: its config"));
+    }
+    for (name, directory) in children(&files)? {
+        let app: AppName = name.parse().map_err(|error| refused(&directory, &error))?;
+        let archive = directory.join(format!("{app}.tgz"));
+        let version = publish(repository, &app, &archive).await?;
+        let layers = layers(repository, source, &app).await?;
+        say(format!(
+            "{app}: version {version}, {layers} layers of config"
+        ));
+    }
+    Ok(())
+}
+
+fn refused(path: &Path, reason: &impl ToString) -> ImportError {
+    ImportError::Refused {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+async fn publish(
+    repository: &Repository,
+    app: &AppName,
+    archive: &Path,
+) -> Result<String, ImportError> {
+    let failed = |source| ImportError::Read {
+        path: archive.to_owned(),
+        source,
+    };
+    let written = fs::metadata(archive)
+        .and_then(|metadata| metadata.modified())
+        .map_err(failed)?;
+    let digits: String = humantime::format_rfc3339_seconds(written)
+        .to_string()
+        .chars()
+        .filter_map(|character| match character {
+            'T' => Some('.'),
+            digit => digit.is_ascii_digit().then_some(digit),
+        })
+        .collect();
+    let address = Address {
+        app: app.clone(),
+        version: digits.parse().map_err(|error| refused(archive, &error))?,
+        file: format!("{app}.tgz")
+            .parse()
+            .map_err(|error| refused(archive, &error))?,
+    };
+    let received = upload(repository, archive).await?;
+    let sidecar = archive.with_extension("tgz.sha256");
+    if let Ok(line) = fs::read_to_string(&sidecar) {
+        let expected = Digest::from_line(&line).map_err(|error| refused(&sidecar, &error))?;
+        if expected != received.sha256 {
+            let found = received.sha256;
+            received.upload.abort().await;
+            return Err(ImportError::Damaged {
+                path: archive.to_owned(),
+                expected,
+                found,
+            });
+        }
+    }
+    commit(repository, &address, received).await?;
+    Ok(address.version.to_string())
+}
+
+/// Returns how many.
+async fn layers(
+    repository: &Repository,
+    source: &Path,
+    app: &AppName,
+) -> Result<usize, ImportError> {
+    let directory = source.join("config").join(app.as_str());
+    if !directory.is_dir() {
+        return Ok(0);
+    }
+    let mut count = 0;
+    for (name, path) in children(&directory)? {
+        let Some(name) = name.strip_suffix(".config") else {
+            continue;
+        };
+        let name = if name == app.as_str() {
+            LayerName::App
+        } else {
+            let environment = name.parse().map_err(|error| refused(&path, &error))?;
+            LayerName::Environment(environment)
+        };
+        layer(repository, app, name, &path).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+async fn layer(
+    repository: &Repository,
+    app: &AppName,
+    layer: LayerName,
+    path: &Path,
+) -> Result<(), ImportError> {
+    let bytes = fs::read(path).map_err(|source| ImportError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    config::parse(&bytes).map_err(|error| refused(path, &error))?;
+    let content = String::from_utf8(bytes).map_err(|error| refused(path, &error))?;
+    write(repository, app, &layer, &HeaderMap::new(), content).await?;
+    Ok(())
+}

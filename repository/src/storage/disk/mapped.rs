@@ -1,0 +1,290 @@
+//! Blobs mapped into memory, so that hyper has bytes to hand on; but nobody looks at them.
+//!
+//! - small ones are read: hyper would copy them in any case
+//! - middling ones are known to the socket (`socket.rs`) by their address, and the kernel sends them from
+//!   their file, without a copy
+//! - large ones are copied by the kernel, from one window of the file after the other: they come from
+//!   memory that no cache of the processor holds, and there a copy is quicker than pages handed on
+//!
+//! So memory does not grow with the file; and a page that cannot be read (a disk error, a file cut short by
+//! somebody) fails a call instead of ending the process with SIGBUS.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use memmap2::{Mmap, MmapOptions};
+
+use super::Key;
+use crate::storage::store::Content;
+
+/// A blob of at most so many bytes is read into memory.
+const SMALL: u64 = 16 << 10;
+
+/// A blob of at most so many bytes is sent from its file.
+const MIDDLING: u64 = 4 << 20;
+
+/// Of a larger one so many bytes are mapped at a time, for as long as they are sent.
+const WINDOW: u64 = 2 << 20;
+
+/// Bytes of small blobs that are kept.
+const MAX_BYTES: usize = 32 << 20;
+
+/// Small blobs that are kept at the most.
+const MAX_SMALL: usize = 4096;
+
+/// Mapped ones that are kept at the most: each holds a descriptor.
+const MAX_MAPPED: usize = 128;
+
+/// What is mapped: by its first address, the one behind its last, and its file.
+static MAPPINGS: RwLock<BTreeMap<usize, (usize, Arc<File>)>> = RwLock::new(BTreeMap::new());
+
+/// The file that `bytes` are mapped from, and where in it they begin.
+pub(crate) fn file_of(bytes: &[u8]) -> Option<(Arc<File>, u64)> {
+    let at = bytes.as_ptr().addr();
+    let mappings = MAPPINGS.read().unwrap_or_else(PoisonError::into_inner);
+    let (start, (end, file)) = mappings.range(..=at).next_back()?;
+    (at + bytes.len() <= *end).then(|| (Arc::clone(file), (at - start) as u64))
+}
+
+/// A mapping that is known for as long as it is there.
+struct Mapping(Mmap);
+
+impl AsRef<[u8]> for Mapping {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
+        mappings.remove(&self.0.as_ptr().addr());
+    }
+}
+
+/// A blob that is open.
+pub(crate) enum Opened {
+    /// All of it, worth keeping.
+    Whole(Bytes),
+    /// And its size in bytes.
+    Large(Arc<File>, u64),
+}
+
+pub(crate) fn open(file: File) -> io::Result<Opened> {
+    let length = file.metadata()?.len();
+    if length > MIDDLING {
+        return Ok(Opened::Large(Arc::new(file), length));
+    }
+    if length <= SMALL {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, 0)?;
+        return Ok(Opened::Whole(bytes.into()));
+    }
+    let map = map(&file, 0..length)?;
+    let start = map.as_ptr().addr();
+    let known = (start + map.len(), Arc::new(file));
+    let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
+    mappings.insert(start, known);
+    drop(mappings);
+    Ok(Opened::Whole(Bytes::from_owner(Mapping(map))))
+}
+
+fn map(file: &File, range: Range<u64>) -> io::Result<Mmap> {
+    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut options = MmapOptions::new();
+    options.offset(range.start).len(length);
+    #[expect(
+        unsafe_code,
+        reason = "no file of the store is ever written again once it has its name; whoever cuts one short from outside makes calls fail, because nobody looks at the bytes"
+    )]
+    unsafe {
+        options.map(file)
+    }
+}
+
+impl Opened {
+    /// Without looking at the bytes.
+    pub(crate) fn part(self, range: Range<u64>) -> io::Result<Content> {
+        match self {
+            Self::Whole(bytes) => part(&bytes, range).map(Content::Whole),
+            Self::Large(_, length) if range.end > length => Err(too_short(length, range.end)),
+            Self::Large(file, _) => {
+                let windows = stream::iter(range.start / WINDOW..range.end.div_ceil(WINDOW));
+                let window = move |number: u64| {
+                    let start = range.start.max(number * WINDOW);
+                    let end = range.end.min((number + 1) * WINDOW);
+                    map(&file, start..end).map(Bytes::from_owner)
+                };
+                Ok(Content::Stream(windows.map(window).boxed()))
+            }
+        }
+    }
+}
+
+fn too_short(found: u64, expected: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("it has {found} bytes, and {expected} are expected"),
+    )
+}
+
+/// Without looking at the bytes.
+pub(crate) fn part(bytes: &Bytes, range: Range<u64>) -> io::Result<Bytes> {
+    let bounds = usize::try_from(range.start)
+        .ok()
+        .zip(usize::try_from(range.end).ok())
+        .filter(|(start, end)| start <= end && *end <= bytes.len());
+    match bounds {
+        Some((start, end)) => Ok(bytes.slice(start..end)),
+        None => Err(too_short(bytes.len() as u64, range.end)),
+    }
+}
+
+/// The blobs that were used last.
+#[derive(Debug)]
+pub(super) struct Mapped {
+    small: Mutex<Kept>,
+    mapped: Mutex<Kept>,
+}
+
+impl Default for Mapped {
+    fn default() -> Self {
+        Self {
+            small: Mutex::new(Kept::new(MAX_SMALL, MAX_BYTES)),
+            mapped: Mutex::new(Kept::new(MAX_MAPPED, usize::MAX)),
+        }
+    }
+}
+
+impl Mapped {
+    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
+        let small = locked(&self.small).get(key);
+        small.or_else(|| locked(&self.mapped).get(key))
+    }
+
+    pub(super) fn keep(&self, key: &Key, bytes: Bytes) {
+        let place = if bytes.len() as u64 <= SMALL {
+            &self.small
+        } else {
+            &self.mapped
+        };
+        locked(place).keep(key, bytes);
+    }
+
+    pub(super) fn forget(&self, key: &Key) {
+        locked(&self.small).forget(key);
+        locked(&self.mapped).forget(key);
+    }
+}
+
+fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+struct Kept {
+    blobs: HashMap<Key, (Bytes, u64)>,
+    /// Counts uses.
+    clock: u64,
+    bytes: usize,
+    max_blobs: usize,
+    max_bytes: usize,
+}
+
+impl Kept {
+    fn new(max_blobs: usize, max_bytes: usize) -> Self {
+        Self {
+            blobs: HashMap::new(),
+            clock: 0,
+            bytes: 0,
+            max_blobs,
+            max_bytes,
+        }
+    }
+
+    fn get(&mut self, key: &Key) -> Option<Bytes> {
+        self.clock += 1;
+        let (bytes, used) = self.blobs.get_mut(key)?;
+        *used = self.clock;
+        Some(bytes.clone())
+    }
+
+    fn keep(&mut self, key: &Key, bytes: Bytes) {
+        self.forget(key);
+        self.clock += 1;
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        self.blobs.insert(key.clone(), (bytes, self.clock));
+        if self.blobs.len() > self.max_blobs || self.bytes > self.max_bytes {
+            self.make_room();
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if let Some((bytes, _)) = self.blobs.remove(key) {
+            self.bytes = self.bytes.saturating_sub(bytes.len());
+        }
+    }
+
+    /// Drops the half that was used longest ago: seldom, so that each use is cheap.
+    fn make_room(&mut self) {
+        let mut uses: Vec<u64> = self.blobs.values().map(|(_, used)| *used).collect();
+        let middle = uses.len() / 2;
+        let (_, median, _) = uses.select_nth_unstable(middle);
+        let median = *median;
+        self.blobs.retain(|_, (_, used)| *used >= median);
+        self.bytes = self.blobs.values().map(|(bytes, _)| bytes.len()).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::storage::keys::{BlobId, blob};
+
+    #[test]
+    fn what_was_used_last_is_kept() {
+        let mapped = Mapped::default();
+        let first = blob(BlobId::new());
+        let size = usize::try_from(SMALL).unwrap();
+        mapped.keep(&first, vec![1; size].into());
+        for _ in 0..2 * MAX_BYTES / size {
+            assert!(mapped.get(&first).is_some());
+            mapped.keep(&blob(BlobId::new()), vec![2; size].into());
+            assert!(locked(&mapped.small).bytes <= MAX_BYTES);
+        }
+        mapped.forget(&first);
+        assert!(mapped.get(&first).is_none());
+    }
+
+    #[test]
+    fn a_part_lies_within() {
+        let bytes = Bytes::from_static(b"0123456789");
+        assert_eq!(part(&bytes, 2..5).unwrap(), "234");
+        assert!(part(&bytes, 0..11).is_err());
+    }
+
+    #[test]
+    fn mapped_bytes_are_known_by_their_address() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; 100_000]).unwrap();
+        let Opened::Whole(bytes) = open(file).unwrap() else {
+            panic!("it is not large");
+        };
+        let (_, offset) = file_of(&bytes[40_000..50_000]).unwrap();
+        assert_eq!(offset, 40_000);
+        assert!(file_of(b"of nobody").is_none());
+        let (start, length) = (bytes.as_ptr().addr(), bytes.len());
+        drop(bytes);
+        let mappings = MAPPINGS.read().unwrap();
+        assert!(!mappings.contains_key(&start), "{length} bytes are gone");
+    }
+}

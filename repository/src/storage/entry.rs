@@ -1,0 +1,165 @@
+//! How an entry of a log is written: its JSON in one line, the SHA-256 of that line in the next, and
+//! both once more. So a flipped bit is found, and costs nothing as long as the other copy is whole; and
+//! `head -1` shows what happened.
+
+use bytes::Bytes;
+use repository_api::Digest;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+/// What happened at once: all of it counts, or nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Entry<E> {
+    pub(crate) number: u64,
+    /// Of the attempt to write it: whoever is not told whether it succeeded finds out by this.
+    pub(crate) id: Uuid,
+    pub(crate) created: String,
+    /// Who did it.
+    pub(crate) by: String,
+    pub(crate) events: Vec<E>,
+}
+
+/// One copy: the line, and its sum.
+pub(super) fn copy<E: Serialize>(entry: &Entry<E>) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = serde_json::to_vec(entry)?;
+    let sum = Digest::new(Sha256::digest(&text).into()).to_string();
+    text.push(b'\n');
+    text.extend_from_slice(sum.as_bytes());
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// What lies in the store.
+pub(super) fn encode<E: Serialize>(entry: &Entry<E>) -> Result<Bytes, serde_json::Error> {
+    Ok(copy(entry)?.repeat(2).into())
+}
+
+/// Bytes of a sum and the line feeds around it.
+const SUM: usize = 1 + 64 + 1;
+
+/// The line of a copy that is whole.
+fn line(copy: &[u8]) -> Option<&[u8]> {
+    let (line, rest) = copy.split_at_checked(copy.len().checked_sub(SUM)?)?;
+    let sum = Digest::new(Sha256::digest(line).into());
+    (rest == format!("\n{sum}\n").as_bytes()).then_some(line)
+}
+
+/// An entry, and whether it must be mended.
+#[derive(Debug)]
+pub(super) struct Decoded<E> {
+    pub(super) entry: Entry<E>,
+    /// What the object should hold, where one of its copies is damaged.
+    pub(super) mended: Option<Bytes>,
+}
+
+/// A copy that is whole, and whether the other one is, too; or why there is none.
+pub(super) fn whole_copy(bytes: &[u8]) -> Result<(bool, &[u8]), &'static str> {
+    // Halves, and not lines: a flipped bit makes a line feed, or takes one away.
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    match (line(first), line(second)) {
+        (Some(_), Some(_)) if first == second => Ok((true, first)),
+        (Some(_), None) => Ok((false, first)),
+        (None, Some(_)) => Ok((false, second)),
+        (Some(_), Some(_)) => Err("its two copies say different things"),
+        (None, None) => Err("neither of its two copies has the sum it should"),
+    }
+}
+
+/// Why an entry cannot be read.
+pub(super) fn decode<E: DeserializeOwned>(bytes: &[u8], number: u64) -> Result<Decoded<E>, String> {
+    let (is_whole, copy) = whole_copy(bytes)?;
+    Ok(Decoded {
+        entry: parse(&copy[..copy.len() - SUM], number)?,
+        mended: (!is_whole).then(|| copy.repeat(2).into()),
+    })
+}
+
+fn parse<E: DeserializeOwned>(line: &[u8], number: u64) -> Result<Entry<E>, String> {
+    let entry: Entry<E> = serde_json::from_slice(line).map_err(|error| {
+        format!("it was written by another version of the repository, or by hand ({error})")
+    })?;
+    if entry.number == number {
+        Ok(entry)
+    } else {
+        Err(format!("it says that it is entry {}", entry.number))
+    }
+}
+
+/// The entries of a segment, from `first` on: one copy of each.
+pub(super) fn decode_segment<E: DeserializeOwned>(
+    bytes: &[u8],
+    first: u64,
+) -> Result<Vec<Entry<E>>, String> {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let mut entries = Vec::new();
+    while let Some(text) = lines.next() {
+        let sum = lines.next().unwrap_or_default();
+        let whole = line(&[text, sum].concat()).map(<[u8]>::to_vec);
+        let whole = whole.ok_or("one of its entries has not the sum it should")?;
+        entries.push(parse(&whole, first + entries.len() as u64)?);
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry<String> {
+        Entry {
+            number: 7,
+            id: Uuid::nil(),
+            created: "2026-01-01T00:00:00Z".to_owned(),
+            by: "anonymous".to_owned(),
+            events: vec!["one".to_owned(), "two".to_owned()],
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found_and_mended() {
+        let bytes = encode(&entry()).unwrap();
+        assert!(decode::<String>(&bytes, 7).unwrap().mended.is_none());
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.to_vec();
+                damaged[at] ^= 1 << bit;
+                let decoded = decode::<String>(&damaged, 7).unwrap();
+                assert_eq!(
+                    decoded.mended,
+                    Some(bytes.clone()),
+                    "bit {bit} of byte {at}"
+                );
+                assert_eq!(decoded.entry.events, entry().events);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_mended_is_refused() {
+        let bytes = encode(&entry()).unwrap();
+        let mut both = bytes.to_vec();
+        both[3] ^= 1;
+        let half = both.len() / 2;
+        both[half + 9] ^= 1;
+        assert!(decode::<String>(&both, 7).is_err());
+        assert!(decode::<String>(&bytes, 8).is_err());
+        assert!(decode::<String>(&bytes[..bytes.len() - 2], 7).is_err());
+        assert!(decode::<String>(b"", 7).is_err());
+    }
+
+    #[test]
+    fn segments_hold_entries_in_order() {
+        let mut entries = [entry(), entry()];
+        entries[1].number = 8;
+        let mut bytes: Vec<u8> = entries
+            .iter()
+            .flat_map(|entry| copy(entry).unwrap())
+            .collect();
+        assert_eq!(decode_segment::<String>(&bytes, 7).unwrap().len(), 2);
+        assert!(decode_segment::<String>(&bytes, 1).is_err());
+        bytes[10] ^= 1;
+        assert!(decode_segment::<String>(&bytes, 7).is_err());
+    }
+}

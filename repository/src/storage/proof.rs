@@ -1,0 +1,77 @@
+//! Proof that a store keeps the one promise on which everything rests: of all who create an object,
+//! exactly one is told that it made it. Some stores take the condition and do not look at it, and some
+//! look too late; with those, two publishers would both win.
+//!
+//! 1. creates of one object at once, over as many connections: one winner, and its bytes are there
+//! 2. one more, later: refused
+//! 3. one over an object that was written without a condition: refused, too
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::StorageError;
+use super::keys::{self, Key};
+use super::store::{Created, Store};
+
+/// Creates at once. Stores that look too late were seen to let two to five of 32 win.
+const RACERS: usize = 32;
+
+pub(super) async fn prove(store: &Arc<dyn Store>) -> Result<(), StorageError> {
+    let (raced, written) = (keys::proof(), keys::proof());
+    let outcome = all(store, &raced, &written).await;
+    for key in [raced, written] {
+        if let Err(error) = store.delete(&key).await {
+            tracing::warn!(error = %error.chain(), "left a proof behind");
+        }
+    }
+    outcome
+}
+
+async fn all(store: &Arc<dyn Store>, raced: &Key, written: &Key) -> Result<(), StorageError> {
+    let unfit = |reason: String| StorageError::Unfit {
+        location: store.location(),
+        reason,
+    };
+    let attempts = join_all((0..RACERS).map(|racer| {
+        let (store, key) = (Arc::clone(store), raced.clone());
+        tokio::spawn(async move { store.create(&key, Bytes::from(racer.to_string())).await })
+    }))
+    .await;
+    let mut winners = Vec::new();
+    for (racer, attempt) in attempts.into_iter().enumerate() {
+        let created =
+            attempt.map_err(|error| unfit(format!("an attempt was cut off ({error})")))?;
+        if created? == Created::Now {
+            winners.push(racer.to_string());
+        }
+    }
+    let [winner] = winners.as_slice() else {
+        return Err(unfit(format!(
+            "of {RACERS} who created one object at once {} were told that they made it, so two publishers could both win: it must honour If-None-Match: * on PUT (versioned buckets of some stores do not)",
+            winners.len()
+        )));
+    };
+    let there = store.read(raced).await?;
+    if there.as_deref() != Some(winner.as_bytes()) {
+        return Err(unfit(
+            "an object that was created has not the bytes of the one who was told that it made it"
+                .to_owned(),
+        ));
+    }
+    if store.create(raced, Bytes::from_static(b"later")).await? == Created::Now {
+        return Err(unfit(
+            "an object that existed was created again, so a publisher could overwrite another one's"
+                .to_owned(),
+        ));
+    }
+    store.mend(written, Bytes::from_static(b"first")).await?;
+    if store.create(written, Bytes::from_static(b"second")).await? == Created::Now {
+        return Err(unfit(
+            "an object that was written without a condition was created over: the condition is not looked at"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! A store in a bucket of S3, or of what speaks its protocol and honours `If-None-Match: *`.
+//!
+//! - only single requests carry a condition: stores were seen to ignore it at the end of a multipart
+//!   upload
+//! - blobs are sent in parts, under keys that nobody else has
+//! - requests are tried again here, by `object_store`, and nowhere else
+//! - [`client`]: HTTP with certificates that an empty image has, too
+
+mod client;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientConfigKey, Error, GetOptions, GetRange, MultipartUpload, ObjectStore as _,
+    ObjectStoreExt as _, PutMode, PutPayload, RetryConfig,
+};
+use repository_api::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::StorageError;
+use super::keys::Key;
+use super::store::{Content, Created, Listed, Store, Writer};
+
+/// Bytes of a part. S3 takes parts of 5 MiB and more, and ten thousand of them: up to 80 GiB.
+const PART: usize = 8 << 20;
+
+/// Parts that are sent at once: a large upload holds so many in memory.
+const PARTS: usize = 2;
+
+/// Tries of one request, and for how long.
+const RETRIES: RetryConfig = RetryConfig {
+    backoff: BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(5),
+        base: 2.0,
+    },
+    max_retries: 8,
+    retry_timeout: Duration::from_secs(20),
+};
+
+#[derive(Debug, Clone)]
+pub(super) struct S3 {
+    store: Arc<AmazonS3>,
+    bucket: String,
+    prefix: String,
+}
+
+impl S3 {
+    /// With the usual `AWS_*` variables.
+    pub(super) fn open(bucket: &str, prefix: &str) -> Result<Self, StorageError> {
+        let failed = |source| StorageError::Bucket {
+            bucket: bucket.to_owned(),
+            source,
+        };
+        let connector = client::connector().map_err(failed)?;
+        let builder = AmazonS3Builder::from_env();
+        let is_set = |key| builder.get_config_value(key).unwrap_or_default();
+        let allows_http = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+        if is_set(&AmazonS3ConfigKey::Endpoint).starts_with("http://")
+            && is_set(&allows_http) != "true"
+        {
+            return Err(failed(
+                "AWS_ENDPOINT is not encrypted: set AWS_ALLOW_HTTP=true on a network that you trust"
+                    .into(),
+            ));
+        }
+        let store = builder
+            .with_bucket_name(bucket)
+            .with_http_connector(connector)
+            .with_retry(RETRIES)
+            .build()
+            .map_err(|error| failed(error.into()))?;
+        Ok(Self {
+            store: Arc::new(store),
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    fn path(&self, key: &str) -> Path {
+        if self.prefix.is_empty() {
+            Path::from(key)
+        } else {
+            Path::from(format!("{}/{key}", self.prefix))
+        }
+    }
+
+    async fn put(&self, key: &Key, bytes: Bytes, mode: PutMode) -> Result<(), Error> {
+        let path = self.path(key.as_str());
+        self.store
+            .put_opts(&path, PutPayload::from(bytes), mode.into())
+            .await
+            .map(drop)
+    }
+}
+
+#[async_trait]
+impl Store for S3 {
+    fn location(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+
+    fn visible_is_durable(&self) -> bool {
+        true
+    }
+
+    async fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StorageError> {
+        match self.put(key, bytes, PutMode::Create).await {
+            Ok(()) => Ok(Created::Now),
+            // 412; or 409 where another request for the same object is under way.
+            Err(Error::AlreadyExists { .. }) => Ok(Created::Already),
+            Err(error) => Err(StorageError::object("create", key, error)),
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, StorageError> {
+        let read = async {
+            self.store
+                .get(&self.path(key.as_str()))
+                .await?
+                .bytes()
+                .await
+        };
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(StorageError::object("read", key, error)),
+        }
+    }
+
+    async fn mend(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
+        self.put(key, bytes, PutMode::Overwrite)
+            .await
+            .map_err(|error| StorageError::object("mend", key, error))
+    }
+
+    async fn settle(&self, _: &Key) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StorageError> {
+        match self.store.delete(&self.path(key.as_str())).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(StorageError::object("delete", key, error)),
+        }
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StorageError> {
+        let prefix = self.path(prefix);
+        let mut offset = after.map(|after| format!("{prefix}/{after}"));
+        let mut page_token = None;
+        let mut listed = Vec::new();
+        while listed.len() < limit {
+            let options = PaginatedListOptions {
+                offset: offset.take(),
+                delimiter: Some("/".into()),
+                max_keys: Some((limit - listed.len()).min(1000)),
+                page_token,
+                ..PaginatedListOptions::default()
+            };
+            let page = self
+                .store
+                .list_paginated(Some(&format!("{prefix}/")), options)
+                .await
+                .map_err(|error| StorageError::listing(prefix.as_ref(), error))?;
+            let directories = page.result.common_prefixes.iter();
+            let directories = directories.filter_map(|path| Some((path.filename()?, 0)));
+            let objects = page.result.objects.iter();
+            let objects =
+                objects.filter_map(|found| Some((found.location.filename()?, found.size)));
+            listed.extend(directories.chain(objects).map(|(name, size)| Listed {
+                name: name.to_owned(),
+                size,
+            }));
+            page_token = page.page_token;
+            if page_token.is_none() {
+                break;
+            }
+        }
+        listed.truncate(limit);
+        Ok(listed)
+    }
+
+    async fn begin(&self, key: &Key) -> Result<Box<dyn Writer>, StorageError> {
+        Ok(Box::new(Upload {
+            s3: self.clone(),
+            key: key.clone(),
+            pending: BytesMut::new(),
+            parts: None,
+            under_way: Vec::new(),
+        }))
+    }
+
+    async fn open(&self, key: &Key, range: Range<u64>) -> Result<Option<Content>, StorageError> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        match self.store.get_opts(&self.path(key.as_str()), options).await {
+            Ok(result) => {
+                let stream = result.into_stream();
+                let stream = stream.map(|chunk| chunk.map_err(std::io::Error::other));
+                Ok(Some(Content::Stream(stream.boxed())))
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(StorageError::object("read", key, error)),
+        }
+    }
+
+    async fn digest(&self, key: &Key) -> Result<Option<(u64, Digest)>, StorageError> {
+        let read = async {
+            let result = self.store.get(&self.path(key.as_str())).await?;
+            let mut stream = result.into_stream();
+            let mut hash = Sha256::new();
+            let mut size = 0;
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk?;
+                hash.update(&chunk);
+                size += chunk.len() as u64;
+            }
+            Ok((size, Digest::new(hash.finalize().into())))
+        };
+        match read.await {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(StorageError::object("read", key, error)),
+        }
+    }
+
+    fn forget(&self, _: &Key) {}
+}
+
+type Part = tokio::task::JoinHandle<Result<(), Error>>;
+
+/// What is less than a part is sent by one request; more in parts, some at once.
+#[derive(Debug)]
+struct Upload {
+    s3: S3,
+    key: Key,
+    pending: BytesMut,
+    parts: Option<Box<dyn MultipartUpload>>,
+    under_way: Vec<Part>,
+}
+
+impl Upload {
+    async fn send_part(&mut self) -> Result<(), Error> {
+        let parts = if let Some(parts) = &mut self.parts {
+            parts
+        } else {
+            let path = self.s3.path(self.key.as_str());
+            let parts = self.s3.store.put_multipart(&path).await?;
+            self.parts.insert(parts)
+        };
+        let part = parts.put_part(self.pending.split().freeze().into());
+        self.under_way.push(tokio::spawn(part));
+        self.wait_for_parts(PARTS - 1).await
+    }
+
+    /// Until so many are left.
+    async fn wait_for_parts(&mut self, left: usize) -> Result<(), Error> {
+        while self.under_way.len() > left {
+            let part = self.under_way.remove(0).await;
+            part.unwrap_or_else(|source| {
+                Err(Error::Generic {
+                    store: "S3",
+                    source: source.into(),
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn complete(&mut self) -> Result<(), Error> {
+        if self.parts.is_none() {
+            let bytes = self.pending.split().freeze();
+            return self.s3.put(&self.key, bytes, PutMode::Overwrite).await;
+        }
+        if !self.pending.is_empty() {
+            self.send_part().await?;
+        }
+        self.wait_for_parts(0).await?;
+        match &mut self.parts {
+            Some(parts) => parts.complete().await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Writer for Upload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.pending.extend_from_slice(&bytes);
+        if self.pending.len() >= PART {
+            self.send_part()
+                .await
+                .map_err(|error| StorageError::object("write", &self.key, error))?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<(), StorageError> {
+        if let Err(error) = self.complete().await {
+            let key = self.key.clone();
+            self.abort().await;
+            return Err(StorageError::object("complete", &key, error));
+        }
+        Ok(())
+    }
+
+    async fn abort(mut self: Box<Self>) {
+        for part in self.under_way.drain(..) {
+            part.abort();
+        }
+        if let Some(mut parts) = self.parts.take()
+            && let Err(error) = parts.abort().await
+        {
+            tracing::warn!(%error, key = %self.key, "left parts of an upload behind: a lifecycle rule of the bucket should remove them");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Serving and publishing beside what a user would take otherwise: nginx on a directory.
+//!
+//! Both serve the same bytes from the same disk, in turns, with their logs on. Publishing is compared with what
+//! the disk and the hash cost by themselves, and with nginx's DAV module and a `sync`.
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+
+use std::fs;
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use platformer::build::Profile;
+use platformer_tests::binaries;
+use platformer_tests::dice::Dice;
+use platformer_tests::measure::{median, milliseconds, now, ratio, rounds};
+use platformer_tests::run::eventually;
+
+const ROUNDS: usize = 5;
+const SECONDS: u32 = 2;
+const SIZES: [(&str, usize); 5] = [
+    ("4 KiB", 4 << 10),
+    ("64 KiB", 64 << 10),
+    ("1 MiB", 1 << 20),
+    ("16 MiB", 16 << 20),
+    ("256 MiB", 256 << 20),
+];
+
+/// A server under test; ended with its owner.
+struct Served {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn repository(storage: &Path) -> Served {
+    let address = free_address();
+    let child = Command::new(binaries::repository())
+        .env_clear()
+        .env("REPOSITORY_LISTEN", address.to_string())
+        .env(
+            "REPOSITORY_STORAGE",
+            format!("file://{}", storage.display()),
+        )
+        .stdout(Stdio::null())
+        .stderr(File::create(storage.join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    eventually("the repository answers", || {
+        TcpStream::connect(address).is_ok()
+    });
+    Served { child, address }
+}
+
+fn nginx(home: &Path) -> Served {
+    let address = free_address();
+    let at = home.display();
+    let config = format!(
+        "daemon off; user root; worker_processes auto; pid {at}/pid; error_log {at}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log {at}/access.log;
+  sendfile on; tcp_nopush on; keepalive_requests 100000000;
+  client_max_body_size 1g; client_body_temp_path {at}/body;
+  server {{ listen {address}; root {at}/root; location / {{ dav_methods PUT; create_full_put_path on; }} }}
+}}
+"
+    );
+    fs::create_dir_all(home.join("root")).unwrap();
+    fs::write(home.join("nginx.conf"), config).unwrap();
+    let child = Command::new("nginx")
+        .arg("-c")
+        .arg(home.join("nginx.conf"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("nginx answers", || TcpStream::connect(address).is_ok());
+    Served { child, address }
+}
+
+fn main() {
+    binaries::use_profile(Profile::Release);
+    for program in ["nginx", "wrk", "curl", "dd"] {
+        let found = Command::new("which")
+            .arg(program)
+            .stdout(Stdio::null())
+            .status();
+        assert!(
+            found.unwrap().success(),
+            "{program} is needed: apt-get install nginx wrk curl"
+        );
+    }
+    let home = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (home.path().join("ours"), home.path().join("nginx"));
+    fs::create_dir_all(&ours).unwrap();
+    let repository = repository(&ours);
+    let nginx = nginx(&theirs);
+    println!("\nGET, medians of {ROUNDS} rounds of {SECONDS} s; MB/s, and how many times nginx");
+    for (name, size) in SIZES {
+        let path = format!("/artefacts/bench/1.0.0/{size}");
+        let file = home.path().join("file");
+        fs::write(&file, Dice::new(1).noise(size)).unwrap();
+        upload(&file, &format!("http://{}{path}", repository.address));
+        let target = theirs.join("root").join(&path[1..]);
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&file, target).unwrap();
+        for connections in [1, 64] {
+            let mut figures = [Vec::new(), Vec::new()];
+            for round in 0..=ROUNDS {
+                for (at, server) in [&repository, &nginx].into_iter().enumerate() {
+                    let rate = wrk(server.address, &path, connections);
+                    // The first one fills caches.
+                    if round > 0 {
+                        figures[at].push(rate);
+                    }
+                }
+            }
+            let [ours, theirs] = figures.map(middle);
+            println!(
+                "{name:>8} {connections:>3} connections {:>10.1} {:>10.1} {:>7.2}x",
+                ours / 1e6,
+                theirs / 1e6,
+                ours / theirs
+            );
+        }
+    }
+    publishing(home.path(), &repository, &nginx);
+}
+
+fn middle(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Bytes a second.
+fn wrk(address: SocketAddr, path: &str, connections: u32) -> f64 {
+    let output = Command::new("wrk")
+        .args([
+            "-t",
+            "1",
+            "-c",
+            &connections.to_string(),
+            "-d",
+            &format!("{SECONDS}s"),
+            "--timeout",
+            "20s",
+        ])
+        .arg(format!("http://{address}{path}"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("Non-2xx"), "{text}");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Transfer/sec:"));
+    let figure = line.unwrap_or_else(|| panic!("{text}")).trim();
+    let digits = figure.trim_end_matches(char::is_alphabetic);
+    let unit = match &figure[digits.len()..] {
+        "B" => 1.0,
+        "KB" => 1024.0,
+        "MB" => 1024.0 * 1024.0,
+        "GB" => 1024.0 * 1024.0 * 1024.0,
+        other => panic!("{other} in {text}"),
+    };
+    digits.parse::<f64>().unwrap() * unit
+}
+
+fn upload(file: &Path, url: &str) {
+    let status = Command::new("curl")
+        .args(["-fsS", "-o", "/dev/null", "-T"])
+        .arg(file)
+        .arg(url)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{url}");
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let begin = now();
+    work();
+    now().saturating_sub(begin)
+}
+
+fn shell(script: &str) {
+    let status = Command::new("bash").args(["-c", script]).status().unwrap();
+    assert!(status.success(), "{script}");
+}
+
+fn publishing(home: &Path, repository: &Served, nginx: &Served) {
+    println!("\nPUT, medians of {ROUNDS} rounds");
+    let file = home.join("file");
+    let source = file.display();
+    for (name, size) in [("1 MiB", 1 << 20), ("256 MiB", 256 << 20)] {
+        fs::write(&file, Dice::new(2).noise(size)).unwrap();
+        let mut number = 0;
+        let mut number = || {
+            number += 1;
+            number
+        };
+        let copy = home.join("copy");
+        let figures = rounds(
+            ROUNDS,
+            &mut [
+                &mut || {
+                    let url = format!(
+                        "http://{}/artefacts/put/{size}.0.{}/f",
+                        repository.address,
+                        number()
+                    );
+                    timed(|| upload(&file, &url))
+                },
+                &mut || {
+                    let url = format!("http://{}/put", nginx.address);
+                    timed(|| {
+                        upload(&file, &url);
+                        shell(&format!(
+                            "sync -d {0}/root/put && sync {0}/root",
+                            home.join("nginx").display()
+                        ));
+                    })
+                },
+                &mut || timed(|| shell(&format!("sha256sum {source} > /dev/null"))),
+                &mut || {
+                    let copied = copy.display();
+                    timed(|| {
+                        shell(&format!(
+                            "dd if={source} of={copied} bs=1M conv=fsync status=none"
+                        ));
+                    })
+                },
+            ],
+        );
+        let medians: Vec<Duration> = figures.iter().map(|figures| median(figures)).collect();
+        let slower = medians[2].max(medians[3]);
+        println!(
+            "{name:>8}  repository {}, nginx and sync {} {}, sha256sum {}, dd conv=fsync {}, the slower of both {}",
+            milliseconds(medians[0]),
+            milliseconds(medians[1]),
+            ratio(medians[1], medians[0]),
+            milliseconds(medians[2]),
+            milliseconds(medians[3]),
+            ratio(slower, medians[0]),
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! The cache in front of S3: one fetch for many, verified on the way in, bounded.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
+use platformer_tests::dice::Dice;
+use platformer_tests::fixture::digest;
+use platformer_tests::http;
+use platformer_tests::s3::{Fate, Passing, S3, proxy};
+use platformer_tests::server::Server;
+
+const MEBIBYTE: usize = 1 << 20;
+
+/// A server with a cache, by way of a proxy that counts what is read of blobs.
+struct Cached {
+    server: Server,
+    reads: Arc<AtomicU32>,
+    damages: Arc<AtomicBool>,
+}
+
+fn is_read_of_a_blob(passing: &Passing) -> bool {
+    passing.head.starts_with("GET ") && passing.head.contains("/blobs/")
+}
+
+fn cached(store: &S3, directory: &Path, size: &str) -> Cached {
+    let (reads, damages) = (
+        Arc::new(AtomicU32::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (counter, damage) = (Arc::clone(&reads), Arc::clone(&damages));
+    let way = proxy(store.address, move |passing| {
+        if !is_read_of_a_blob(passing) {
+            return Fate::Pass;
+        }
+        counter.fetch_add(1, Ordering::Relaxed);
+        if damage.load(Ordering::Relaxed) {
+            Fate::Damage
+        } else {
+            Fate::Pass
+        }
+    });
+    let directory = directory.display().to_string();
+    let settings = [("CACHE", directory.as_str()), ("CACHE_SIZE", size)];
+    let server = Server::start_on(&store.by_way_of(way), "cache", &settings);
+    Cached {
+        server,
+        reads,
+        damages,
+    }
+}
+
+impl Cached {
+    fn reads(&self) -> u32 {
+        self.reads.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn one_fetch_serves_many_and_is_kept() {
+    let Some(store) = S3::moto("cache::one_fetch_serves_many_and_is_kept") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let large = Dice::new(5).noise(20 * MEBIBYTE);
+    let cached_one = cached(&store, directory.path(), "1GiB");
+    let path = "/artefacts/hello/1.0.0/f";
+    cached_one.server.publish(path, &large);
+    thread::scope(|scope| {
+        for reader in 0..16_usize {
+            let (server, large) = (&cached_one.server, &large);
+            scope.spawn(move || {
+                if reader % 4 == 3 {
+                    let range = format!("bytes={}-{}", reader * MEBIBYTE, reader * MEBIBYTE + 99);
+                    let part = server.request("GET", path, &[("Range", &range)], b"");
+                    assert_eq!(part.status, 206);
+                    assert!(part.body == large[reader * MEBIBYTE..][..100]);
+                } else {
+                    assert!(server.get(path).body == *large);
+                }
+            });
+        }
+    });
+    // Those who came at the same moment may each have opened the object; one of them was read.
+    let fetched = cached_one.reads();
+    assert!((1..=16).contains(&fetched), "{fetched}");
+    assert!(cached_one.server.get(path).body == large);
+    assert_eq!(cached_one.reads(), fetched, "from the cache");
+    cached_one.server.stop().expect(0);
+    // And after a restart.
+    let again = cached(&store, directory.path(), "1GiB");
+    assert!(again.server.get(path).body == large);
+    assert_eq!(again.reads(), 0);
+}
+
+#[test]
+fn damage_on_the_way_is_neither_served_nor_kept() {
+    let Some(store) = S3::moto("cache::damage_on_the_way_is_neither_served_nor_kept") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = Dice::new(6).noise(3 * MEBIBYTE);
+    let cached = cached(&store, directory.path(), "1GiB");
+    let path = "/artefacts/hello/1.0.0/f";
+    cached.server.publish(path, &bytes);
+    cached.damages.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        let answer = http::try_request(cached.server.address, "GET", path, &[], b"");
+        let is_whole = answer.is_some_and(|answer| answer.body.len() == bytes.len());
+        assert!(!is_whole, "nobody is given all of what is damaged");
+    }
+    cached.damages.store(false, Ordering::Relaxed);
+    assert_eq!(digest(&cached.server.get(path).body), digest(&bytes));
+    cached
+        .server
+        .stop()
+        .expect(0)
+        .says("expected 3145728 bytes with sha256:");
+}
+
+#[test]
+fn it_stays_within_its_bound() {
+    let Some(store) = S3::moto("cache::it_stays_within_its_bound") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let cached = cached(&store, directory.path(), "3MiB");
+    let path = |number: usize| format!("/artefacts/hello/1.0.{number}/f");
+    for number in 0..5 {
+        cached
+            .server
+            .publish(&path(number), vec![u8::try_from(number).unwrap(); MEBIBYTE]);
+        assert_eq!(cached.server.get(&path(number)).body.len(), MEBIBYTE);
+    }
+    let kept = || {
+        let files = std::fs::read_dir(directory.path()).unwrap().flatten();
+        files.filter(|entry| entry.path().is_file()).count()
+    };
+    assert_eq!(kept(), 3);
+    let before = cached.reads();
+    cached.server.get(&path(4));
+    assert_eq!(cached.reads(), before, "what was used last is here");
+    cached.server.get(&path(0));
+    assert_eq!(cached.reads(), before + 1, "what was used first is not");
+    // What is larger than all of it comes from the store.
+    let huge = vec![9; 4 * MEBIBYTE];
+    cached.server.publish("/artefacts/hello/2.0.0/f", &huge);
+    assert!(cached.server.get("/artefacts/hello/2.0.0/f").body == huge);
+    assert_eq!(kept(), 3);
+}
+
+#[test]
+fn without_a_disk_for_it_everything_comes_from_the_store() {
+    let Some(store) = S3::moto("cache::without_a_disk_for_it_everything_comes_from_the_store")
+    else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let cached = cached(&store, directory.path(), "1GiB");
+    let bytes = Dice::new(7).noise(3 * MEBIBYTE);
+    let path = "/artefacts/hello/1.0.0/f";
+    cached.server.publish(path, &bytes);
+    // Nothing can be made in what is no directory any more.
+    std::fs::remove_dir(directory.path().join("unfinished")).unwrap();
+    std::fs::write(directory.path().join("unfinished"), "").unwrap();
+    for _ in 0..2 {
+        assert!(cached.server.get(path).body == bytes);
+    }
+    cached
+        .server
+        .stop()
+        .expect(0)
+        .says("the cache cannot be written to");
+}

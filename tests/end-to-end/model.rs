@@ -1,0 +1,264 @@
+//! Thousands of random steps beside a model of what a repository is.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use platformer_tests::binaries;
+use platformer_tests::dice::Dice;
+use platformer_tests::run;
+use platformer_tests::s3::S3;
+use platformer_tests::server::Server;
+
+#[derive(Debug, Default)]
+struct Version {
+    files: BTreeMap<usize, usize>,
+    sealed: bool,
+    yanked: bool,
+    purged: bool,
+}
+
+#[derive(Debug, Default)]
+struct App {
+    known: bool,
+    versions: BTreeMap<usize, Version>,
+    /// The version of release n+1.
+    releases: Vec<usize>,
+    /// Where each points.
+    channels: BTreeMap<usize, usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Publish(usize, usize, usize),
+    Yank(usize, bool),
+    Purge(usize),
+    Release(usize, usize),
+    Point(usize, usize),
+}
+
+impl App {
+    fn named(&self, version: usize) -> bool {
+        self.channels
+            .values()
+            .any(|release| self.releases[*release] == version)
+    }
+
+    /// 404, 410, or the version.
+    fn there(&mut self, version: usize) -> Result<&mut Version, u16> {
+        match self.versions.get_mut(&version) {
+            Some(found) if found.purged => Err(410),
+            Some(found) => Ok(found),
+            None => Err(404),
+        }
+    }
+
+    fn releasable(&self, version: usize) -> bool {
+        let found = self.versions.get(&version);
+        found.is_some_and(|found| !found.purged && !found.yanked)
+    }
+
+    /// What a repository answers.
+    fn step(&mut self, step: Step) -> u16 {
+        if !self.known && !matches!(step, Step::Publish(..)) {
+            return 404;
+        }
+        match step {
+            Step::Publish(version, file, bytes) => {
+                self.known = true;
+                let version = self.versions.entry(version).or_default();
+                match version.files.get(&file) {
+                    _ if version.purged => 410,
+                    Some(there) if *there == bytes => 200,
+                    Some(_) => 409,
+                    None if version.sealed => 409,
+                    None => {
+                        version.files.insert(file, bytes);
+                        201
+                    }
+                }
+            }
+            Step::Yank(version, yanked) => {
+                let named = self.named(version);
+                match self.there(version) {
+                    Err(status) => status,
+                    Ok(found) if found.yanked == yanked => 204,
+                    Ok(_) if yanked && named => 409,
+                    Ok(found) => {
+                        found.yanked = yanked;
+                        204
+                    }
+                }
+            }
+            Step::Purge(version) => {
+                let named = self.named(version);
+                match self.there(version) {
+                    Err(410) => 204,
+                    Err(status) => status,
+                    Ok(_) if named => 409,
+                    Ok(found) => {
+                        found.purged = true;
+                        found.files.clear();
+                        204
+                    }
+                }
+            }
+            Step::Release(channel, version) => {
+                if !self.releasable(version) {
+                    return 422;
+                }
+                let now = self.channels.get(&channel);
+                if now.is_some_and(|now| self.releases[*now] == version) {
+                    return 200;
+                }
+                self.there(version).unwrap().sealed = true;
+                self.releases.push(version);
+                self.channels.insert(channel, self.releases.len() - 1);
+                201
+            }
+            Step::Point(channel, release) => {
+                let version = self.releases.get(release).copied();
+                if !version.is_some_and(|version| self.releasable(version)) {
+                    return 422;
+                }
+                match self.channels.insert(channel, release) {
+                    Some(before) if before == release => 200,
+                    _ => 201,
+                }
+            }
+        }
+    }
+}
+
+fn bytes(kind: usize) -> String {
+    format!("bytes of kind {kind}")
+}
+
+fn ask(server: &Server, app: usize, step: Step) -> u16 {
+    let app = format!("app-{app}");
+    match step {
+        Step::Publish(version, file, kind) => {
+            let path = format!("/artefacts/{app}/1.0.{version}/f{file}");
+            server.put(&path, bytes(kind)).status
+        }
+        Step::Yank(version, yanked) => {
+            let path = format!("/artefacts/{app}/1.0.{version}/yanked");
+            server.put(&path, yanked.to_string()).status
+        }
+        Step::Purge(version) => {
+            let path = format!("/artefacts/{app}/1.0.{version}?purge=true");
+            server.request("DELETE", &path, &[], b"").status
+        }
+        Step::Release(channel, version) => {
+            let path = format!("/channels/{app}/channel-{channel}");
+            server.put(&path, format!("1.0.{version}")).status
+        }
+        Step::Point(channel, release) => {
+            let path = format!("/channels/{app}/channel-{channel}");
+            server.put(&path, format!("r{}", release + 1)).status
+        }
+    }
+}
+
+/// Everything that the model knows, the server knows, too.
+fn compare(server: &Server, apps: &[App]) {
+    for (number, app) in apps.iter().enumerate() {
+        for (version, found) in &app.versions {
+            for (file, kind) in &found.files {
+                let path = format!("/artefacts/app-{number}/1.0.{version}/f{file}");
+                assert_eq!(server.get(&path).text(), bytes(*kind), "{path}");
+            }
+            if found.purged {
+                let path = format!("/artefacts/app-{number}/1.0.{version}/f0");
+                assert_eq!(server.get(&path).status, 410, "{path}");
+            }
+        }
+        for (channel, release) in &app.channels {
+            let path = format!("/channels/app-{number}/channel-{channel}");
+            assert_eq!(
+                server.get(&path).text(),
+                format!("r{}\n", release + 1),
+                "{path}"
+            );
+        }
+        if app.known {
+            let eligible = |(_, found): &(&usize, &Version)| !found.purged && !found.yanked;
+            let latest = app.versions.iter().rev().find(eligible);
+            let listed = server.get(&format!("/artefacts/app-{number}/")).json();
+            let expected = latest.map(|(version, _)| format!("1.0.{version}"));
+            assert_eq!(listed["latest"].as_str(), expected.as_deref());
+        }
+    }
+}
+
+fn walk(steps: usize, start: impl Fn() -> Server, environment: &[(OsString, OsString)]) {
+    let mut dice = Dice::new(4);
+    let mut apps: Vec<App> = (0..3).map(|_| App::default()).collect();
+    let mut server = start();
+    let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
+    for number in 0..steps {
+        let noise = dice.noise(6);
+        let pick = |at: usize, of: usize| usize::from(noise[at]) % of;
+        // Versions move on, so that there is always something to do.
+        let version = number * 12 / steps.max(1) * 4 + pick(1, 8);
+        let app = pick(0, apps.len());
+        let releases = apps[app].releases.len();
+        let step = match pick(2, 16) {
+            0..=5 => Step::Publish(version, pick(3, 2), pick(4, 2)),
+            6 | 7 => Step::Yank(version, pick(3, 2) == 0),
+            8 => Step::Purge(version),
+            9..=12 => Step::Release(pick(3, 3), version),
+            _ => Step::Point(pick(3, 3), pick(4, releases + 2)),
+        };
+        let expected = apps[app].step(step);
+        let status = ask(&server, app, step);
+        assert_eq!(status, expected, "step {number}: {step:?} of app {app}");
+        *statuses.entry(status).or_default() += 1;
+        if number % 97 == 96 {
+            run::spawn(&binaries::repository(), &["gc", "--delete"], environment)
+                .wait()
+                .expect(0);
+            compare(&server, &apps);
+        }
+        if number % 389 == 388 {
+            server.stop().expect(0);
+            server = start();
+        }
+    }
+    compare(&server, &apps);
+    for status in [200, 201, 204, 409, 410, 422] {
+        assert!(
+            statuses.get(&status).is_some_and(|count| *count > 3),
+            "{statuses:?}"
+        );
+    }
+}
+
+/// `SOAK_STEPS` says how many.
+fn steps(otherwise: usize) -> usize {
+    std::env::var("SOAK_STEPS").map_or(otherwise, |steps| steps.parse().expect("a number"))
+}
+
+#[test]
+fn on_a_disk() {
+    let storage = tempfile::tempdir().unwrap();
+    let location = format!("file://{}", storage.path().display());
+    let environment = [
+        ("REPOSITORY_STORAGE".into(), location.into()),
+        ("REPOSITORY_UPLOAD_TIMEOUT".into(), "1ms".into()),
+    ];
+    walk(steps(3000), || Server::start(storage.path()), &environment);
+}
+
+#[test]
+fn on_s3() {
+    let Some(store) = S3::moto("model::on_s3") else {
+        return;
+    };
+    let mut environment = store.environment("model");
+    environment.push(("REPOSITORY_UPLOAD_TIMEOUT".into(), "1ms".into()));
+    walk(
+        steps(800),
+        || Server::start_on(&store, "model", &[]),
+        &environment,
+    );
+}

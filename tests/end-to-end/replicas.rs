@@ -1,0 +1,262 @@
+//! Replicas on one S3: what holds for one server holds for three, whatever the way to the store does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use platformer_tests::binaries;
+use platformer_tests::ceph;
+use platformer_tests::http::Response;
+use platformer_tests::run;
+use platformer_tests::s3::{Fate, S3, proxy};
+use platformer_tests::server::Server;
+
+const REPLICAS: usize = 3;
+const PUBLISHERS: usize = 64;
+
+/// Runs a test on replicas on each store there is: moto, and Ceph by way of two gateways.
+fn on_each_store(test: &str, run: impl Fn(&[Server])) {
+    let stores = [S3::moto(test).into_iter().collect(), ceph::gateways(test)];
+    for ways in stores {
+        if ways.is_empty() {
+            continue;
+        }
+        let prefix = test.replace(':', "-");
+        let replicas: Vec<Server> = ways
+            .iter()
+            .cycle()
+            .take(REPLICAS)
+            .map(|way| Server::start_on(way, &prefix, &[]))
+            .collect();
+        run(&replicas);
+    }
+}
+
+/// What `PUBLISHERS` at once are told, over all replicas.
+fn race(replicas: &[Server], request: impl Fn(&Server, usize) -> Response + Sync) -> Vec<Response> {
+    let responses = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let (request, responses) = (&request, &responses);
+            let server = &replicas[publisher % replicas.len()];
+            scope.spawn(move || {
+                let response = request(server, publisher);
+                responses.lock().unwrap().insert(publisher, response);
+            });
+        }
+    });
+    responses.into_inner().unwrap().into_values().collect()
+}
+
+fn count(responses: &[Response], status: u16) -> usize {
+    responses
+        .iter()
+        .filter(|response| response.status == status)
+        .count()
+}
+
+#[test]
+fn of_many_publishers_over_three_replicas_one_wins() {
+    on_each_store(
+        "replicas::of_many_publishers_over_three_replicas_one_wins",
+        publishers,
+    );
+}
+
+fn publishers(replicas: &[Server]) {
+    for round in 0..3 {
+        let path = format!("/artefacts/hello/1.0.{round}/f");
+        let responses = race(replicas, |server, publisher| {
+            server.put(&path, format!("from {publisher}"))
+        });
+        let counts = (count(&responses, 201), count(&responses, 409));
+        assert_eq!(counts, (1, PUBLISHERS - 1));
+        let winner = responses.iter().position(|response| response.status == 201);
+        for server in replicas {
+            let there = server.get(&path).text();
+            assert_eq!(there, format!("from {}", winner.unwrap()));
+        }
+    }
+    // And as many versions at once: none is lost.
+    let responses = race(replicas, |server, publisher| {
+        server.put(&format!("/artefacts/hello/2.0.{publisher}/f"), "x")
+    });
+    assert_eq!(count(&responses, 201), PUBLISHERS);
+    for server in replicas {
+        let listed = server.get("/artefacts/hello/").json();
+        assert_eq!(listed["versions"].as_array().unwrap().len(), PUBLISHERS + 3);
+    }
+}
+
+#[test]
+fn generations_releases_and_channels_lose_nothing_to_each_other() {
+    on_each_store(
+        "replicas::generations_releases_and_channels_lose_nothing_to_each_other",
+        writers,
+    );
+}
+
+fn writers(replicas: &[Server]) {
+    replicas[0].publish("/artefacts/hello/1.0.0/f", "x");
+    let tags = |responses: &[Response]| {
+        let tags = responses.iter().filter(|response| response.status == 201);
+        let tags: BTreeSet<String> = tags
+            .map(|response| response.header("etag").unwrap().to_owned())
+            .collect();
+        tags.len()
+    };
+    let responses = race(replicas, |server, publisher| {
+        server.put("/config/hello/hello.config", format!("A={publisher}\n"))
+    });
+    assert_eq!(tags(&responses), PUBLISHERS, "a generation for each");
+    let newest = replicas[1].get("/config/hello/hello.config");
+    assert_eq!(newest.header("etag"), Some("\"g64\""));
+    let responses = race(replicas, |server, _| {
+        let headers = [("If-Match", "\"g64\"")];
+        server.request("PUT", "/config/hello/hello.config", &headers, b"B=1\n")
+    });
+    let counts = (
+        count(&responses, 201),
+        count(&responses, 412),
+        count(&responses, 200),
+    );
+    assert_eq!(
+        counts,
+        (1, PUBLISHERS - 1, 0),
+        "of those who saw one generation"
+    );
+
+    // Each writes the config and releases it: all releases differ, and none has a number twice.
+    let responses = race(replicas, |server, publisher| {
+        let layer = format!("/config/hello/e{publisher}.config");
+        assert_eq!(server.put(&layer, "A=1\n").status, 201);
+        server.put("/channels/hello/stable", "1.0.0")
+    });
+    let made: BTreeSet<String> = responses.iter().map(Response::text).collect();
+    assert!(
+        responses
+            .iter()
+            .all(|response| matches!(response.status, 200 | 201))
+    );
+    let history = |server: &Server| server.get("/channels/hello/stable/history").text();
+    let listed = |server: &Server| server.get("/releases/hello/").json()["releases"].clone();
+    let releases = listed(&replicas[0]).as_array().unwrap().len();
+    assert!(made.len() <= releases, "{made:?}");
+    for server in replicas {
+        assert_eq!(history(server), history(&replicas[0]));
+        assert_eq!(listed(server), listed(&replicas[0]));
+    }
+    let newest = replicas[2].get("/releases/hello/stable").text();
+    assert_eq!(
+        newest.matches("\\\"layer\\\":\\\"e").count(),
+        PUBLISHERS,
+        "{newest}"
+    );
+}
+
+/// What is answered at one is known to all.
+#[test]
+fn what_one_acknowledges_all_know() {
+    on_each_store("replicas::what_one_acknowledges_all_know", readers);
+}
+
+fn readers(replicas: &[Server]) {
+    for round in 0..10 {
+        let at = |step: usize| &replicas[(round + step) % REPLICAS];
+        let version = format!("1.0.{round}");
+        let path = format!("/artefacts/hello/{version}/f");
+        at(0).publish(&path, &version);
+        assert_eq!(at(1).get(&path).text(), version);
+        at(2).publish("/config/hello/hello.config", format!("A={round}\n"));
+        at(1).publish("/channels/hello/stable", &version);
+        let document = at(0).get("/releases/hello/stable").json();
+        assert!(document["statement"].as_str().unwrap().contains(&version));
+        assert_eq!(document["config"][0]["content"], format!("A={round}\n"));
+        let latest = at(2).get("/releases/hello/latest").text();
+        assert!(latest.contains(&version), "{latest}");
+        if round > 0 {
+            let before = format!("/artefacts/hello/1.0.{}", round - 1);
+            let purge = format!("{before}?purge=true");
+            assert_eq!(at(1).get(&format!("{before}/f")).status, 200);
+            assert_eq!(at(0).request("DELETE", &purge, &[], b"").status, 204);
+            assert_eq!(at(1).get(&format!("{before}/f")).status, 410);
+            assert_eq!(at(2).put(&format!("{before}/f"), "again").status, 410);
+        }
+    }
+}
+
+#[test]
+fn a_store_that_does_not_keep_the_promise_is_refused() {
+    let Some(store) = S3::moto("replicas::a_store_that_does_not_keep_the_promise_is_refused")
+    else {
+        return;
+    };
+    let conditional = AtomicU32::new(0);
+    let all_win = proxy(store.address, |_| Fate::WithoutCondition);
+    let some_win = proxy(store.address, move |passing| {
+        let is_third =
+            passing.is_conditional() && conditional.fetch_add(1, Ordering::Relaxed) % 12 == 3;
+        if is_third {
+            Fate::WithoutCondition
+        } else {
+            Fate::Pass
+        }
+    });
+    for (address, winners) in [(all_win, "32 were told"), (some_win, "were told")] {
+        let environment = store.by_way_of(address).environment("refused");
+        run::spawn::<&str>(&binaries::repository(), &[], &environment)
+            .wait()
+            .expect(1)
+            .says("s3://bucket/refused is not fit")
+            .says(winners)
+            .says("If-None-Match");
+    }
+}
+
+/// Ceph takes the condition on a versioned bucket, and does not look at it.
+#[test]
+fn a_versioned_bucket_of_ceph_is_refused() {
+    let ways = ceph::gateways("replicas::a_versioned_bucket_of_ceph_is_refused");
+    let Some(way) = ways.first() else { return };
+    let environment = way.environment_of("versioned", "");
+    run::spawn::<&str>(&binaries::repository(), &[], &environment)
+        .wait()
+        .expect(1)
+        .says("s3://versioned/ is not fit")
+        .says("versioned buckets");
+}
+
+/// Answers that are lost after the store has done what it was asked are never guessed at.
+#[test]
+fn lost_answers_are_resolved_by_reading_back() {
+    let Some(store) = S3::moto("replicas::lost_answers_are_resolved_by_reading_back") else {
+        return;
+    };
+    let requests = AtomicU32::new(0);
+    let bad_way = proxy(store.address, move |passing| {
+        let number = requests.fetch_add(1, Ordering::Relaxed);
+        match number % 7 {
+            // The proof at the start must see a store as it is.
+            _ if passing.head.contains("/proofs/") => Fate::Pass,
+            2 => Fate::LoseAnswer,
+            4 => Fate::Lose,
+            5 => Fate::Busy,
+            _ => Fate::Pass,
+        }
+    });
+    let bad = store.by_way_of(bad_way);
+    let server = Server::start_on(&bad, "lost", &[]);
+    let whole = Server::start_on(&store, "lost", &[]);
+    for version in 0..25 {
+        let path = format!("/artefacts/hello/1.0.{version}/f");
+        let bytes = format!("bytes of {version}");
+        let published = server.put(&path, &bytes);
+        assert_eq!(published.status, 201, "{}", published.text());
+        assert_eq!(whole.get(&path).text(), bytes);
+        let released = server.put("/channels/hello/stable", format!("1.0.{version}"));
+        assert_eq!(released.text(), format!("r{}\n", version + 1));
+    }
+    let history = whole.get("/channels/hello/stable/history").json();
+    assert_eq!(history["history"].as_array().unwrap().len(), 25);
+}

@@ -1,0 +1,220 @@
+//! Stores that speak S3, on this machine: moto's server, quick to start, and what goes wrong on the way
+//! to one.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::http;
+use crate::run::eventually;
+use crate::skip::skip;
+
+/// A store with one bucket, named `bucket`.
+#[derive(Debug)]
+pub struct S3 {
+    pub address: SocketAddr,
+    pub access_key: String,
+    pub secret_key: String,
+    process: Option<Child>,
+}
+
+impl S3 {
+    /// moto's server; `None`, and a line that says so, where it is not installed.
+    pub fn moto(test: &str) -> Option<Self> {
+        // It is told a port; the kernel gives one that is free, and nobody else gets it so soon.
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let process = Command::new("moto_server")
+            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(process) = process else {
+            skip(
+                test,
+                "moto_server is not installed (pip install 'moto[server]')",
+            );
+            return None;
+        };
+        let mut store = Self::at(address, "access", "secret");
+        store.process = Some(process);
+        eventually("moto answers", || TcpStream::connect(address).is_ok());
+        assert_eq!(http::put(address, "/bucket", b"").status, 200);
+        Some(store)
+    }
+
+    pub(crate) fn at(address: SocketAddr, access_key: &str, secret_key: &str) -> Self {
+        Self {
+            address,
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            process: None,
+        }
+    }
+
+    /// The same store by another way to it.
+    #[must_use]
+    pub fn by_way_of(&self, address: SocketAddr) -> Self {
+        Self::at(address, &self.access_key, &self.secret_key)
+    }
+
+    /// `bucket`, and `versioned`, which keeps old versions.
+    pub(crate) fn make_buckets(&self) {
+        let script = format!(
+            "import boto3
+s3 = boto3.client('s3', endpoint_url='http://{}', aws_access_key_id='{}', aws_secret_access_key='{}', region_name='us-east-1')
+for bucket in ('bucket', 'versioned'): s3.create_bucket(Bucket=bucket)
+s3.put_bucket_versioning(Bucket='versioned', VersioningConfiguration={{'Status': 'Enabled'}})
+",
+            self.address, self.access_key, self.secret_key
+        );
+        let output = Command::new("python3")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// What a repository needs to know.
+    pub fn environment(&self, prefix: &str) -> Vec<(OsString, OsString)> {
+        self.environment_of("bucket", prefix)
+    }
+
+    pub fn environment_of(&self, bucket: &str, prefix: &str) -> Vec<(OsString, OsString)> {
+        [
+            ("REPOSITORY_STORAGE", format!("s3://{bucket}/{prefix}")),
+            ("AWS_ENDPOINT", format!("http://{}", self.address)),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", self.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", self.secret_key.clone()),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// A request on its way to a store: its head as it was sent.
+#[derive(Debug)]
+pub struct Passing {
+    pub head: String,
+}
+
+impl Passing {
+    pub fn is_conditional(&self) -> bool {
+        self.head
+            .to_ascii_lowercase()
+            .contains("\r\nif-none-match:")
+    }
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Pass,
+    /// As a store that does not know conditions would see it.
+    WithoutCondition,
+    /// It is done, and nobody is told.
+    LoseAnswer,
+    /// It is not done.
+    Lose,
+    /// The last byte of the answer is another.
+    Damage,
+    /// As a store that has too much to do.
+    Busy,
+}
+
+/// A way to a store on which `judge` decides what becomes of each request.
+pub fn proxy(
+    store: SocketAddr,
+    judge: impl Fn(&Passing) -> Fate + Send + Sync + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let judge = Arc::new(judge);
+    thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let judge = Arc::clone(&judge);
+            thread::spawn(move || pass(connection, store, judge.as_ref()));
+        }
+    });
+    address
+}
+
+fn pass(mut client: TcpStream, store: SocketAddr, judge: &impl Fn(&Passing) -> Fate) -> Option<()> {
+    client.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 64 << 10];
+    let end = loop {
+        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break at + 4;
+        }
+        match client.read(&mut chunk).ok()? {
+            0 => return None,
+            read => bytes.extend_from_slice(&chunk[..read]),
+        }
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let length: usize = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(0);
+    while bytes.len() < end + length {
+        match client.read(&mut chunk).ok()? {
+            0 => return None,
+            read => bytes.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let body = &bytes[end..];
+    let passing = Passing { head };
+    let fate = judge(&passing);
+    match fate {
+        Fate::Lose => return None,
+        Fate::Busy => {
+            let answer = "HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            return client.write_all(answer.as_bytes()).ok();
+        }
+        Fate::Pass | Fate::WithoutCondition | Fate::LoseAnswer | Fate::Damage => {}
+    }
+    // One request a connection.
+    let mut lines: Vec<&str> = passing.head.trim_end().split("\r\n").collect();
+    lines.retain(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        !(name.eq_ignore_ascii_case("connection")
+            || fate == Fate::WithoutCondition && name.eq_ignore_ascii_case("if-none-match"))
+    });
+    let head = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
+    let mut upstream = TcpStream::connect(store).ok()?;
+    upstream.write_all(head.as_bytes()).ok()?;
+    upstream.write_all(body).ok()?;
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer).ok()?;
+    if fate == Fate::LoseAnswer {
+        return None;
+    }
+    if let (Fate::Damage, Some(last)) = (fate, answer.last_mut()) {
+        *last ^= 1;
+    }
+    client.write_all(&answer).ok()
+}

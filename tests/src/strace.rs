@@ -1,0 +1,98 @@
+//! System calls that fail, or that kill, by `strace`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::skip::skip;
+
+/// What happens at the `when`th call of its kind of each thread.
+#[derive(Debug, Clone, Copy)]
+pub enum Injection<'a> {
+    Error(&'a str),
+    Kill,
+}
+
+/// Attached to a process, until it goes.
+#[derive(Debug)]
+pub struct Strace {
+    child: Option<Child>,
+    trace: PathBuf,
+    _directory: TempDir,
+}
+
+/// Whether there is a `strace`; otherwise a line says so.
+pub fn is_here(test: &str) -> bool {
+    let found = Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .status();
+    if found.is_ok_and(|status| status.success()) {
+        return true;
+    }
+    skip(test, "strace is not installed");
+    false
+}
+
+impl Strace {
+    pub fn attach(pid: i32, calls: &str, injection: Injection<'_>, when: u32) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let trace = directory.path().join("trace");
+        let what = match injection {
+            Injection::Error(name) => format!("error={name}"),
+            Injection::Kill => "signal=KILL".to_owned(),
+        };
+        let mut child = Command::new("strace")
+            .args(["-f", "-e", &format!("trace={calls}")])
+            .args(["-e", &format!("inject={calls}:{what}:when={when}"), "-o"])
+            .arg(&trace)
+            .args(["-p", &pid.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("attached") {
+            line.clear();
+            assert!(said.read_line(&mut line).unwrap() > 0, "strace attaches");
+        }
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        Self {
+            child: Some(child),
+            trace,
+            _directory: directory,
+        }
+    }
+
+    /// Lets the process go; returns whether an error was injected.
+    pub fn detach(mut self) -> bool {
+        let mut child = self.child.take().unwrap();
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let mut told = false;
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                // It waits for threads of a process that was killed; they wait for it.
+                let _ = child.kill();
+            } else if !std::mem::replace(&mut told, true) {
+                let _ = Command::new("kill").arg(child.id().to_string()).status();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let trace = std::fs::read_to_string(&self.trace).unwrap_or_default();
+        trace.contains("(INJECTED)")
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
