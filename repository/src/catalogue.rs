@@ -10,18 +10,19 @@ mod event;
 mod state;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use repository_api::AppName;
 use repository_api::release::LayerName;
+use repository_api::{AppName, FileName, VersionName};
 
 pub(crate) use app::{App, Decision};
 pub(crate) use event::Event;
 pub(crate) use state::{AppState, ArtefactRecord, Generation, MoveRecord, VersionState};
 
 use crate::failure::Failure;
-use crate::storage::keys::Owner;
+use crate::storage::entry::Entry;
+use crate::storage::keys::{BlobId, Owner};
 use crate::storage::{Storage, StorageError};
 
 /// How old what is served for good may be known to be there: only a purge makes a difference.
@@ -31,6 +32,8 @@ const LASTING: Duration = Duration::from_secs(1);
 pub(crate) struct Catalogue {
     storage: Storage,
     apps: RwLock<HashMap<AppName, Arc<App>>>,
+    /// Those that somebody asks for, and that may not exist.
+    strangers: Mutex<HashMap<AppName, Weak<App>>>,
     /// Owns the layer under every app, and nothing else.
     default_layer: Arc<App>,
 }
@@ -40,6 +43,7 @@ impl Catalogue {
         Self {
             storage,
             apps: RwLock::default(),
+            strangers: Mutex::default(),
             default_layer: Arc::new(App::new(Owner::Default)),
         }
     }
@@ -55,9 +59,7 @@ impl Catalogue {
         since: Instant,
     ) -> Result<Option<Arc<App>>, StorageError> {
         let known = self.in_memory(app);
-        let entry = known
-            .clone()
-            .unwrap_or_else(|| Arc::new(App::new(Owner::App(app.clone()))));
+        let entry = known.clone().unwrap_or_else(|| self.stranger(app));
         entry.refresh(&self.storage, since).await?;
         if entry.read(AppState::is_empty) {
             return Ok(None);
@@ -75,6 +77,21 @@ impl Catalogue {
     fn in_memory(&self, app: &AppName) -> Option<Arc<App>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         apps.get(app).cloned()
+    }
+
+    /// An app of which nothing is in memory, or somebody who asks for it just now has it: so it is read once.
+    fn stranger(&self, app: &AppName) -> Arc<App> {
+        let mut strangers = self
+            .strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = strangers.get(app).and_then(Weak::upgrade) {
+            return entry;
+        }
+        strangers.retain(|_, entry| entry.strong_count() > 0);
+        let entry = Arc::new(App::new(Owner::App(app.clone())));
+        strangers.insert(app.clone(), Arc::downgrade(&entry));
+        entry
     }
 
     /// Of two the first one stays: writers must meet.
@@ -101,7 +118,7 @@ impl Catalogue {
     pub(crate) fn app_for_write(&self, app: &AppName) -> Arc<App> {
         match self.in_memory(app) {
             Some(entry) => entry,
-            None => self.remember(app, Arc::new(App::new(Owner::App(app.clone())))),
+            None => self.remember(app, self.stranger(app)),
         }
     }
 
@@ -145,6 +162,30 @@ impl Catalogue {
             .filter_map(|name| name.parse().ok())
             .collect())
     }
+}
+
+/// Whether a file's bytes lie where they lay after entry `position`: it may have been purged since then, or
+/// healed.
+pub(crate) async fn is_still_named(
+    storage: &Storage,
+    owner: &Owner,
+    (version, file, blob): (&VersionName, &FileName, BlobId),
+    position: u64,
+) -> Result<bool, StorageError> {
+    let mut is_named = true;
+    let look = |entry: Entry<Event>| {
+        is_named &= !entry.events.iter().any(|event| match event {
+            Event::Purge { version: purged } => purged == version,
+            Event::Heal {
+                version: healed,
+                file: of,
+                blob: by,
+            } => (healed, of) == (version, file) && *by != blob,
+            _ => false,
+        });
+    };
+    storage.read_log(owner, position, look).await?;
+    Ok(is_named)
 }
 
 fn unknown(app: &AppName) -> Failure {

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt as _;
 use repository_api::{FileName, VersionName};
 
-use crate::catalogue::{AppState, ArtefactRecord, Event};
+use crate::catalogue::{AppState, ArtefactRecord, Event, is_still_named};
+use crate::storage::blob::Sum;
 use crate::storage::entry::Entry;
 use crate::storage::keys::{self, BlobId, Owner};
 use crate::storage::log::SEGMENT;
@@ -55,7 +57,8 @@ pub(crate) async fn everything(
         check.segments(state.position).await?;
         for (version, file, record) in state.artefacts() {
             named.insert(record.blob);
-            check.artefact(version, file, record).await?;
+            let position = state.position;
+            check.artefact(version, file, record, position).await?;
         }
     }
     Ok((checked, named))
@@ -117,11 +120,15 @@ impl<R: Report> Check<'_, R> {
                     self.found(format!("{}/{name}", self.owner), "it is no entry of a log");
                     continue;
                 };
-                for missing in expected..number {
-                    self.found(
-                        keys::entry(self.owner, missing),
-                        "it is missing; restore it from a backup",
-                    );
+                if number > expected {
+                    let first = keys::entry(self.owner, expected);
+                    let last = keys::entry(self.owner, number - 1);
+                    let subject = if first == last {
+                        first.to_string()
+                    } else {
+                        format!("{first} to {last}")
+                    };
+                    self.found(subject, "missing; restore from a backup");
                 }
                 expected = number + 1;
                 self.entry(number, &mut state).await?;
@@ -138,17 +145,20 @@ impl<R: Report> Check<'_, R> {
                 self.checked.bytes += inspected.size;
                 self.report.read(inspected.size).await;
                 if !inspected.is_whole {
-                    self.found(
-                        key,
-                        "one of its two copies is damaged; it is mended when the server reads it",
-                    );
+                    // Which takes its place with what it should be.
+                    let read = self.storage.entry::<Event>(self.owner, number).await;
+                    let outcome = match read {
+                        Ok(_) => "it is mended from the other one",
+                        Err(_) => "it cannot be mended",
+                    };
+                    self.found(key, format!("one of its two copies was damaged: {outcome}"));
                 }
                 // Behind a gap nothing can be said of the state; what is named still counts.
                 state.position = number - 1;
                 let entry: Entry<Event> = inspected.entry;
                 let _ = state.apply(entry);
             }
-            Ok(None) => self.found(key, "it is missing; restore it from a backup"),
+            Ok(None) => self.found(key, "missing; restore it from a backup"),
             Err(StorageError::Damaged { reason, .. }) => {
                 self.found(key, format!("{reason}; restore it from a backup"));
             }
@@ -177,30 +187,53 @@ impl<R: Report> Check<'_, R> {
         version: &VersionName,
         file: &FileName,
         record: &ArtefactRecord,
+        position: u64,
     ) -> Result<(), StorageError> {
-        let subject = format!("{} {version} {file}", self.owner);
-        let heal = "publish the same file again to heal it";
         self.checked.artefacts += 1;
-        match self.storage.digest_of(record.blob).await {
-            Ok(Some((size, sha256))) => {
-                self.checked.bytes += size;
-                if (size, sha256) != (record.size, record.sha256) {
-                    let problem = format!(
-                        "its bytes are damaged: expected {} bytes with sha256:{}, found {size} with sha256:{sha256}; {heal}",
-                        record.size, record.sha256
-                    );
-                    self.found(subject, problem);
-                }
-                self.report.read(size).await;
-            }
-            Ok(None) => self.found(subject, format!("its bytes are missing; {heal}")),
-            Err(error) => {
-                self.found(
-                    subject,
-                    format!("its bytes cannot be read ({}); {heal}", error.chain()),
-                );
-            }
+        let Some(problem) = self.problem(record).await else {
+            return Ok(());
+        };
+        let name = (version, file, record.blob);
+        if !is_still_named(self.storage, self.owner, name, position).await? {
+            return Ok(());
         }
+        self.found(
+            format!("{} {version} {file}", self.owner),
+            format!("{problem}; publish the same file again to heal it"),
+        );
         Ok(())
+    }
+
+    async fn problem(&mut self, record: &ArtefactRecord) -> Option<String> {
+        let mut chunks = match self.storage.read_blob(record.blob).await {
+            Ok(Some(chunks)) => chunks,
+            Ok(None) => return Some("its bytes are missing".to_owned()),
+            Err(error) => return Some(format!("its bytes cannot be read ({})", error.chain())),
+        };
+        let mut sum = Sum::default();
+        let found = loop {
+            match chunks.next().await {
+                None => break Ok(sum.end()),
+                Some(Err(error)) => break Err(error),
+                Some(Ok(chunk)) => {
+                    sum.add(&chunk);
+                    self.checked.bytes += chunk.len() as u64;
+                    self.report.read(chunk.len() as u64).await;
+                }
+            }
+        };
+        match found {
+            Ok(found) if found == (record.size, record.sha256) => {
+                if !self.storage.check_cached(record.located()).await {
+                    tracing::warn!(blob = %record.blob, "the cache's copy was damaged: it is fetched anew when it is asked for");
+                }
+                None
+            }
+            Ok((size, sha256)) => Some(format!(
+                "its bytes are damaged: expected {} bytes with sha256:{}, found {size} with sha256:{sha256}",
+                record.size, record.sha256
+            )),
+            Err(error) => Some(format!("its bytes cannot be read ({error})")),
+        }
     }
 }

@@ -2,15 +2,13 @@
 //! beside them.
 
 use std::error::Error;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use repository_api::units::show_size;
 
-use crate::catalogue::Catalogue;
 use crate::check::{self, Finding, Report};
-use crate::layers::Layers;
+use crate::progress::{Progress, say};
 use crate::storage::Storage;
 use crate::{Repository, export, gc, import, logging, settings};
 
@@ -22,12 +20,7 @@ fn open(may_be_new: bool) -> Result<Arc<Repository>, Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
     let storage = Storage::open_beside(&settings.storage, may_be_new)?;
-    Ok(Arc::new(Repository {
-        settings,
-        catalogue: Catalogue::new(storage.clone()),
-        layers: Layers::new(storage.clone()),
-        storage,
-    }))
+    Ok(Repository::new(settings, storage))
 }
 
 /// Findings go to standard output, a line each.
@@ -39,11 +32,6 @@ impl Report for Lines {
     }
 
     async fn read(&mut self, _: u64) {}
-}
-
-/// A reader that went away is no failure of ours to report.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -86,9 +74,10 @@ pub(crate) async fn gc(deletes: bool) -> Result<(), Box<dyn Error>> {
         say(&format!("would delete blob {id}, {}", show_size(*size)));
     }
     say(&format!(
-        "{} versions that their policy lets go, {} blobs that no log names; nothing was deleted: that takes repository gc --delete",
+        "{} versions that their policy lets go, {} blobs that no log names, {} leftovers of what was cut off; nothing was deleted: that takes repository gc --delete",
         garbage.versions.len(),
-        garbage.blobs.len()
+        garbage.blobs.len(),
+        garbage.leftovers
     ));
     Ok(())
 }
@@ -96,13 +85,13 @@ pub(crate) async fn gc(deletes: bool) -> Result<(), Box<dyn Error>> {
 /// Writes everything into a tree.
 pub(crate) async fn export(target: PathBuf) -> Result<(), Box<dyn Error>> {
     let repository = open(false)?;
-    export::export(&repository, &target, |line| say(&line)).await?;
+    export::export(&repository, &target, &mut Progress::new()).await?;
     Ok(())
 }
 
 /// Takes over what a tree holds.
 pub(crate) async fn import(source: PathBuf) -> Result<(), Box<dyn Error>> {
     let repository = open(true)?;
-    import::import(&repository, &source, |line| say(&line)).await?;
+    import::import(&repository, &source, &mut Progress::new()).await?;
     Ok(())
 }

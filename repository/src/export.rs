@@ -9,25 +9,27 @@
 //! files/{app}/{app}.tgz                     the artefact of latest, as the original design had it
 //! ```
 //!
-//! What is there already and cannot have changed is left: a second export takes up where one was cut off.
+//! What is there already and has the right bytes is left: a second export takes up where one was cut off.
+//! What was purged since the last one goes from the tree, too.
 
-use std::fs;
+mod tree;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt as _;
-use repository_api::{AppName, Digest, Reference, ReleaseNumber, routes};
-use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use repository_api::{AppName, FileName, Reference, ReleaseNumber, VersionName, routes};
+use serde::{Deserialize, Serialize};
 
 use crate::Repository;
-use crate::catalogue::{AppState, ArtefactRecord, Event};
+use crate::catalogue::{AppState, ArtefactRecord, Event, is_still_named};
 use crate::failure::Failure;
 use crate::handlers::legacy::archive;
+use crate::progress::{Progress, say};
 use crate::releases;
 use crate::storage::entry::Entry;
 use crate::storage::keys::Owner;
-use crate::storage::store::Content;
+use tree::{Tree, Unfinished};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExportError {
@@ -35,221 +37,334 @@ pub(crate) enum ExportError {
     Repository(Failure),
     #[error("failed to write {path:?}")]
     Write { path: PathBuf, source: io::Error },
+    #[error("failed to write an entry down")]
+    Encode(#[from] serde_json::Error),
+    #[error("{0} changed all the time: export again")]
+    Unsteady(String),
     #[error(
-        "{subject} is damaged: expected sha256:{expected}, found sha256:{found}; publish the same file again, or run repository check"
+        "{0} artefacts are damaged or missing, and not in the export: publish the same files again, and export again"
     )]
-    Damaged {
-        subject: String,
-        expected: Digest,
-        found: Digest,
-    },
+    Damaged(usize),
 }
 
-impl<T: Into<Failure>> From<T> for ExportError {
-    fn from(failure: T) -> Self {
-        Self::Repository(failure.into())
+impl From<Failure> for ExportError {
+    fn from(failure: Failure) -> Self {
+        Self::Repository(failure)
     }
 }
 
-/// Exports everything, and says what it has done after each app.
+impl From<crate::storage::StorageError> for ExportError {
+    fn from(error: crate::storage::StorageError) -> Self {
+        Self::Repository(error.into())
+    }
+}
+
+/// The last line of an exported log: how many entries there are, and the digest of their lines.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct End {
+    pub(crate) entries: u64,
+    pub(crate) sha256: repository_api::Digest,
+}
+
+/// What is purged or healed while its bytes are copied makes it necessary to begin an app again.
+const ATTEMPTS: usize = 10;
+
+/// Exports everything, and says what it has done after each app. What is damaged is named and passed over, and
+/// then the export fails.
 pub(crate) async fn export(
     repository: &Repository,
     root: &Path,
-    mut say: impl FnMut(String),
+    progress: &mut Progress,
 ) -> Result<(), ExportError> {
+    let tree = Tree::open(root)?;
     let mut owners = repository.storage.owners().await?;
     // The layer under every app last: so it has every generation that an app's releases name.
     owners.sort_by(|left, right| right.cmp(left));
+    let mut damaged = 0;
     for owner in owners {
-        let tree = Tree {
-            repository,
-            root,
-            owner: &owner,
+        let mut attempts = 0;
+        damaged += loop {
+            let mut export = Export {
+                repository,
+                tree: &tree,
+                owner: &owner,
+                state: AppState::default(),
+                damaged: 0,
+                new: 0,
+                progress,
+            };
+            match export.all().await? {
+                Outcome::Done => break export.damaged,
+                Outcome::Changed if attempts == ATTEMPTS => {
+                    return Err(ExportError::Unsteady(owner.to_string()));
+                }
+                Outcome::Changed => attempts += 1,
+            }
         };
-        say(tree.export().await?);
+    }
+    tree.close()?;
+    if damaged > 0 {
+        return Err(ExportError::Damaged(damaged));
     }
     Ok(())
 }
 
-struct Tree<'a> {
-    repository: &'a Repository,
-    root: &'a Path,
-    owner: &'a Owner,
+enum Outcome {
+    Done,
+    /// Something was purged, or healed, that was about to be copied.
+    Changed,
 }
 
-impl Tree<'_> {
-    async fn export(&self) -> Result<String, ExportError> {
-        let mut lines = Vec::new();
-        let mut state = AppState::default();
+struct Export<'a> {
+    repository: &'a Repository,
+    tree: &'a Tree,
+    owner: &'a Owner,
+    state: AppState,
+    damaged: usize,
+    new: usize,
+    progress: &'a mut Progress,
+}
+
+impl Export<'_> {
+    async fn all(&mut self) -> Result<Outcome, ExportError> {
+        let log = self.log().await?;
+        let entries = self.state.position;
+        if let Owner::App(app) = self.owner {
+            if let Outcome::Changed = self.artefacts(app).await? {
+                log.abandon();
+                return Ok(Outcome::Changed);
+            }
+            self.channels(app)?;
+            self.documents(app).await?;
+            if let Outcome::Changed = self.legacy(app).await? {
+                log.abandon();
+                return Ok(Outcome::Changed);
+            }
+            self.remove_purged(app)?;
+        }
+        self.layers().await?;
+        // Last, and once all else is durable: where the log is, everything that it names is.
+        self.tree.sync()?;
+        self.tree
+            .finish(log, &format!("/log/{}.jsonl", self.owner))?;
+        let (artefacts, new) = (self.state.artefacts().count(), self.new);
+        say(&format!(
+            "{}: {entries} entries, {artefacts} artefacts, {new} of them new",
+            self.owner
+        ));
+        Ok(Outcome::Done)
+    }
+
+    /// The log as it is now, and in `state` what follows from it.
+    async fn log(&mut self) -> Result<Unfinished, ExportError> {
+        let mut file = self.tree.begin()?;
+        let mut written = Ok(());
+        let state = &mut self.state;
         let take = |entry: Entry<Event>| {
-            lines.push(serde_json::to_string(&entry).unwrap_or_default());
+            if written.is_ok() {
+                written = line(&entry).and_then(|line| file.write(&line));
+            }
             let _ = state.apply(entry);
         };
         let storage = &self.repository.storage;
         storage.read_log(self.owner, 0, take).await?;
-        let mut files = 0;
-        if let Owner::App(app) = self.owner {
-            for (version, file, record) in state.artefacts() {
-                let path = routes::artefact(app, version, file);
-                files += u64::from(self.artefact(&path, record).await?);
-                self.write(&format!("{path}.sha256"), record.sha256.line(file.as_str()))?;
+        written?;
+        let (_, sha256) = file.sum();
+        let end = End {
+            entries: self.state.position,
+            sha256,
+        };
+        file.write(&line(&end)?)?;
+        Ok(file)
+    }
+
+    async fn artefacts(&mut self, app: &AppName) -> Result<Outcome, ExportError> {
+        let artefacts: Vec<Artefact> = self
+            .state
+            .artefacts()
+            .map(|(version, file, record)| Artefact {
+                version: version.clone(),
+                file: file.clone(),
+                record: record.clone(),
+            })
+            .collect();
+        for artefact in artefacts {
+            let path = routes::artefact(app, &artefact.version, &artefact.file);
+            if let Outcome::Changed = self.artefact(&path, &artefact).await? {
+                return Ok(Outcome::Changed);
             }
-            self.channels(app, &state)?;
-            self.documents(app, &state).await?;
-            self.legacy(app, &state).await?;
+            let line = artefact.record.sha256.line(artefact.file.as_str());
+            self.tree
+                .write(&format!("{path}.sha256"), line.as_bytes())?;
         }
-        self.layers(&state).await?;
-        // Last: where the log is, everything that it names is.
-        let entries = lines.len();
-        lines.push(String::new());
-        self.write(&format!("/log/{}.jsonl", self.owner), lines.join("\n"))?;
-        Ok(format!(
-            "{}: {entries} entries, {} artefacts, {files} of them new",
-            self.owner,
-            state.artefacts().count()
-        ))
+        Ok(Outcome::Done)
     }
 
-    fn place(&self, path: &str) -> Result<PathBuf, ExportError> {
-        let path = self.root.join(path.trim_start_matches('/'));
-        let directory = path.parent().unwrap_or(self.root);
-        fs::create_dir_all(directory).map_err(|source| ExportError::Write {
-            path: directory.to_owned(),
-            source,
-        })?;
-        Ok(path)
-    }
-
-    /// All of it, or what was there before.
-    fn write(&self, path: &str, content: impl AsRef<[u8]>) -> Result<(), ExportError> {
-        let path = self.place(path)?;
-        let beside = path.with_extension("unfinished");
-        fs::write(&beside, content)
-            .and_then(|()| fs::rename(&beside, &path))
-            .map_err(|source| ExportError::Write { path, source })
-    }
-
-    /// Returns whether it was not there.
-    async fn artefact(&self, path: &str, record: &ArtefactRecord) -> Result<bool, ExportError> {
-        let place = self.place(path)?;
-        if fs::metadata(&place).is_ok_and(|found| found.len() == record.size) {
-            return Ok(false);
+    async fn artefact(&mut self, path: &str, artefact: &Artefact) -> Result<Outcome, ExportError> {
+        let Artefact {
+            version,
+            file,
+            record,
+        } = artefact;
+        self.progress.count(record.size);
+        if self.tree.has(path, record.size, record.sha256) {
+            return Ok(Outcome::Done);
         }
-        let content = self
-            .repository
-            .storage
-            .blob(record.located(), 0..record.size)
-            .await?;
-        let beside = place.with_extension("unfinished");
-        let found = copy(content, &beside)
-            .await
-            .map_err(|source| ExportError::Write {
-                path: beside.clone(),
-                source,
-            })?;
-        if found != record.sha256 {
-            return Err(ExportError::Damaged {
-                subject: path.to_owned(),
-                expected: record.sha256,
-                found,
-            });
+        let problem = match self.copy(record).await? {
+            Ok(copy) if copy.sum() == (record.size, record.sha256) => {
+                self.tree.finish(copy, path)?;
+                self.new += 1;
+                return Ok(Outcome::Done);
+            }
+            Ok(copy) => {
+                let (_, found) = copy.sum();
+                copy.abandon();
+                format!("expected sha256:{}, found sha256:{found}", record.sha256)
+            }
+            Err(problem) => problem,
+        };
+        let name = (version, file, record.blob);
+        let position = self.state.position;
+        if !is_still_named(&self.repository.storage, self.owner, name, position).await? {
+            return Ok(Outcome::Changed);
         }
-        fs::rename(&beside, &place).map_err(|source| ExportError::Write {
-            path: place,
-            source,
-        })?;
-        Ok(true)
+        self.damaged += 1;
+        self.tree.remove(path)?;
+        say(&format!(
+            "{} {version} {file} is left out: {problem}",
+            self.owner
+        ));
+        Ok(Outcome::Done)
     }
 
-    async fn layers(&self, state: &AppState) -> Result<(), ExportError> {
-        for pin in state.pins() {
+    /// What lies in the store, as it is; or why it cannot be read.
+    async fn copy(
+        &self,
+        record: &ArtefactRecord,
+    ) -> Result<Result<Unfinished, String>, ExportError> {
+        let mut chunks = match self.repository.storage.read_blob(record.blob).await {
+            Ok(Some(chunks)) => chunks,
+            Ok(None) => return Ok(Err("its bytes are missing".to_owned())),
+            Err(error) => return Ok(Err(error.chain())),
+        };
+        let mut copy = self.tree.begin()?;
+        while let Some(chunk) = chunks.next().await {
+            match chunk {
+                Ok(chunk) => copy.write(&chunk)?,
+                Err(error) => {
+                    copy.abandon();
+                    return Ok(Err(format!("its bytes cannot be read ({error})")));
+                }
+            }
+        }
+        Ok(Ok(copy))
+    }
+
+    async fn layers(&self) -> Result<(), ExportError> {
+        for pin in self.state.pins() {
             let path = match self.owner {
                 Owner::Default => "/config/_default/_default.config".to_owned(),
                 Owner::App(app) => routes::config(app, &pin.layer),
             };
-            if let Some(generation) = state.generation(&pin.layer, pin.generation) {
+            if let Some(generation) = self.state.generation(&pin.layer, pin.generation) {
                 let layers = &self.repository.layers;
                 let content = layers.content(self.owner, &pin.layer, generation).await?;
-                self.write(&path, content)?;
+                self.tree.write(&path, content.as_bytes())?;
             }
         }
         Ok(())
     }
 
-    fn channels(&self, app: &AppName, state: &AppState) -> Result<(), ExportError> {
-        for channel in state.channels.keys() {
-            if let Some((_, entry)) = state.channel(channel) {
+    fn channels(&self, app: &AppName) -> Result<(), ExportError> {
+        for channel in self.state.channels.keys() {
+            if let Some((_, entry)) = self.state.channel(channel) {
                 let line = format!("r{}\n", entry.release);
-                self.write(&format!("/channels/{app}/{channel}"), line)?;
+                let path = format!("/channels/{app}/{channel}");
+                self.tree.write(&path, line.as_bytes())?;
             }
         }
         Ok(())
     }
 
-    async fn documents(&self, app: &AppName, state: &AppState) -> Result<(), ExportError> {
-        let versions = state.versions.iter().filter(|(_, found)| !found.is_empty());
-        let versions = versions.map(|(version, _)| Reference::Version(version.clone()));
-        let numbers = state
-            .releases
-            .keys()
-            .filter_map(|number| ReleaseNumber::new(*number));
+    fn references(&self) -> Vec<Reference> {
+        let state = &self.state;
+        let versions = state.versions.keys().cloned().map(Reference::Version);
+        let numbers = state.releases.keys().copied();
+        let releases = numbers
+            .filter_map(ReleaseNumber::new)
+            .map(Reference::Release);
         let channels = state.channels.keys().cloned().map(Reference::Channel);
-        let latest = state.latest().map(|_| Reference::Latest);
-        let references = versions
-            .chain(numbers.map(Reference::Release))
+        versions
+            .chain(releases)
             .chain(channels)
-            .chain(latest);
-        for reference in references {
-            let resolved = match releases::resolve(self.repository, app, &reference).await {
-                // Of a release whose version was purged.
-                Err(failure) if failure.status == http::StatusCode::GONE => continue,
-                resolved => resolved?,
-            };
-            let document = releases::document(self.repository, resolved, |_| true).await?;
-            let text = serde_json::to_string(&document).unwrap_or_default();
-            self.write(&format!("/releases/{app}/{reference}"), text)?;
+            .chain([Reference::Latest])
+            .collect()
+    }
+
+    async fn documents(&self, app: &AppName) -> Result<(), ExportError> {
+        let default = self.repository.catalogue.default_layer().await?;
+        let default_pins = default.read(AppState::pins);
+        for reference in self.references() {
+            let path = routes::release(app, &reference, None);
+            match releases::resolve_in(app, &reference, &self.state, default_pins.clone()) {
+                Ok(resolved) => {
+                    let document = releases::document(self.repository, resolved, |_| true).await?;
+                    self.tree.write(&path, &serde_json::to_vec(&document)?)?;
+                }
+                // It was purged; or there is no latest.
+                Err(_) => self.tree.remove(&path)?,
+            }
         }
         Ok(())
     }
 
-    async fn legacy(&self, app: &AppName, state: &AppState) -> Result<(), ExportError> {
-        let Some(version) = state.latest() else {
-            return Ok(());
+    async fn legacy(&mut self, app: &AppName) -> Result<Outcome, ExportError> {
+        let (path, checksum) = (routes::legacy_artefact(app), routes::legacy_checksum(app));
+        let chosen = self.state.latest().and_then(|version| {
+            let found = self.state.version(version)?;
+            let chosen = archive(found.artefacts(), app, version).ok()?;
+            let record = found.file(&chosen.file)?;
+            Some(Artefact {
+                version: version.clone(),
+                file: chosen.file,
+                record: record.clone(),
+            })
+        });
+        let Some(artefact) = chosen else {
+            self.tree.remove(&path)?;
+            self.tree.remove(&checksum)?;
+            return Ok(Outcome::Done);
         };
-        let Some(found) = state.version(version) else {
-            return Ok(());
-        };
-        if let Ok(chosen) = archive(found.artefacts(), app, version)
-            && let Some(record) = found.file(&chosen.file)
-        {
-            let path = routes::legacy_artefact(app);
-            // Another version may have the same size.
-            let _ = fs::remove_file(self.place(&path)?);
-            self.artefact(&path, record).await?;
-            let line = record.sha256.line(&format!("{app}.tgz"));
-            self.write(&routes::legacy_checksum(app), line)?;
+        let new = self.new;
+        if let Outcome::Changed = self.artefact(&path, &artefact).await? {
+            return Ok(Outcome::Changed);
+        }
+        // It is counted under its version.
+        self.new = new;
+        let line = artefact.record.sha256.line(&format!("{app}.tgz"));
+        self.tree.write(&checksum, line.as_bytes())?;
+        Ok(Outcome::Done)
+    }
+
+    fn remove_purged(&self, app: &AppName) -> Result<(), ExportError> {
+        for version in self.state.versions.keys() {
+            if self.state.is_purged(version) {
+                self.tree.remove(&format!("/artefacts/{app}/{version}"))?;
+            }
         }
         Ok(())
     }
 }
 
-/// Returns the digest of what was written.
-async fn copy(content: Content, path: &Path) -> io::Result<Digest> {
-    let mut file = tokio::fs::File::create(path).await?;
-    let mut hash = Sha256::new();
-    match content {
-        Content::Whole(bytes) => {
-            hash.update(&bytes);
-            file.write_all(&bytes).await?;
-        }
-        Content::Stream(mut stream) => {
-            while let Some(bytes) = stream.next().await {
-                let bytes = bytes?;
-                hash.update(&bytes);
-                file.write_all(&bytes).await?;
-            }
-        }
-    }
-    file.flush().await?;
-    Ok(Digest::new(hash.finalize().into()))
+struct Artefact {
+    version: VersionName,
+    file: FileName,
+    record: ArtefactRecord,
+}
+
+fn line(value: &impl Serialize) -> Result<Vec<u8>, ExportError> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
 }

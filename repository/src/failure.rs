@@ -50,13 +50,13 @@ impl From<StorageError> for Failure {
         if error.is_full() {
             return Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
-                "the repository's disk is full: nothing was published; free some space and try again",
+                "the repository's disk is full: nothing was written; free some space and try again",
             );
         }
         tracing::error!(error = %error.chain(), "storage failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the repository's storage failed: nothing was acknowledged; see its log, then try again",
+            "the repository's storage failed: what it did not acknowledge may be sent again as it is; its log says what failed",
         )
     }
 }

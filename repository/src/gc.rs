@@ -7,7 +7,7 @@
 //!    here, and is refused otherwise
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use repository_api::{AppName, VersionName};
 
@@ -23,6 +23,8 @@ pub(crate) struct Garbage {
     pub(crate) versions: Vec<(AppName, VersionName)>,
     /// With their sizes in bytes.
     pub(crate) blobs: Vec<(BlobId, u64)>,
+    /// Files and objects that uploads and starts left which were cut off.
+    pub(crate) leftovers: u64,
 }
 
 pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageError> {
@@ -48,13 +50,9 @@ pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageErro
     }
     blobs.retain(|(id, _)| !named.contains(id));
     garbage.blobs = blobs;
+    let age = repository.settings.gc_age();
+    garbage.leftovers = repository.storage.sweep(age, false).await?;
     Ok(garbage)
-}
-
-/// Since its upload began. What is from the future is from another clock, and new.
-pub(crate) fn age(id: BlobId, now: SystemTime) -> Duration {
-    now.duration_since(UNIX_EPOCH + Duration::from_secs(id.began()))
-        .unwrap_or_default()
 }
 
 async fn old_blobs(
@@ -71,7 +69,7 @@ async fn old_blobs(
         });
         // They are sorted by time.
         let young = ids.find_map(|(id, size)| {
-            if age(id, now) > repository.settings.gc_age() {
+            if id.age(now) > repository.settings.gc_age() {
                 old.push((id, size));
                 None
             } else {
@@ -106,6 +104,11 @@ pub(crate) async fn delete(
     for (id, size) in garbage.blobs {
         repository.storage.delete_blob(id).await;
         gone(format!("deleted blob {id} of {size} bytes"));
+    }
+    if garbage.leftovers > 0 {
+        let age = repository.settings.gc_age();
+        let swept = repository.storage.sweep(age, true).await?;
+        gone(format!("deleted {swept} leftovers of what was cut off"));
     }
     Ok(())
 }

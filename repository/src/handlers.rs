@@ -77,6 +77,20 @@ where
     Ok(found)
 }
 
+/// A parameter that is a number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number(pub(crate) u64);
+
+impl FromStr for Number {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| "expected a number, such as 3")
+    }
+}
+
 /// Whether the query has `name`, with or without a value.
 pub(crate) fn has_parameter(query: Option<&str>, name: &str) -> bool {
     query
@@ -98,7 +112,7 @@ pub(crate) fn tagged(
         Outcome::NotModified => (StatusCode::NOT_MODIFIED, Body::empty()),
         Outcome::Failed => {
             return Err(Failure::precondition(format!(
-                "the current entity tag is {etag}"
+                "it has changed, and its entity tag is {etag} now: ask without a condition, or with this one"
             )));
         }
     };

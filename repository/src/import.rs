@@ -5,22 +5,26 @@
 //! is imported: two histories are never mixed.
 
 mod docroot;
+mod log;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use repository_api::{AppName, Digest};
-use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
 use crate::Repository;
 use crate::catalogue::{AppState, Event};
 use crate::failure::Failure;
+use crate::progress::{Progress, say};
 use crate::receive::Received;
-use crate::storage::entry::Entry;
+use crate::storage::blob::Sum;
 use crate::storage::keys::{BlobId, Owner};
 use crate::storage::store::Created;
+use log::Log;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
@@ -32,12 +36,6 @@ pub(crate) enum ImportError {
         "{path:?} is neither an export (it has no log/) nor a docroot of the original layout (it has no files/APP/APP.tgz)"
     )]
     Nothing { path: PathBuf },
-    #[error("{path:?}, line {line}: it is no entry of a log")]
-    Entry {
-        path: PathBuf,
-        line: usize,
-        source: serde_json::Error,
-    },
     #[error(
         "{owner} has another history here from entry {number} on: import into a store that has nothing of it"
     )]
@@ -62,11 +60,11 @@ impl<T: Into<Failure>> From<T> for ImportError {
 pub(crate) async fn import(
     repository: &Repository,
     source: &Path,
-    mut say: impl FnMut(String),
+    progress: &mut Progress,
 ) -> Result<(), ImportError> {
     let logs = source.join("log");
     if !logs.is_dir() {
-        return docroot::import(repository, source, say).await;
+        return docroot::import(repository, source).await;
     }
     for (name, path) in children(&logs)? {
         let owner = name
@@ -76,8 +74,8 @@ pub(crate) async fn import(
             path: path.clone(),
             reason: "it is named as no app is".to_owned(),
         })?;
-        let (entries, new) = log(repository, source, &owner, &path).await?;
-        say(format!("{owner}: {entries} entries, {new} of them new"));
+        let (entries, new) = import_log(repository, source, &owner, &path, progress).await?;
+        say(&format!("{owner}: {entries} entries, {new} of them new"));
     }
     Ok(())
 }
@@ -99,40 +97,18 @@ fn children(directory: &Path) -> Result<Vec<(String, PathBuf)>, ImportError> {
     Ok(found)
 }
 
-async fn log(
+async fn import_log(
     repository: &Repository,
     source: &Path,
     owner: &Owner,
     path: &Path,
+    progress: &mut Progress,
 ) -> Result<(u64, u64), ImportError> {
-    let text = fs::read_to_string(path).map_err(|source| ImportError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut entries: Vec<Entry<Event>> = Vec::new();
-    for (line, text) in (1..).zip(text.lines()) {
-        let entry = serde_json::from_str(text).map_err(|source| ImportError::Entry {
-            path: path.to_owned(),
-            line,
-            source,
-        })?;
-        entries.push(entry);
-    }
-    let mut end = AppState::default();
-    for entry in &entries {
-        let expected = end.position + 1;
-        if entry.number != expected || end.apply(entry.clone()).is_err() {
-            return Err(ImportError::Refused {
-                path: path.to_owned(),
-                reason: format!("entry {expected} is missing: it is cut, or put together by hand"),
-            });
-        }
-        refuse_damaged(path, entry)?;
-    }
+    let log = Log::read(path)?;
     let storage = &repository.storage;
-    let total = entries.len() as u64;
     let mut new = 0;
-    for mut entry in entries {
+    let mut entries = log.entries()?;
+    while let Some(mut entry) = entries.next()? {
         let different = ImportError::Different {
             owner: owner.to_string(),
             number: entry.number,
@@ -144,7 +120,7 @@ async fn log(
         }
         if let Owner::App(app) = owner {
             for event in &mut entry.events {
-                bring_bytes(repository, source, app, &end, event).await?;
+                bring_bytes(repository, source, app, &log.end, event, progress).await?;
             }
         }
         if storage.append(owner, &entry).await? == Created::Already {
@@ -153,31 +129,11 @@ async fn log(
         new += 1;
     }
     if let Owner::App(app) = owner
-        && total > 0
+        && !log.end.is_empty()
     {
         storage.enlist(app).await?;
     }
-    Ok((total, new))
-}
-
-/// What says its own digest must have it.
-fn refuse_damaged(path: &Path, entry: &Entry<Event>) -> Result<(), ImportError> {
-    for event in &entry.events {
-        if let Event::Configure {
-            sha256, content, ..
-        } = event
-        {
-            let found = Digest::new(Sha256::digest(content.as_bytes()).into());
-            if found != *sha256 {
-                return Err(ImportError::Damaged {
-                    path: path.to_owned(),
-                    expected: *sha256,
-                    found,
-                });
-            }
-        }
-    }
-    Ok(())
+    Ok((log.end.position, new))
 }
 
 /// The bytes that an event names, under a name of this store's own.
@@ -187,6 +143,7 @@ async fn bring_bytes(
     app: &AppName,
     end: &AppState,
     event: &mut Event,
+    progress: &mut Progress,
 ) -> Result<(), ImportError> {
     let (Event::Publish {
         version,
@@ -207,6 +164,7 @@ async fn bring_bytes(
         *blob = BlobId::new();
         return Ok(());
     };
+    progress.count(record.size);
     let path =
         source.join(repository_api::routes::artefact(app, version, file).trim_start_matches('/'));
     let received = upload(repository, &path).await?;
@@ -229,10 +187,9 @@ async fn upload(repository: &Repository, path: &Path) -> Result<Received, Import
         path: path.to_owned(),
         source,
     };
-    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut file = tokio::fs::File::from_std(regular(path)?);
     let mut upload = repository.storage.begin_blob().await?;
-    let mut hash = Sha256::new();
-    let mut size = 0;
+    let mut sum = Sum::default();
     loop {
         let mut chunk = bytes::BytesMut::with_capacity(256 << 10);
         let read = match file.read_buf(&mut chunk).await {
@@ -245,16 +202,36 @@ async fn upload(repository: &Repository, path: &Path) -> Result<Received, Import
         if read == 0 {
             break;
         }
-        size += read as u64;
-        hash.update(&chunk);
+        sum.add(&chunk);
         if let Err(error) = upload.write(&chunk.freeze()).await {
             upload.abort().await;
             return Err(error.into());
         }
     }
+    let (size, sha256) = sum.end();
     Ok(Received {
         upload,
         size,
-        sha256: Digest::new(hash.finalize().into()),
+        sha256,
+    })
+}
+
+/// A file, by way of a link if need be; nothing that may make the reader wait for ever.
+fn regular(path: &Path) -> Result<File, ImportError> {
+    let failed = |source| ImportError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_file() {
+        return Ok(file);
+    }
+    Err(ImportError::Refused {
+        path: path.to_owned(),
+        reason: "it is no file".to_owned(),
     })
 }

@@ -17,9 +17,11 @@ mod import;
 mod layers;
 mod logging;
 mod negotiate;
+mod progress;
 mod publish;
 mod purge;
 mod range;
+mod readiness;
 mod receive;
 mod releases;
 mod request_log;
@@ -40,6 +42,7 @@ use catalogue::Catalogue;
 use layers::Layers;
 // Its `memcpy` and the like take the place of the C library's.
 use memory as _;
+use readiness::Readiness;
 use settings::Settings;
 use storage::cache::Cache;
 use storage::{Location, Storage};
@@ -54,6 +57,19 @@ pub(crate) struct Repository {
     pub(crate) storage: Storage,
     pub(crate) catalogue: Catalogue,
     pub(crate) layers: Layers,
+    pub(crate) readiness: Readiness,
+}
+
+impl Repository {
+    fn new(settings: Settings, storage: Storage) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            catalogue: Catalogue::new(storage.clone()),
+            layers: Layers::new(storage.clone()),
+            storage,
+            readiness: Readiness::default(),
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -79,12 +95,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         tracing::warn!("{warning}");
     }
     let storage = cached(Storage::open(&settings.storage).await?, &settings);
-    let repository = Arc::new(Repository {
-        settings,
-        catalogue: Catalogue::new(storage.clone()),
-        layers: Layers::new(storage.clone()),
-        storage,
-    });
+    let repository = Repository::new(settings, storage);
     housekeeping::start(&repository);
     serve::until_told_to_stop(repository).await?;
     Ok(())

@@ -20,7 +20,6 @@ use crate::Repository;
 use crate::access::ANONYMOUS;
 use crate::catalogue::{App, AppState, Decision, Event};
 use crate::failure::Failure;
-use crate::gc;
 use crate::receive::{self, Declared, Received};
 use crate::storage::keys::BlobId;
 use crate::to_the_end::to_the_end;
@@ -204,7 +203,7 @@ fn refuse_early(
 
 /// `gc` may take a blob that was begun so long ago for nobody's.
 fn refuse_too_old(repository: &Repository, blob: BlobId) -> Result<(), Failure> {
-    if gc::age(blob, SystemTime::now()) < repository.settings.gc_age() / 2 {
+    if blob.age(SystemTime::now()) < repository.settings.gc_age() / 2 {
         return Ok(());
     }
     Err(Failure::new(

@@ -111,7 +111,7 @@ fn too_large(limit: u64) -> Failure {
     let hint = if limit > SMALL {
         ": REPOSITORY_MAX_UPLOAD sets the limit"
     } else {
-        ""
+        ": make it smaller; what is large is an artefact, under /artefacts/"
     };
     Failure::new(
         StatusCode::PAYLOAD_TOO_LARGE,

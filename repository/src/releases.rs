@@ -28,7 +28,17 @@ pub(crate) async fn resolve(
         repository.catalogue.known(app)
     );
     let default_pins = default?.read(AppState::pins);
-    entry?.read(|state| match reference {
+    entry?.read(|state| resolve_in(app, reference, state, default_pins))
+}
+
+/// What `reference` means in a state of the app.
+pub(crate) fn resolve_in(
+    app: &AppName,
+    reference: &Reference,
+    state: &AppState,
+    default_pins: Vec<LayerPin>,
+) -> Result<Resolved, Failure> {
+    match reference {
         Reference::Latest => match state.latest() {
             Some(version) => of_version(app, version, state, default_pins),
             None => Err(Failure::not_found(no_latest(app, state))),
@@ -42,7 +52,7 @@ pub(crate) async fn resolve(
             },
             None => Err(unknown_channel(app, channel, state)),
         },
-    })
+    }
 }
 
 fn no_latest(app: &AppName, state: &AppState) -> String {
@@ -162,7 +172,7 @@ pub(crate) async fn layer(
         .and_then(|owner| owner.read(|state| state.generation(layer, number)));
     let (Some(owner), Some(generation)) = (owner, generation) else {
         return Err(Failure::not_found(format!(
-            "layer {layer} of {app} has no generation {number}"
+            "layer {layer} of {app} has no generation {number}: ask without ?generation for the newest, whose number its entity tag tells"
         )));
     };
     repository

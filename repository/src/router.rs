@@ -74,6 +74,9 @@ async fn unknown(uri: Uri) -> Failure {
 async fn wrong_method(method: Method, uri: Uri) -> Failure {
     Failure::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        format!("{method} means nothing at {}", uri.path()),
+        format!(
+            "{method} is not possible at {}: this answer's Allow header says what is",
+            uri.path()
+        ),
     )
 }

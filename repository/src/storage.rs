@@ -25,6 +25,7 @@ mod suite;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use cache::Cache;
@@ -186,6 +187,28 @@ impl Storage {
         let key = keys::name(app);
         self.store.create(&key, Bytes::new()).await?;
         self.store.settle(&key).await
+    }
+
+    /// Counts, and if told to deletes, what starts and uploads left that were cut off `age` ago.
+    pub(crate) async fn sweep(&self, age: Duration, deletes: bool) -> Result<u64, StorageError> {
+        let mut swept = self.store.sweep(age, deletes).await?;
+        let now = SystemTime::now();
+        for Listed { name, .. } in self.store.list(keys::PROOFS, None, usize::MAX).await? {
+            if let Ok(id) = name.parse::<BlobId>()
+                && id.age(now) >= age
+            {
+                swept += 1;
+                if deletes {
+                    self.store.delete(&keys::proof(id)).await?;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Whether it can be read from just now.
+    pub(crate) async fn answers(&self) -> Result<(), StorageError> {
+        self.store.answers().await
     }
 
     /// Whose logs there are.

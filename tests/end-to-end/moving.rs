@@ -290,3 +290,86 @@ fn the_original_docroot_is_taken_over() {
     .unwrap();
     command(&on_disk(storage.path()), &["import", root], 1).says("is not what was exported");
 }
+
+/// What is purged is gone from the next backup, too; and what is damaged does not keep the rest from it.
+#[test]
+fn an_export_follows_purges_and_goes_on_past_damage() {
+    let (storage, server) = Server::fresh();
+    fill(&server);
+    let trees = tempfile::tempdir().unwrap();
+    let tree = trees.path().join("tree");
+    let target = tree.to_str().unwrap();
+    command(&on_disk(storage.path()), &["export", target], 0);
+    let purged = tree.join("artefacts/hello/1.0.0");
+    assert!(purged.is_dir() && tree.join("releases/hello/r1").is_file());
+    let purge = server.request("DELETE", "/artefacts/hello/1.0.0?purge=true", &[], b"");
+    assert_eq!(purge.status, 204, "{}", purge.text());
+    // Damage in the export is mended by the next one, and an interrupted one leaves nothing behind.
+    let other = tree.join("artefacts/other/0.1.0/other.bin");
+    fs::write(&other, "z".repeat(70_000)).unwrap();
+    fs::create_dir(tree.join(".unfinished")).unwrap();
+    fs::write(tree.join(".unfinished/x"), "of a killed one").unwrap();
+    command(&on_disk(storage.path()), &["export", target], 0);
+    assert!(!purged.exists() && !tree.join("releases/hello/r1").exists());
+    assert_eq!(fs::read_to_string(&other).unwrap(), "y".repeat(70_000));
+    assert!(!tree.join(".unfinished").exists());
+
+    let record = server.get("/artefacts/hello/1.1.0/").text();
+    assert!(record.contains("extra"), "{record}");
+    let blob = fs::read_dir(storage.path().join("blobs"))
+        .unwrap()
+        .flatten()
+        .find(|entry| fs::read(entry.path()).unwrap() == "1.1.0".repeat(20_000).as_bytes())
+        .unwrap();
+    fs::write(blob.path(), "damaged").unwrap();
+    let fresh = trees.path().join("fresh");
+    let exported = command(
+        &on_disk(storage.path()),
+        &["export", fresh.to_str().unwrap()],
+        1,
+    );
+    exported.says("1 artefacts are damaged or missing");
+    assert!(
+        exported
+            .stdout
+            .contains("hello 1.1.0 extra is left out: expected sha256:"),
+        "{}",
+        exported.stdout
+    );
+    assert!(fresh.join("artefacts/other/0.1.0/other.bin").is_file());
+    assert!(fresh.join("log/hello.jsonl").is_file());
+    assert!(!fresh.join("artefacts/hello/1.1.0/extra").exists());
+}
+
+/// Nothing is taken over of a log that is not whole, and nobody waits for what never comes.
+#[test]
+fn a_log_that_is_not_whole_is_refused() {
+    let (storage, server) = Server::fresh();
+    fill(&server);
+    let trees = tempfile::tempdir().unwrap();
+    let tree = trees.path().join("tree");
+    let source = tree.to_str().unwrap();
+    command(&on_disk(storage.path()), &["export", source], 0);
+    let log = tree.join("log/hello.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let cut = lines[..lines.len() - 3].join("\n") + "\n";
+    let without_one = [&lines[..2], &lines[3..]].concat().join("\n");
+    let changed = text.replace("1.2.0", "1.2.7");
+    let unfinished = lines[..lines.len() - 1].join("\n") + "\n";
+    let twice = format!("{text}{text}");
+    for damaged in [cut, without_one, changed, unfinished, twice, String::new()] {
+        fs::write(&log, damaged).unwrap();
+        let target = tempfile::tempdir().unwrap();
+        command(&on_disk(target.path()), &["import", source], 1).says("hello.jsonl");
+        let refused = Server::start(target.path());
+        assert_eq!(refused.get("/artefacts/hello/").status, 404);
+    }
+    fs::write(&log, text).unwrap();
+    let artefact = tree.join("artefacts/hello/1.2.0/extra");
+    fs::remove_file(&artefact).unwrap();
+    let made = Command::new("mkfifo").arg(&artefact).status();
+    assert!(made.unwrap().success());
+    let target = tempfile::tempdir().unwrap();
+    command(&on_disk(target.path()), &["import", source], 1).says("it is no file");
+}

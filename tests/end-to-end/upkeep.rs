@@ -110,7 +110,7 @@ fn what_is_missing_is_named() {
     assert!(
         checked
             .stdout
-            .contains("apps/hello/log/0000000002.json: it is missing")
+            .contains("apps/hello/log/0000000002.json: missing")
     );
     // A hole is not the end: nothing is taken for nobody's, and nothing is written into it.
     let refused = command(storage.path(), &["gc", "--delete"], &[], 1);

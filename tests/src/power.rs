@@ -29,9 +29,13 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 impl Disk {
     /// `None`, and a line that says so, where none can be made.
     pub fn new(test: &str) -> Option<Self> {
+        Self::with_size(test, DISK_BYTES)
+    }
+
+    pub fn with_size(test: &str, bytes: u64) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let image = directory.path().join("image");
-        File::create(&image).unwrap().set_len(DISK_BYTES).unwrap();
+        File::create(&image).unwrap().set_len(bytes).unwrap();
         let mut disk = Self {
             directory,
             is_mounted: false,

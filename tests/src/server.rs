@@ -15,6 +15,8 @@ use crate::s3::S3;
 pub struct Server {
     pub address: SocketAddr,
     process: Option<Running>,
+    /// Of its own, for as long as it runs.
+    _cache: TempDir,
 }
 
 impl Server {
@@ -41,7 +43,9 @@ impl Server {
     }
 
     fn start_in(mut environment: Vec<(OsString, OsString)>, settings: &[(&str, &str)]) -> Self {
+        let cache = tempfile::tempdir().expect("a temporary directory");
         environment.push(("REPOSITORY_LISTEN".into(), "127.0.0.1:0".into()));
+        environment.push(("REPOSITORY_CACHE".into(), cache.path().into()));
         environment.extend(
             settings
                 .iter()
@@ -56,6 +60,7 @@ impl Server {
         Self {
             address,
             process: Some(process),
+            _cache: cache,
         }
     }
 

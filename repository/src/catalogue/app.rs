@@ -151,6 +151,12 @@ impl App {
         }
     }
 
+    /// Makes sure that what is in memory is durable: something else is about to rest on it.
+    pub(crate) async fn make_durable(&self, storage: &Storage) -> Result<(), StorageError> {
+        let position = self.read(|state| state.position);
+        self.settle(storage, position).await
+    }
+
     /// What is there already is acknowledged only once it is durable, and listed.
     async fn settle(&self, storage: &Storage, position: u64) -> Result<(), StorageError> {
         if position == 0 {

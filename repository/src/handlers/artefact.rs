@@ -139,7 +139,11 @@ pub(crate) async fn serve(
             describe(response.headers_mut(), record, &etag, cache_control);
             return Ok(response);
         }
-        Outcome::Failed => return Err(Failure::precondition(format!("the entity tag is {etag}"))),
+        Outcome::Failed => {
+            return Err(Failure::precondition(format!(
+                "the file has other bytes than the request is for: its entity tag is {etag}; ask without a condition, or with this one"
+            )));
+        }
     }
     let range = request
         .get(header::RANGE)
@@ -158,7 +162,7 @@ pub(crate) async fn serve(
             let failure = Failure::new(
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 format!(
-                    "the file has {} bytes, and none in the range that was asked for",
+                    "the file has {} bytes, and none in the range that was asked for: ask for a range within it, or without one",
                     record.size
                 ),
             );

@@ -162,11 +162,9 @@ async fn point(
     target: &Target,
 ) -> Result<Response, Failure> {
     let entry = repository.catalogue.known(app).await?;
-    let default_pins = repository
-        .catalogue
-        .default_layer()
-        .await?
-        .read(AppState::pins);
+    let default = repository.catalogue.default_layer().await?;
+    let default_pins = default.read(AppState::pins);
+    default.make_durable(&repository.storage).await?;
     let (status, release, moved) = entry
         .commit(&repository.storage, ANONYMOUS, |state| {
             let current = state

@@ -10,7 +10,7 @@ use repository_api::release::LayerName;
 use repository_api::{AppName, Digest, EnvironmentName};
 use sha2::{Digest as _, Sha256};
 
-use super::{Names, TEXT, answer, parameter, tagged, text_value};
+use super::{Names, Number, TEXT, answer, parameter, tagged, text_value};
 use crate::access::ANONYMOUS;
 use crate::catalogue::{AppState, Decision, Event};
 use crate::conditional::{self, Outcome};
@@ -63,7 +63,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let (app, layer) = layer(&owner, &file)?;
-    let wanted: Option<u64> = parameter(uri.query(), "generation")?;
+    let wanted = parameter(uri.query(), "generation")?.map(|Number(wanted)| wanted);
     let entry = repository.catalogue.layer_owner(&app, &layer).await?;
     let newest = entry.and_then(|entry| entry.read(|state| Some(state.newest(&layer)?.0)));
     let generation = match (wanted, newest) {

@@ -11,7 +11,7 @@ use repository_api::{AppName, VersionName};
 use serde::Serialize;
 
 use super::artefact::missing;
-use super::{HTML, JSON, Names, answer, json, parameter, text_value};
+use super::{HTML, JSON, Names, Number, answer, json, parameter, text_value};
 use crate::Repository;
 use crate::failure::Failure;
 use crate::negotiate::{self, Form};
@@ -28,7 +28,10 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn read(uri: &Uri) -> Result<Self, Failure> {
-        let limit = parameter(uri.query(), "limit")?.unwrap_or(DEFAULT_LIMIT);
+        let limit = match parameter(uri.query(), "limit")? {
+            Some(Number(limit)) => usize::try_from(limit).unwrap_or(usize::MAX),
+            None => DEFAULT_LIMIT,
+        };
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Failure::bad_request(format!(
                 "limit: expected 1 to {MAX_LIMIT}"

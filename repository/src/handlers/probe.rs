@@ -1,15 +1,25 @@
-//! `/healthz`: the process answers. `/readyz`: it could serve when it started, for its store was proved then.
+//! `/healthz`: the process answers. `/readyz`: its store does, too.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::{TEXT, answer};
+use crate::Repository;
+use crate::failure::Failure;
 
 pub(crate) async fn live() -> Response {
     answer(StatusCode::OK, TEXT, "ok\n")
 }
 
-/// The server listens only once its store was proved. A store that goes away later is not seen here.
-pub(crate) async fn ready() -> Response {
-    answer(StatusCode::OK, TEXT, "ready\n")
+pub(crate) async fn ready(State(repository): State<Arc<Repository>>) -> Result<Response, Failure> {
+    if repository.readiness.is_ready(&repository.storage).await {
+        return Ok(answer(StatusCode::OK, TEXT, "ready\n"));
+    }
+    Err(Failure::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the store cannot be read: the repository's log says why; what asks again finds out when it can",
+    ))
 }

@@ -4,24 +4,24 @@
 //! It knew no versions: an artefact gets one from the time at which it was last written, in UTC, such as
 //! `20260131.174500`. So importing the same again changes nothing.
 
-use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use http::HeaderMap;
 use repository_api::release::LayerName;
 use repository_api::{AppName, Digest, config};
 
-use super::{ImportError, children, upload};
+use super::{ImportError, children, regular, upload};
 use crate::Repository;
 use crate::handlers::config::write;
+use crate::progress::say;
 use crate::publish::{Address, commit};
 use crate::storage::keys::DEFAULT_OWNER;
 
-pub(super) async fn import(
-    repository: &Repository,
-    source: &Path,
-    mut say: impl FnMut(String),
-) -> Result<(), ImportError> {
+/// Bytes of a config, or of a checksum, at the most.
+const MAX_TEXT: u64 = 1 << 20;
+
+pub(super) async fn import(repository: &Repository, source: &Path) -> Result<(), ImportError> {
     let files = source.join("files");
     if !files.is_dir() {
         return Err(ImportError::Nothing {
@@ -34,14 +34,14 @@ pub(super) async fn import(
             .parse()
             .map_err(|error| refused(&default, &error))?;
         layer(repository, &nobody, LayerName::Default, &default).await?;
-        say(format!("{DEFAULT_OWNER}: its config"));
+        say(&format!("{DEFAULT_OWNER}: its config"));
     }
     for (name, directory) in children(&files)? {
         let app: AppName = name.parse().map_err(|error| refused(&directory, &error))?;
         let archive = directory.join(format!("{app}.tgz"));
         let version = publish(repository, &app, &archive).await?;
         let layers = layers(repository, source, &app).await?;
-        say(format!(
+        say(&format!(
             "{app}: version {version}, {layers} layers of config"
         ));
     }
@@ -64,7 +64,8 @@ async fn publish(
         path: archive.to_owned(),
         source,
     };
-    let written = fs::metadata(archive)
+    let written = regular(archive)?
+        .metadata()
         .and_then(|metadata| metadata.modified())
         .map_err(failed)?;
     let digits: String = humantime::format_rfc3339_seconds(written)
@@ -84,7 +85,8 @@ async fn publish(
     };
     let received = upload(repository, archive).await?;
     let sidecar = archive.with_extension("tgz.sha256");
-    if let Ok(line) = fs::read_to_string(&sidecar) {
+    if sidecar.exists() {
+        let line = text(&sidecar)?;
         let expected = Digest::from_line(&line).map_err(|error| refused(&sidecar, &error))?;
         if expected != received.sha256 {
             let found = received.sha256;
@@ -133,12 +135,24 @@ async fn layer(
     layer: LayerName,
     path: &Path,
 ) -> Result<(), ImportError> {
-    let bytes = fs::read(path).map_err(|source| ImportError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    config::parse(&bytes).map_err(|error| refused(path, &error))?;
-    let content = String::from_utf8(bytes).map_err(|error| refused(path, &error))?;
+    let content = text(path)?;
+    config::parse(content.as_bytes()).map_err(|error| refused(path, &error))?;
     write(repository, app, &layer, &HeaderMap::new(), content).await?;
     Ok(())
+}
+
+/// A small file.
+fn text(path: &Path) -> Result<String, ImportError> {
+    let mut bytes = Vec::new();
+    regular(path)?
+        .take(MAX_TEXT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| ImportError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(refused(path, &"it is larger than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|error| refused(path, &error))
 }

@@ -4,11 +4,13 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use repository_api::Digest;
+use sha2::{Digest as _, Sha256};
 
 use super::keys::{self, BlobId};
-use super::store::{Content, Listed, Writer};
-use super::{Located, Storage, StorageError};
+use super::store::{Chunks, Content, Listed, Writer};
+use super::{Located, Storage, StorageError, disk};
 
 /// Bytes that are gathered before they are written: each upload under way holds as many.
 const PART: usize = 256 << 10;
@@ -60,12 +62,44 @@ impl Storage {
         })
     }
 
+    /// All that lies there, read anew; `None` if there is nothing.
+    pub(crate) async fn read_blob(&self, id: BlobId) -> Result<Option<Chunks>, StorageError> {
+        self.store.stream(&keys::blob(id)).await
+    }
+
     /// Size in bytes and digest of what lies there, read anew; `None` if there is nothing.
     pub(crate) async fn digest_of(
         &self,
         id: BlobId,
     ) -> Result<Option<(u64, Digest)>, StorageError> {
-        self.store.digest(&keys::blob(id)).await
+        let Some(chunks) = self.read_blob(id).await? else {
+            return Ok(None);
+        };
+        Sum::of(chunks)
+            .await
+            .map(Some)
+            .map_err(|source| StorageError::object("read", &keys::blob(id), source))
+    }
+
+    /// Lets the cache's copy go if it is not what it was; returns whether it is.
+    pub(crate) async fn check_cached(&self, blob: Located) -> bool {
+        let Some(cache) = &self.cache else {
+            return true;
+        };
+        let Some(path) = cache.file(blob.id) else {
+            return true;
+        };
+        let found = match tokio::fs::File::open(path).await {
+            Ok(file) => Sum::of(disk::chunks(file.into_std().await)).await,
+            // It went away meanwhile, to make room.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
+            Err(error) => Err(error),
+        };
+        let is_whole = found.is_ok_and(|found| found == (blob.size, blob.sha256));
+        if !is_whole {
+            cache.forget(blob.id);
+        }
+        is_whole
     }
 
     /// Blobs after `after`, in the order in which their uploads began: id and size in bytes.
@@ -103,5 +137,32 @@ impl Upload {
 
     pub(crate) async fn abort(self) {
         self.writer.abort().await;
+    }
+}
+
+/// Size and digest of bytes that come one piece after the other.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Sum {
+    size: u64,
+    hash: Sha256,
+}
+
+impl Sum {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.hash.update(bytes);
+    }
+
+    /// Bytes, and their digest.
+    pub(crate) fn end(self) -> (u64, Digest) {
+        (self.size, Digest::new(self.hash.finalize().into()))
+    }
+
+    pub(crate) async fn of(mut chunks: Chunks) -> std::io::Result<(u64, Digest)> {
+        let mut sum = Self::default();
+        while let Some(chunk) = chunks.next().await {
+            sum.add(&chunk?);
+        }
+        Ok(sum.end())
     }
 }

@@ -3,28 +3,27 @@
 //! - a blob is fetched once, however many wait for it; they follow the file as it grows ([`fetch`])
 //! - its digest is compared on the way in: nobody is given the last bytes before, and what does not match
 //!   is not kept
-//! - when there is no room, what was used longest ago goes; whoever reads it just then reads on
+//! - there is room for all of it before a fetch begins: what was used longest ago goes, and whoever reads
+//!   that just then reads on; where there is no room, or the cache's disk fails, bytes come from the store
+//! - one process has the directory
 
 mod fetch;
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use repository_api::Digest;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::disk::open_blob;
 use super::keys::{self, BlobId, Key};
 use super::store::{Content, Store};
 use super::{Located, StorageError};
-use fetch::Fetch;
-
-/// What fails where it is the cache that fails.
-const CACHE: &str = "cache";
+use fetch::{Fetch, Follower, Progress, Trouble};
 
 /// Below the cache's directory: what is not complete.
 const UNFINISHED: &str = "unfinished";
@@ -34,15 +33,18 @@ pub(crate) struct Cache {
     directory: PathBuf,
     max_bytes: u64,
     state: Mutex<State>,
+    /// Held as long as the process uses the directory.
+    _lock: File,
 }
 
 #[derive(Debug, Default)]
 struct State {
     kept: HashMap<BlobId, Kept>,
+    fetches: HashMap<BlobId, UnderWay>,
+    /// Of what is kept, and of what is fetched, as it will be.
     bytes: u64,
     /// Counts uses.
     clock: u64,
-    fetches: HashMap<BlobId, watch::Receiver<Progress>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,14 +53,11 @@ struct Kept {
     used: u64,
 }
 
-/// How far a fetch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// Bytes in the file.
-    Bytes(u64),
-    /// All of them, and they are the right ones.
-    Verified,
-    Failed,
+/// A fetch, for those who follow it.
+#[derive(Debug, Clone)]
+struct UnderWay {
+    file: Arc<File>,
+    progress: watch::Receiver<Progress>,
 }
 
 impl Cache {
@@ -66,6 +65,7 @@ impl Cache {
     pub(crate) fn open(directory: &Path, max_bytes: u64) -> io::Result<Self> {
         let unfinished = directory.join(UNFINISHED);
         fs::create_dir_all(&unfinished)?;
+        let lock = lock(directory)?;
         for entry in fs::read_dir(&unfinished)? {
             fs::remove_file(entry?.path())?;
         }
@@ -86,6 +86,7 @@ impl Cache {
             directory: directory.to_owned(),
             max_bytes,
             state: Mutex::new(state),
+            _lock: lock,
         };
         cache.make_room(&mut cache.state());
         Ok(cache)
@@ -107,152 +108,203 @@ impl Cache {
         range: Range<u64>,
     ) -> Result<Content, StorageError> {
         let key = keys::blob(blob.id);
-        if blob.size > self.max_bytes {
-            return straight(store, &key, range).await;
-        }
         if let Some(file) = self.kept(blob) {
             let failed = |source| StorageError::object("read", &key, source);
             return open_blob(file)
                 .and_then(|opened| opened.part(range))
                 .map_err(failed);
         }
-        match self.fetch(store, blob).await {
-            Ok((file, progress)) => Ok(Content::Stream(fetch::follow(file, progress, range))),
-            Err(StorageError::Object {
-                operation: CACHE,
-                source,
-                ..
-            }) => {
-                tracing::warn!(error = %source, "the cache cannot be written to: a blob comes from the store");
-                straight(store, &key, range).await
+        let under_way = match self.fetch(store, blob) {
+            Ok(Some(under_way)) => under_way,
+            Ok(None) => return straight(store, &key, range).await,
+            Err(error) => {
+                tracing::warn!(%error, "the cache cannot be written to: a blob comes from the store");
+                return straight(store, &key, range).await;
             }
-            Err(error) => Err(error),
+        };
+        let UnderWay { file, mut progress } = under_way;
+        // Until something is known of it: an answer that has begun cannot say that it fails.
+        let known = progress
+            .wait_for(|progress| *progress != Progress::Opening)
+            .await
+            .map_or(Progress::Failed(Trouble::Elsewhere), |progress| *progress);
+        match known {
+            Progress::Failed(Trouble::Missing) => Err(StorageError::Missing {
+                key: key.to_string(),
+            }),
+            Progress::Failed(Trouble::Damage) => Err(StorageError::damaged(
+                &key,
+                "its bytes are not those that were published",
+            )),
+            Progress::Failed(Trouble::Elsewhere) => straight(store, &key, range).await,
+            _ => {
+                let store = Arc::clone(store);
+                let follower = Follower {
+                    file,
+                    progress,
+                    store,
+                    key,
+                };
+                Ok(Content::Stream(follower.follow(range)))
+            }
         }
     }
 
-    /// The file of a blob that is here.
+    /// The file of a blob that is complete, and its use noted.
     fn kept(&self, blob: Located) -> Option<File> {
-        let id = blob.id;
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;
-        state.kept.get_mut(&id)?.used = now;
-        let is_whole = |file: &File| file.metadata().is_ok_and(|found| found.len() == blob.size);
-        let file = File::open(self.path(id)).ok().filter(is_whole);
+        let kept = state.kept.get_mut(&blob.id)?;
+        kept.used = now;
+        let opened = File::open(self.path(blob.id)).ok();
+        let file =
+            opened.filter(|file| file.metadata().is_ok_and(|found| found.len() == blob.size));
         if file.is_none() {
-            // Somebody emptied the directory, or its disk lost what was not synced.
-            let gone = state.kept.remove(&id)?;
-            state.bytes -= gone.size;
+            // Somebody cleaned the directory, or its disk lost what it had.
+            self.remove(&mut state, blob.id);
         }
         file
     }
 
-    /// The fetch that is under way, or a new one; and the file that it fills.
-    async fn fetch(
+    /// The fetch that is under way, or a new one; `None` if there is no room for it.
+    fn fetch(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
         blob: Located,
-    ) -> Result<(Arc<File>, watch::Receiver<Progress>), StorageError> {
-        let key = keys::blob(blob.id);
-        let failed = |source: io::Error| StorageError::object(CACHE, &key, source);
-        let path = self.directory.join(UNFINISHED).join(blob.id.to_string());
-        let under_way = self.state().fetches.get(&blob.id).cloned();
-        if let Some(progress) = under_way
-            && *progress.borrow() != Progress::Failed
-        {
-            // Complete by now, it may have moved.
-            let file = File::open(&path).or_else(|_| File::open(self.path(blob.id)));
-            return Ok((Arc::new(file.map_err(failed)?), progress));
-        }
-        let source = store.open(&key, 0..blob.size).await?;
-        let source = source.ok_or_else(|| StorageError::Missing {
-            key: key.to_string(),
-        })?;
+    ) -> io::Result<Option<UnderWay>> {
         let mut state = self.state();
-        if let Some(progress) = state.fetches.get(&blob.id)
-            && *progress.borrow() != Progress::Failed
-        {
-            // Somebody was quicker, while the store was asked.
-            let progress = progress.clone();
-            drop(state);
-            let file = File::open(&path).or_else(|_| File::open(self.path(blob.id)));
-            return Ok((Arc::new(file.map_err(failed)?), progress));
+        if let Some(under_way) = state.fetches.get(&blob.id) {
+            return Ok(Some(under_way.clone()));
         }
-        let file = File::options()
+        if blob.size > self.max_bytes {
+            return Ok(None);
+        }
+        state.bytes += blob.size;
+        self.make_room(&mut state);
+        if state.bytes > self.max_bytes {
+            // The rest is being fetched, too.
+            state.bytes -= blob.size;
+            return Ok(None);
+        }
+        let path = self
+            .directory
+            .join(UNFINISHED)
+            .join(Uuid::now_v7().simple().to_string());
+        let created = File::options()
             .read(true)
             .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)
-            .map_err(failed)?;
-        let file = Arc::new(file);
-        let (sender, progress) = watch::channel(Progress::Bytes(0));
-        state.fetches.insert(blob.id, progress.clone());
+            .create_new(true)
+            .open(&path);
+        let file = match created {
+            Ok(file) => Arc::new(file),
+            Err(error) => {
+                state.bytes -= blob.size;
+                return Err(error);
+            }
+        };
+        let (sender, progress) = watch::channel(Progress::Opening);
+        let under_way = UnderWay {
+            file: Arc::clone(&file),
+            progress,
+        };
+        state.fetches.insert(blob.id, under_way.clone());
         drop(state);
         let fetch = Fetch {
-            file: Arc::clone(&file),
+            file,
             blob,
             progress: sender,
         };
-        let cache = Arc::clone(self);
+        let (cache, store) = (Arc::clone(self), Arc::clone(store));
         tokio::spawn(async move {
-            let fetched = fetch.run(source).await;
-            cache.finish(blob, &path, fetched, &fetch.progress);
+            let fetched = fetch.run(&store).await;
+            cache.finish(&fetch, &path, fetched);
         });
-        Ok((file, progress))
+        Ok(Some(under_way))
     }
 
-    fn finish(
-        &self,
-        blob: Located,
-        path: &Path,
-        fetched: io::Result<()>,
-        progress: &watch::Sender<Progress>,
-    ) {
+    fn finish(&self, fetch: &Fetch, path: &Path, fetched: Result<(), Trouble>) {
+        let blob = fetch.blob;
         let mut state = self.state();
-        state.fetches.remove(&blob.id);
-        match fetched.and_then(|()| fs::rename(path, self.path(blob.id))) {
-            Ok(()) => {
-                state.clock += 1;
-                let used = state.clock;
-                let size = blob.size;
-                if state.kept.insert(blob.id, Kept { size, used }).is_none() {
-                    state.bytes += size;
-                }
-                self.make_room(&mut state);
-                progress.send_replace(Progress::Verified);
-            }
-            Err(error) => {
-                tracing::error!(%error, blob = %blob.id, "a blob was not fetched from the store");
-                let _ = fs::remove_file(path);
-                progress.send_replace(Progress::Failed);
-            }
+        // Somebody may have purged it meanwhile.
+        let is_wanted = state
+            .fetches
+            .get(&blob.id)
+            .is_some_and(|under_way| Arc::ptr_eq(&under_way.file, &fetch.file));
+        if is_wanted {
+            state.fetches.remove(&blob.id);
         }
+        let is_kept = fetched.is_ok()
+            && is_wanted
+            && match fs::rename(path, self.path(blob.id)) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, blob = %blob.id, "a blob cannot be kept in the cache");
+                    false
+                }
+            };
+        if is_kept {
+            state.clock += 1;
+            let used = state.clock;
+            let size = blob.size;
+            state.kept.insert(blob.id, Kept { size, used });
+        } else {
+            state.bytes -= blob.size;
+            let _ = fs::remove_file(path);
+        }
+        drop(state);
+        fetch.progress.send_replace(match fetched {
+            Ok(()) => Progress::Verified,
+            Err(trouble) => Progress::Failed(trouble),
+        });
     }
 
     fn make_room(&self, state: &mut State) {
         while state.bytes > self.max_bytes {
             let oldest = state.kept.iter().min_by_key(|(_, kept)| kept.used);
-            let Some((id, kept)) = oldest.map(|(id, kept)| (*id, *kept)) else {
+            let Some(id) = oldest.map(|(id, _)| *id) else {
                 return;
             };
-            self.remove(state, id, kept);
+            self.remove(state, id);
         }
     }
 
-    fn remove(&self, state: &mut State, id: BlobId, kept: Kept) {
-        state.kept.remove(&id);
+    fn remove(&self, state: &mut State, id: BlobId) {
+        let Some(kept) = state.kept.remove(&id) else {
+            return;
+        };
         state.bytes -= kept.size;
-        if let Err(error) = fs::remove_file(self.path(id)) {
+        if let Err(error) = fs::remove_file(self.path(id))
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(%error, blob = %id, "the cache keeps a file that it should not");
         }
     }
 
+    /// It is neither kept any more, nor when the fetch that is under way ends.
     pub(super) fn forget(&self, id: BlobId) {
         let mut state = self.state();
-        if let Some(kept) = state.kept.get(&id).copied() {
-            self.remove(&mut state, id, kept);
-        }
+        state.fetches.remove(&id);
+        self.remove(&mut state, id);
+    }
+
+    /// The file of a blob, if it is kept, for whoever wants to know whether it is still what it was.
+    pub(super) fn file(&self, id: BlobId) -> Option<PathBuf> {
+        self.state().kept.contains_key(&id).then(|| self.path(id))
+    }
+}
+
+/// Two processes would each delete what the other one uses.
+fn lock(directory: &Path) -> io::Result<File> {
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(directory.join(".lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another process uses it")),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -266,18 +318,4 @@ async fn straight(
     found.ok_or_else(|| StorageError::Missing {
         key: key.to_string(),
     })
-}
-
-/// What the bytes of a fetch must be.
-fn matches(blob: Located, size: u64, sha256: Digest) -> io::Result<()> {
-    if (size, sha256) == (blob.size, blob.sha256) {
-        return Ok(());
-    }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!(
-            "expected {} bytes with sha256:{}, found {size} with sha256:{sha256}",
-            blob.size, blob.sha256
-        ),
-    ))
 }

@@ -12,22 +12,23 @@ mod mapped;
 mod upload;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use repository_api::Digest;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::StorageError;
 use super::keys::{self, Key};
-use super::store::{Content, Created, Listed, Store, Writer};
+use super::store::{Chunks, Content, Created, Listed, Store, Writer};
 use directories::Directories;
 use lock::Lock;
 pub(crate) use mapped::file_of;
@@ -35,6 +36,9 @@ pub(super) use mapped::open as open_blob;
 use mapped::{Mapped, Opened};
 
 const UPLOADS: &str = "uploads";
+
+/// Bytes that are read at once where all of an object is looked at.
+const CHUNK: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
@@ -59,7 +63,8 @@ impl Disk {
             source,
         };
         let uploads = root.join(UPLOADS);
-        let swept = sweep(&uploads).map_err(failed)?;
+        // Whatever is there belongs to nobody, however new it is: no other server has the directory.
+        let swept = sweep(&uploads, Duration::ZERO, true).map_err(failed)?;
         if swept > 0 {
             tracing::info!(
                 files = swept,
@@ -96,7 +101,6 @@ impl Disk {
         })
     }
 
-    /// Runs on a thread where it may wait for the disk.
     async fn blocking<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -105,14 +109,14 @@ impl Disk {
     ) -> Result<T, StorageError> {
         let inner = Arc::clone(&self.inner);
         let path = inner.path(key);
-        tokio::task::spawn_blocking(move || work(&inner, &path))
+        blocking(move || work(&inner, &path))
             .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|source| StorageError::object(operation, key, source))
     }
 }
 
-fn sweep(uploads: &Path) -> io::Result<u64> {
+/// Counts, and if told to deletes, what nobody wrote to for `age`.
+fn sweep(uploads: &Path, age: Duration, deletes: bool) -> io::Result<u64> {
     let entries = match fs::read_dir(uploads) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,
@@ -120,12 +124,21 @@ fn sweep(uploads: &Path) -> io::Result<u64> {
     let mut swept = 0;
     for entry in entries {
         let entry = entry?;
-        // Another process's may go away meanwhile.
-        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            match fs::remove_file(entry.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => swept += 1,
-            }
+        // It may have gone meanwhile. What is from the future is from another clock, and new.
+        let is_old = entry.metadata().is_ok_and(|found| {
+            let written = found.modified().ok();
+            let idle = written.map(|written| written.elapsed().unwrap_or_default());
+            found.is_file() && idle.is_some_and(|idle| idle >= age)
+        });
+        if !is_old {
+            continue;
+        }
+        swept += 1;
+        if deletes
+            && let Err(error) = fs::remove_file(entry.path())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
     }
     Ok(swept)
@@ -162,19 +175,23 @@ impl Inner {
         let directory = path.parent().unwrap_or(&self.root);
         self.directories.prepare(directory)?;
         let upload = self.write(bytes)?;
-        match rename_new(&upload, path) {
-            Ok(()) => {
-                self.directories.sync(directory)?;
-                Ok(Created::Now)
-            }
-            Err(error) => {
-                remove(&upload);
-                if error.kind() == io::ErrorKind::AlreadyExists {
-                    return Ok(Created::Already);
+        let added = self
+            .directories
+            .add(directory, || match rename_new(&upload, path) {
+                Ok(()) => Ok(true),
+                Err(error) => {
+                    remove(&upload);
+                    if error.kind() == io::ErrorKind::AlreadyExists {
+                        return Ok(false);
+                    }
+                    Err(error)
                 }
-                Err(error)
-            }
-        }
+            })?;
+        Ok(if added {
+            Created::Now
+        } else {
+            Created::Already
+        })
     }
 }
 
@@ -207,6 +224,15 @@ impl Store for Disk {
         format!("file://{}", self.inner.root.display())
     }
 
+    /// A full disk, or one that takes nothing any more, still serves.
+    async fn answers(&self) -> Result<(), StorageError> {
+        let directory = self.inner.root.join(keys::APPS);
+        blocking(move || fs::read_dir(directory)?.next().transpose())
+            .await
+            .map(drop)
+            .map_err(|source| StorageError::listing(keys::APPS, source))
+    }
+
     fn visible_is_durable(&self) -> bool {
         false
     }
@@ -224,7 +250,7 @@ impl Store for Disk {
             opened => {
                 self.blocking("read", key, move |_, _| {
                     let mut bytes = Vec::new();
-                    io::Read::read_to_end(&mut opened?, &mut bytes)?;
+                    opened?.read_to_end(&mut bytes)?;
                     Ok(Some(bytes.into()))
                 })
                 .await
@@ -250,7 +276,7 @@ impl Store for Disk {
         self.blocking("sync", key, |inner, path| {
             inner
                 .directories
-                .prepare(path.parent().unwrap_or(&inner.root))
+                .settle(path.parent().unwrap_or(&inner.root))
         })
         .await
     }
@@ -272,10 +298,8 @@ impl Store for Disk {
     ) -> Result<Vec<Listed>, StorageError> {
         let directory = self.inner.root.join(prefix);
         let after = after.map(str::to_owned);
-        let listed = tokio::task::spawn_blocking(move || list(&directory, after.as_deref(), limit));
-        listed
+        blocking(move || list(&directory, after.as_deref(), limit))
             .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|source| StorageError::listing(prefix, source))
     }
 
@@ -312,12 +336,21 @@ impl Store for Disk {
             .map_err(|source| StorageError::object("read", key, source))
     }
 
-    async fn digest(&self, key: &Key) -> Result<Option<(u64, Digest)>, StorageError> {
-        self.blocking("read", key, |_, path| match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            file => digest(&mut file?).map(Some),
-        })
-        .await
+    async fn stream(&self, key: &Key) -> Result<Option<Chunks>, StorageError> {
+        let opened = self
+            .blocking("read", key, |_, path| match File::open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                file => file.map(Some),
+            })
+            .await?;
+        Ok(opened.map(chunks))
+    }
+
+    async fn sweep(&self, age: Duration, deletes: bool) -> Result<u64, StorageError> {
+        let uploads = self.inner.root.join(UPLOADS);
+        blocking(move || sweep(&uploads, age, deletes))
+            .await
+            .map_err(|source| StorageError::listing(UPLOADS, source))
     }
 
     fn forget(&self, key: &Key) {
@@ -326,18 +359,24 @@ impl Store for Disk {
 }
 
 /// By reads, and not by a mapping: a page that cannot be read is an error then.
-fn digest(file: &mut File) -> io::Result<(u64, Digest)> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut size = 0;
-    loop {
-        let read = io::Read::read(file, &mut buffer)?;
-        if read == 0 {
-            return Ok((size, Digest::new(hash.finalize().into())));
-        }
-        hash.update(&buffer[..read]);
-        size += read as u64;
-    }
+pub(super) fn chunks(file: File) -> Chunks {
+    stream::try_unfold(file, |mut file| {
+        blocking(move || {
+            let mut bytes = Vec::with_capacity(CHUNK);
+            let read = file.by_ref().take(CHUNK as u64).read_to_end(&mut bytes)?;
+            Ok((read > 0).then(|| (bytes.into(), file)))
+        })
+    })
+    .boxed()
+}
+
+/// Runs on a thread where it may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// In the order of names. The whole directory is read, whatever the limit: its own order is none.

@@ -13,6 +13,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use repository_api::AppName;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,12 @@ impl BlobId {
             .get_timestamp()
             .map_or(0, |timestamp| timestamp.to_unix().0)
     }
+
+    /// Since its upload began. What is from the future is from another clock, and new.
+    pub(crate) fn age(self, now: SystemTime) -> Duration {
+        now.duration_since(UNIX_EPOCH + Duration::from_secs(self.began()))
+            .unwrap_or_default()
+    }
 }
 
 impl FromStr for BlobId {
@@ -145,8 +152,8 @@ pub(crate) fn blob(id: BlobId) -> Key {
     Key(format!("{BLOBS}/{id}"))
 }
 
-pub(crate) fn proof() -> Key {
-    Key(format!("{PROOFS}/{}", Uuid::now_v7().simple()))
+pub(crate) fn proof(id: BlobId) -> Key {
+    Key(format!("{PROOFS}/{id}"))
 }
 
 #[cfg(test)]

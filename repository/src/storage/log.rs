@@ -1,9 +1,9 @@
 //! Logs: entries numbered from 1. Entry n+1 is created next to n, so of two writers that saw the same
 //! n one wins, and the other one looks again.
 //!
-//! Every thousand entries are copied into a segment, so that a long log is read in few pieces. A
-//! segment says nothing that its entries do not say: a damaged or missing one costs time and nothing
-//! else.
+//! Every thousand entries are copied into a segment, unless they are large, so that a long log is read in
+//! few pieces. A segment says nothing that its entries do not say: a damaged or missing one costs time and
+//! nothing else.
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -17,6 +17,9 @@ use super::{Storage, StorageError};
 
 /// Entries of a segment.
 pub(crate) const SEGMENT: u64 = 1000;
+
+/// Bytes of a segment at the most: a log of large configs is read entry by entry.
+const MAX_SEGMENT: usize = 8 << 20;
 
 /// Entries that are asked for at once, at the most.
 const PARALLEL: u64 = 32;
@@ -115,7 +118,7 @@ impl Storage {
         let Some(there) = self.store.read(&keys::segment(owner, number)).await? else {
             return Ok(true);
         };
-        Ok(there == self.segment(owner, number).await?)
+        Ok(self.segment(owner, number).await? == Some(there))
     }
 
     /// Makes sure that what is seen next to `key` is durable.
@@ -143,7 +146,16 @@ impl Storage {
     ) -> Result<u64, StorageError> {
         let mut last = after;
         if after == 0 {
+            // First of all, so that a name that means nothing costs little.
+            let Some(first) = self.entry(owner, 1).await? else {
+                self.refuse_a_hole(owner, 0).await?;
+                return Ok(0);
+            };
             last = self.read_segments(owner, &mut take).await?;
+            if last == 0 {
+                take(first);
+                last = 1;
+            }
         }
         // Mostly there is none, and mostly few.
         let mut ahead = 1;
@@ -232,7 +244,8 @@ impl Storage {
         tokio::spawn(async move {
             let key = keys::segment(&owner, number);
             let written = match storage.segment(&owner, number).await {
-                Ok(bytes) => storage.store.create(&key, bytes).await.map(drop),
+                Ok(Some(bytes)) => storage.store.create(&key, bytes).await.map(drop),
+                Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
             if let Err(error) = written {
@@ -241,10 +254,14 @@ impl Storage {
         });
     }
 
-    /// What a segment must hold.
-    pub(crate) async fn segment(&self, owner: &Owner, number: u64) -> Result<Bytes, StorageError> {
+    /// What a segment must hold; `None` where that would be too much.
+    pub(crate) async fn segment(
+        &self,
+        owner: &Owner,
+        number: u64,
+    ) -> Result<Option<Bytes>, StorageError> {
         let numbers = number * SEGMENT + 1..=(number + 1) * SEGMENT;
-        let copies: Vec<Bytes> = stream::iter(numbers)
+        let mut copies = stream::iter(numbers)
             .map(|number| async move {
                 let key = keys::entry(owner, number);
                 let bytes = self.store.read(&key).await?;
@@ -256,10 +273,15 @@ impl Storage {
                     .map_err(|reason| StorageError::damaged(&key, reason))?;
                 Ok::<_, StorageError>(bytes.slice_ref(copy))
             })
-            .buffered(usize::try_from(PARALLEL).unwrap_or(1))
-            .try_collect()
-            .await?;
-        Ok(copies.concat().into())
+            .buffered(usize::try_from(PARALLEL).unwrap_or(1));
+        let mut segment = Vec::new();
+        while let Some(copy) = copies.try_next().await? {
+            segment.extend_from_slice(&copy);
+            if segment.len() > MAX_SEGMENT {
+                return Ok(None);
+            }
+        }
+        Ok(Some(segment.into()))
     }
 }
 

@@ -12,16 +12,16 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::StorageError;
-use super::keys::{self, Key};
+use super::keys::{self, BlobId, Key};
 use super::store::{Created, Store};
 
 /// Creates at once. Stores that look too late were seen to let two to five of 32 win.
 const RACERS: usize = 32;
 
 pub(super) async fn prove(store: &Arc<dyn Store>) -> Result<(), StorageError> {
-    let (raced, written) = (keys::proof(), keys::proof());
-    let outcome = all(store, &raced, &written).await;
-    for key in [raced, written] {
+    let [raced, again, written] = [(); 3].map(|()| keys::proof(BlobId::new()));
+    let outcome = all(store, [&raced, &again, &written]).await;
+    for key in [raced, again, written] {
         if let Err(error) = store.delete(&key).await {
             tracing::warn!(error = %error.chain(), "left a proof behind");
         }
@@ -29,23 +29,36 @@ pub(super) async fn prove(store: &Arc<dyn Store>) -> Result<(), StorageError> {
     outcome
 }
 
-async fn all(store: &Arc<dyn Store>, raced: &Key, written: &Key) -> Result<(), StorageError> {
+/// Who was told to have made the object.
+async fn race(store: &Arc<dyn Store>, key: &Key) -> Result<Vec<String>, StorageError> {
+    let attempts = (0..RACERS).map(|racer| {
+        let (store, key) = (Arc::clone(store), key.clone());
+        tokio::spawn(async move { store.create(&key, Bytes::from(racer.to_string())).await })
+    });
+    let mut winners = Vec::new();
+    for (racer, attempt) in join_all(attempts).await.into_iter().enumerate() {
+        let created = attempt.map_err(|error| StorageError::object("create", key, error))?;
+        if created? == Created::Now {
+            winners.push(racer.to_string());
+        }
+    }
+    Ok(winners)
+}
+
+async fn all(
+    store: &Arc<dyn Store>,
+    [raced, again, written]: [&Key; 3],
+) -> Result<(), StorageError> {
     let unfit = |reason: String| StorageError::Unfit {
         location: store.location(),
         reason,
     };
-    let attempts = join_all((0..RACERS).map(|racer| {
-        let (store, key) = (Arc::clone(store), raced.clone());
-        tokio::spawn(async move { store.create(&key, Bytes::from(racer.to_string())).await })
-    }))
-    .await;
-    let mut winners = Vec::new();
-    for (racer, attempt) in attempts.into_iter().enumerate() {
-        let created =
-            attempt.map_err(|error| unfit(format!("an attempt was cut off ({error})")))?;
-        if created? == Created::Now {
-            winners.push(racer.to_string());
-        }
+    let mut raced = raced;
+    let mut winners = race(store, raced).await?;
+    if winners.is_empty() {
+        // The winner's answer may have been lost on the way, and its second attempt found the first.
+        raced = again;
+        winners = race(store, raced).await?;
     }
     let [winner] = winners.as_slice() else {
         return Err(unfit(format!(

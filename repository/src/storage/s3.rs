@@ -8,6 +8,7 @@
 
 mod client;
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +20,13 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientConfigKey, Error, GetOptions, GetRange, MultipartUpload, ObjectStore as _,
-    ObjectStoreExt as _, PutMode, PutPayload, RetryConfig,
+    BackoffConfig, ClientConfigKey, Error, GetOptions, GetRange, GetResult, MultipartUpload,
+    ObjectStore as _, ObjectStoreExt as _, PutMode, PutPayload, RetryConfig,
 };
-use repository_api::Digest;
-use sha2::{Digest as _, Sha256};
 
 use super::StorageError;
-use super::keys::Key;
-use super::store::{Content, Created, Listed, Store, Writer};
+use super::keys::{self, BlobId, Key};
+use super::store::{Chunks, Content, Created, Listed, Store, Writer};
 
 /// Bytes of a part. S3 takes parts of 5 MiB and more, and ten thousand of them: up to 80 GiB.
 const PART: usize = 8 << 20;
@@ -106,6 +105,10 @@ impl S3 {
 impl Store for S3 {
     fn location(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+
+    async fn answers(&self) -> Result<(), StorageError> {
+        self.read(&keys::proof(BlobId::new())).await.map(drop)
     }
 
     fn visible_is_durable(&self) -> bool {
@@ -210,37 +213,31 @@ impl Store for S3 {
             ..GetOptions::default()
         };
         match self.store.get_opts(&self.path(key.as_str()), options).await {
-            Ok(result) => {
-                let stream = result.into_stream();
-                let stream = stream.map(|chunk| chunk.map_err(std::io::Error::other));
-                Ok(Some(Content::Stream(stream.boxed())))
-            }
+            Ok(result) => Ok(Some(Content::Stream(chunks(result)))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(StorageError::object("read", key, error)),
         }
     }
 
-    async fn digest(&self, key: &Key) -> Result<Option<(u64, Digest)>, StorageError> {
-        let read = async {
-            let result = self.store.get(&self.path(key.as_str())).await?;
-            let mut stream = result.into_stream();
-            let mut hash = Sha256::new();
-            let mut size = 0;
-            while let Some(chunk) = stream.next().await {
-                let chunk = chunk?;
-                hash.update(&chunk);
-                size += chunk.len() as u64;
-            }
-            Ok((size, Digest::new(hash.finalize().into())))
-        };
-        match read.await {
-            Ok(found) => Ok(Some(found)),
+    async fn stream(&self, key: &Key) -> Result<Option<Chunks>, StorageError> {
+        match self.store.get(&self.path(key.as_str())).await {
+            Ok(result) => Ok(Some(chunks(result))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(StorageError::object("read", key, error)),
         }
+    }
+
+    /// Parts of uploads that were cut off cannot be listed here: a rule of the bucket removes them.
+    async fn sweep(&self, _: Duration, _: bool) -> Result<u64, StorageError> {
+        Ok(0)
     }
 
     fn forget(&self, _: &Key) {}
+}
+
+fn chunks(result: GetResult) -> Chunks {
+    let stream = result.into_stream();
+    stream.map(|chunk| chunk.map_err(io::Error::other)).boxed()
 }
 
 type Part = tokio::task::JoinHandle<Result<(), Error>>;

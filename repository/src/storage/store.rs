@@ -1,10 +1,13 @@
 //! What a store must be able to do. One primitive carries everything: *create this object unless it
 //! exists*. Every implementation passes the same suite of tests (`suite.rs`).
 
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use repository_api::Digest;
 
 use super::StorageError;
 use super::keys::Key;
@@ -17,10 +20,13 @@ pub(crate) enum Created {
     Already,
 }
 
+/// Bytes as they come.
+pub(crate) type Chunks = BoxStream<'static, io::Result<Bytes>>;
+
 /// Bytes of a blob, whole or as they come.
 pub(crate) enum Content {
     Whole(Bytes),
-    Stream(BoxStream<'static, std::io::Result<Bytes>>),
+    Stream(Chunks),
 }
 
 /// What lies in the store under a name.
@@ -35,6 +41,9 @@ pub(crate) struct Listed {
 pub(crate) trait Store: std::fmt::Debug + Send + Sync {
     /// Where it is, for people.
     fn location(&self) -> String;
+
+    /// Whether it can be read from just now.
+    async fn answers(&self) -> Result<(), StorageError>;
 
     /// Whether an object that can be read is also durable. On a disk it is not until its directory was
     /// synced; then an answer that was lost must not be taken from what is seen.
@@ -69,14 +78,14 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync {
     async fn begin(&self, key: &Key) -> Result<Box<dyn Writer>, StorageError>;
 
     /// `range` of an object of any size, which must lie within it.
-    async fn open(
-        &self,
-        key: &Key,
-        range: std::ops::Range<u64>,
-    ) -> Result<Option<Content>, StorageError>;
+    async fn open(&self, key: &Key, range: Range<u64>) -> Result<Option<Content>, StorageError>;
 
-    /// Size in bytes and digest of an object of any size, read anew; `None` if it is not there.
-    async fn digest(&self, key: &Key) -> Result<Option<(u64, Digest)>, StorageError>;
+    /// All of an object of any size, read anew: what cannot be read is an error of the stream.
+    async fn stream(&self, key: &Key) -> Result<Option<Chunks>, StorageError>;
+
+    /// Counts, and if told to deletes, uploads that were cut off, as far as they are no objects: those to
+    /// which nobody wrote for `age`.
+    async fn sweep(&self, age: Duration, deletes: bool) -> Result<u64, StorageError>;
 
     /// No bytes of the object need be kept at hand any more.
     fn forget(&self, key: &Key);

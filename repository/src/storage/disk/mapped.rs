@@ -87,13 +87,26 @@ pub(crate) fn open(file: File) -> io::Result<Opened> {
         file.read_exact_at(&mut bytes, 0)?;
         return Ok(Opened::Whole(bytes.into()));
     }
-    let map = map(&file, 0..length)?;
+    let Ok(map) = map(&file, 0..length) else {
+        return Ok(Opened::Large(Arc::new(file), length));
+    };
     let start = map.as_ptr().addr();
     let known = (start + map.len(), Arc::new(file));
     let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
     mappings.insert(start, known);
     drop(mappings);
     Ok(Opened::Whole(Bytes::from_owner(Mapping(map))))
+}
+
+/// A process may have so many mappings and no more (`vm.max_map_count`): many slow readers, each of whom has
+/// one, must not fail those who come later.
+fn window(file: &File, range: Range<u64>) -> io::Result<Bytes> {
+    if let Ok(map) = map(file, range.clone()) {
+        return Ok(Bytes::from_owner(map));
+    }
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes.into())
 }
 
 fn map(file: &File, range: Range<u64>) -> io::Result<Mmap> {
@@ -120,7 +133,7 @@ impl Opened {
                 let window = move |number: u64| {
                     let start = range.start.max(number * WINDOW);
                     let end = range.end.min((number + 1) * WINDOW);
-                    map(&file, start..end).map(Bytes::from_owner)
+                    window(&file, start..end)
                 };
                 Ok(Content::Stream(windows.map(window).boxed()))
             }
