@@ -49,6 +49,8 @@ Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2G
   REPOSITORY_QUOTA             size of one app's artefacts, where PUT /retention/APP says nothing  [none]
   REPOSITORY_UPLOAD_TIMEOUT    for one upload, to its end    [24h]
   REPOSITORY_GC_INTERVAL       between two runs of gc, which deletes; 0s for none  [1h]
+  REPOSITORY_GC_AGE            of a blob that nobody names, before it goes
+                               [twice REPOSITORY_UPLOAD_TIMEOUT and 10m]
   REPOSITORY_CHECK_RATE        a second, read to find damage; 0 for none  [4MiB]
   REPOSITORY_HEADER_TIMEOUT    for a request's head          [10s]
   REPOSITORY_STALL_TIMEOUT     for a body that stands still  [30s]

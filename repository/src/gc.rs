@@ -50,7 +50,7 @@ pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageErro
     }
     blobs.retain(|(id, _)| !named.contains(id));
     garbage.blobs = blobs;
-    let age = repository.settings.gc_age();
+    let age = repository.settings.gc_age;
     garbage.leftovers = repository.storage.sweep(age, false).await?;
     Ok(garbage)
 }
@@ -69,7 +69,7 @@ async fn old_blobs(
         });
         // They are sorted by time.
         let young = ids.find_map(|(id, size)| {
-            if id.age(now) > repository.settings.gc_age() {
+            if id.age(now) > repository.settings.gc_age {
                 old.push((id, size));
                 None
             } else {
@@ -106,7 +106,7 @@ pub(crate) async fn delete(
         gone(format!("deleted blob {id} of {size} bytes"));
     }
     if garbage.leftovers > 0 {
-        let age = repository.settings.gc_age();
+        let age = repository.settings.gc_age;
         let swept = repository.storage.sweep(age, true).await?;
         gone(format!("deleted {swept} leftovers of what was cut off"));
     }

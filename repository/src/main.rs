@@ -33,6 +33,7 @@ mod socket;
 mod storage;
 mod timestamp;
 mod to_the_end;
+mod workers;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -203,7 +203,7 @@ fn refuse_early(
 
 /// `gc` may take a blob that was begun so long ago for nobody's.
 fn refuse_too_old(repository: &Repository, blob: BlobId) -> Result<(), Failure> {
-    if blob.age(SystemTime::now()) < repository.settings.gc_age() / 2 {
+    if blob.age(SystemTime::now()) < repository.settings.gc_age / 2 {
         return Ok(());
     }
     Err(Failure::new(

@@ -19,9 +19,21 @@ pub(crate) async fn logged(
     let path = uri.path();
     // Probes come every few seconds for ever.
     if matches!(path, "/healthz" | "/readyz") {
-        tracing::debug!(%method, path, status, elapsed_ms, "request");
+        tracing::debug!(
+            method = method.as_str(),
+            path,
+            status,
+            elapsed_ms,
+            "request"
+        );
     } else {
-        tracing::info!(%method, path, status, elapsed_ms, "request");
+        tracing::info!(
+            method = method.as_str(),
+            path,
+            status,
+            elapsed_ms,
+            "request"
+        );
     }
     response
 }

@@ -15,10 +15,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +29,7 @@ use tower::Service as _;
 use crate::Repository;
 use crate::drain::Drained;
 use crate::socket::Socket;
+use crate::workers::Workers;
 use crate::{access, request_log, router};
 
 /// Bytes of a request's head at the most; also what is read ahead of a body.
@@ -48,6 +49,8 @@ pub(crate) enum ServeError {
     },
     #[error("failed to handle signals")]
     Signals(#[source] io::Error),
+    #[error("failed to start threads")]
+    Workers(#[source] io::Error),
 }
 
 pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<(), ServeError> {
@@ -59,6 +62,7 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
     let address = listener.local_addr().map_err(bind)?;
     tracing::info!(%address, storage = %repository.storage.location(), "repository is ready");
 
+    let workers = Workers::start().map_err(ServeError::Workers)?;
     let router = router::router(Arc::clone(&repository));
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(max_connections()));
@@ -75,7 +79,11 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
         };
         match accepted {
             Ok((stream, _peer)) => {
-                serve_connection(stream, router.clone(), &repository, &graceful, permit.ok());
+                let (router, repository) = (router.clone(), Arc::clone(&repository));
+                let (watcher, permit) = (graceful.watcher(), permit.ok());
+                workers.serve(stream, |stream| {
+                    serve_connection(stream, router, repository, watcher, permit)
+                });
             }
             Err(error) => {
                 // Out of descriptors, most often: those in use come back, so waiting helps.
@@ -115,11 +123,11 @@ fn unfailing(answer: Result<Response, Infallible>) -> Response {
     answer.unwrap_or_else(|never| match never {})
 }
 
-fn serve_connection(
+async fn serve_connection(
     stream: TcpStream,
     router: Router,
-    repository: &Arc<Repository>,
-    graceful: &GracefulShutdown,
+    repository: Arc<Repository>,
+    watcher: Watcher,
     permit: Option<OwnedSemaphorePermit>,
 ) {
     // Small answers must not wait for the client's delayed acknowledgement.
@@ -131,10 +139,13 @@ fn serve_connection(
     // A reader that takes nothing for so long holds a descriptor and a buffer for nothing.
     stream.set_write_timeout(Some(repository.settings.stall_timeout));
     let header_timeout = repository.settings.header_timeout;
-    let repository = Arc::clone(repository);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let (parts, body) = request.into_parts();
-        let body = Body::new(Drained::new(&parts, body));
+        let body = if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(Drained::new(&parts, body))
+        };
         let request = http::Request::from_parts(parts, body);
         let (method, uri) = (request.method().clone(), request.uri().clone());
         // Here and not as layers of the router, each of which would cost an allocation a request.
@@ -151,11 +162,8 @@ fn serve_connection(
         // `printf … | nc -N` closes its side and waits for the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection ended early");
-        }
-        drop(permit);
-    });
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "connection ended early");
+    }
+    drop(permit);
 }

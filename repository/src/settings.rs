@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) upload_timeout: Duration,
     /// Between two runs of `gc`; zero for none.
     pub(crate) gc_interval: Duration,
+    /// How old a blob must be that no log names, before it is taken for nobody's.
+    pub(crate) gc_age: Duration,
     /// Bytes a second that are read to find damage; zero for none.
     pub(crate) check_rate: u64,
     pub(crate) header_timeout: Duration,
@@ -41,15 +43,8 @@ pub(crate) struct Settings {
     pub(crate) log_level: tracing::Level,
 }
 
-impl Settings {
-    /// How old a blob must be that no log names, before it is taken for nobody's.
-    pub(crate) fn gc_age(&self) -> Duration {
-        2 * self.upload_timeout + LEAST_GC_AGE
-    }
-}
-
-/// For a commit that waits for others, or for a store that is slow.
-const LEAST_GC_AGE: Duration = Duration::from_mins(10);
+/// For a commit that waits for others, for a store that is slow, and for clocks that differ.
+const GC_SLACK: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
@@ -82,6 +77,7 @@ struct Texts {
     quota: String,
     upload_timeout: String,
     gc_interval: String,
+    gc_age: String,
     check_rate: String,
     header_timeout: String,
     stall_timeout: String,
@@ -94,7 +90,7 @@ struct Texts {
     tls_key: String,
 }
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "LISTEN",
     "STORAGE",
     "CACHE",
@@ -104,6 +100,7 @@ const KNOWN: [&str; 19] = [
     "QUOTA",
     "UPLOAD_TIMEOUT",
     "GC_INTERVAL",
+    "GC_AGE",
     "CHECK_RATE",
     "HEADER_TIMEOUT",
     "STALL_TIMEOUT",
@@ -161,6 +158,7 @@ impl Texts {
                 return Err(SettingsError::NotYet(name));
             }
         }
+        let upload_timeout = setting("UPLOAD_TIMEOUT", &self.upload_timeout, "24h", timeout)?;
         Ok(Settings {
             listen: setting("LISTEN", &self.listen, "127.0.0.1:8080", |text| {
                 text.parse()
@@ -187,8 +185,17 @@ impl Texts {
                 "none" => Ok(None),
                 text => units::size(text).map(Some),
             })?,
-            upload_timeout: setting("UPLOAD_TIMEOUT", &self.upload_timeout, "24h", timeout)?,
+            upload_timeout,
             gc_interval: setting("GC_INTERVAL", &self.gc_interval, "1h", units::duration)?,
+            gc_age: setting("GC_AGE", &self.gc_age, "", |text| {
+                if text.is_empty() {
+                    return Ok(2 * upload_timeout + GC_SLACK);
+                }
+                match units::duration(text) {
+                    Ok(age) if age >= 2 * upload_timeout => Ok(age),
+                    _ => Err("expected a duration of twice REPOSITORY_UPLOAD_TIMEOUT or more"),
+                }
+            })?,
             check_rate: setting("CHECK_RATE", &self.check_rate, "4MiB", units::size)?,
             header_timeout: setting("HEADER_TIMEOUT", &self.header_timeout, "10s", timeout)?,
             stall_timeout: setting("STALL_TIMEOUT", &self.stall_timeout, "30s", timeout)?,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::thread;
+use std::time::Duration;
 
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
@@ -213,6 +215,9 @@ fn walk(steps: usize, start: impl Fn() -> Server, environment: &[(OsString, OsSt
         let status = ask(&server, app, step);
         assert_eq!(status, expected, "step {number}: {step:?} of app {app}");
         *statuses.entry(status).or_default() += 1;
+        if number == steps / 2 {
+            thread::sleep(GC_AGE);
+        }
         if number % 97 == 96 {
             run::spawn(&binaries::repository(), &["gc", "--delete"], environment)
                 .wait()
@@ -233,6 +238,15 @@ fn walk(steps: usize, start: impl Fn() -> Server, environment: &[(OsString, OsSt
     }
 }
 
+/// So short that what the steps publish is soon old enough to be taken for nobody's, if it were.
+const GC_AGE: Duration = Duration::from_secs(8);
+const AGES: [(&str, &str); 2] = [("UPLOAD_TIMEOUT", "4s"), ("GC_AGE", "8s")];
+
+fn ages() -> impl Iterator<Item = (OsString, OsString)> {
+    AGES.into_iter()
+        .map(|(name, value)| (format!("REPOSITORY_{name}").into(), value.into()))
+}
+
 /// `SOAK_STEPS` says how many.
 fn steps(otherwise: usize) -> usize {
     std::env::var("SOAK_STEPS").map_or(otherwise, |steps| steps.parse().expect("a number"))
@@ -242,11 +256,10 @@ fn steps(otherwise: usize) -> usize {
 fn on_a_disk() {
     let storage = tempfile::tempdir().unwrap();
     let location = format!("file://{}", storage.path().display());
-    let environment = [
-        ("REPOSITORY_STORAGE".into(), location.into()),
-        ("REPOSITORY_UPLOAD_TIMEOUT".into(), "1ms".into()),
-    ];
-    walk(steps(3000), || Server::start(storage.path()), &environment);
+    let mut environment = vec![("REPOSITORY_STORAGE".into(), location.into())];
+    environment.extend(ages());
+    let start = || Server::start_with(storage.path(), &AGES);
+    walk(steps(3000), start, &environment);
 }
 
 #[test]
@@ -255,10 +268,10 @@ fn on_s3() {
         return;
     };
     let mut environment = store.environment("model");
-    environment.push(("REPOSITORY_UPLOAD_TIMEOUT".into(), "1ms".into()));
+    environment.extend(ages());
     walk(
         steps(800),
-        || Server::start_on(&store, "model", &[]),
+        || Server::start_on(&store, "model", &AGES),
         &environment,
     );
 }

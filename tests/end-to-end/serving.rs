@@ -1,11 +1,12 @@
 //! The server as a process: settings, access, start and stop.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use platformer_tests::binaries;
 use platformer_tests::http;
-use platformer_tests::run;
+use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
 
 #[test]
@@ -95,6 +96,16 @@ fn probes_and_the_healthcheck() {
     };
     check(server.address.to_string()).expect(0);
     check(format!("0.0.0.0:{}", server.address.port())).expect(0);
+    // A store that went away is told, and one that came back.
+    let (apps, gone) = (storage.path().join("apps"), storage.path().join("gone"));
+    fs::rename(&apps, &gone).unwrap();
+    eventually("it is not ready", || server.get("/readyz").status == 503);
+    check(server.address.to_string())
+        .expect(1)
+        .says("503 Service Unavailable");
+    assert_eq!(server.get("/healthz").status, 200);
+    fs::rename(&gone, &apps).unwrap();
+    eventually("it is ready again", || server.get("/readyz").status == 200);
     server.stop().expect(0);
     check("127.0.0.1:1".to_owned())
         .expect(1)

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
@@ -137,6 +137,12 @@ fn gc_takes_what_is_old_and_nobody_s_and_leaves_slow_uploads_alone() {
     let (storage, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/f", "kept");
     std::fs::write(storage.path().join("blobs").join(OLD), "garbage").unwrap();
+    // Of a start, and of a command, that were killed.
+    std::fs::write(storage.path().join("proofs").join(OLD), "1").unwrap();
+    let left = storage.path().join("uploads/killed");
+    let file = std::fs::File::create(&left).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_hours(1);
+    file.set_modified(long_ago).unwrap();
     let settings = [("UPLOAD_TIMEOUT", "10s")];
     let dry = command(storage.path(), &["gc"], &settings, 0);
     assert!(
@@ -144,7 +150,11 @@ fn gc_takes_what_is_old_and_nobody_s_and_leaves_slow_uploads_alone() {
         "{}",
         dry.stdout
     );
-    assert!(dry.stdout.contains("nothing was deleted"));
+    assert!(
+        dry.stdout
+            .contains("2 leftovers of what was cut off; nothing was deleted")
+    );
+    assert!(left.exists());
     let mut upload = TcpStream::connect(server.address).unwrap();
     upload
         .write_all(b"PUT /artefacts/hello/1.1.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\n")
@@ -162,6 +172,8 @@ fn gc_takes_what_is_old_and_nobody_s_and_leaves_slow_uploads_alone() {
     );
     assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "kept");
     assert_eq!(files(&storage.path().join("blobs")).len(), 2);
+    assert!(files(&storage.path().join("proofs")).is_empty());
+    assert!(!left.exists());
 }
 
 #[test]

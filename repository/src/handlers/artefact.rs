@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use repository_api::{AppName, Digest, FileName, VersionName, routes};
 
 use super::{Names, TEXT, answer, tagged, text_value};
@@ -14,11 +14,18 @@ use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
 use crate::publish::{self, Address};
 use crate::range::{self, Wanted};
+use crate::storage::Located;
 use crate::storage::store::Content;
 use crate::{Repository, receive};
 
 const SIDECAR: &str = ".sha256";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable, no-transform";
+
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha256");
+
+/// Of an answer with bytes; `Date` is not among them.
+const HEADERS: usize = 12;
 
 type FilePath = Names<(AppName, VersionName, String)>;
 
@@ -51,15 +58,15 @@ pub(crate) async fn get(
             line,
         );
     }
-    let answer = serve(&repository, &method, &headers, &record, IMMUTABLE).await;
+    let answer = serve(&repository, &method, &headers, record, IMMUTABLE).await;
     match answer {
         Err(failure) if failure.status.is_server_error() => {
             // Its bytes may have been purged, or healed, by way of another replica.
             let now = find_now(&repository, &app, &version, &file).await?;
-            if now.blob == record.blob {
+            if now.id == record.id {
                 return Err(failure);
             }
-            serve(&repository, &method, &headers, &now, IMMUTABLE).await
+            serve(&repository, &method, &headers, now, IMMUTABLE).await
         }
         answer => answer,
     }
@@ -71,7 +78,7 @@ async fn find(
     app: &AppName,
     version: &VersionName,
     file: &FileName,
-) -> Result<ArtefactRecord, Failure> {
+) -> Result<Located, Failure> {
     let found = repository
         .catalogue
         .lasting(app)
@@ -89,7 +96,7 @@ async fn find_now(
     app: &AppName,
     version: &VersionName,
     file: &FileName,
-) -> Result<ArtefactRecord, Failure> {
+) -> Result<Located, Failure> {
     let entry = repository.catalogue.known(app).await?;
     entry.read(|state| look_up(state, app, version, file))
 }
@@ -99,17 +106,20 @@ fn look_up(
     app: &AppName,
     version: &VersionName,
     file: &FileName,
-) -> Result<ArtefactRecord, Failure> {
+) -> Result<Located, Failure> {
     let Some(found) = state.version(version) else {
         return Err(missing(app, version, state));
     };
-    found.file(file).cloned().ok_or_else(|| {
-        let names: Vec<&str> = found.files().map(|(name, _)| name.as_str()).collect();
-        Failure::not_found(format!(
-            "{app} {version} has no file {file}: there is {}",
-            names.join(", ")
-        ))
-    })
+    found
+        .file(file)
+        .map(ArtefactRecord::located)
+        .ok_or_else(|| {
+            let names: Vec<&str> = found.files().map(|(name, _)| name.as_str()).collect();
+            Failure::not_found(format!(
+                "{app} {version} has no file {file}: there is {}",
+                names.join(", ")
+            ))
+        })
 }
 
 /// 404, or 410 for a version that was there.
@@ -127,16 +137,16 @@ pub(crate) async fn serve(
     repository: &Repository,
     method: &Method,
     request: &HeaderMap,
-    record: &ArtefactRecord,
+    blob: Located,
     cache_control: &'static str,
 ) -> Result<Response, Failure> {
-    let etag = record.sha256.etag();
+    let etag = blob.sha256.etag();
     match conditional::evaluate(request, Some(&etag)) {
         Outcome::Proceed => {}
         Outcome::NotModified => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            describe(response.headers_mut(), record, &etag, cache_control);
+            describe(response.headers_mut(), blob, &etag, cache_control);
             return Ok(response);
         }
         Outcome::Failed => {
@@ -151,26 +161,26 @@ pub(crate) async fn serve(
     let wanted = match range {
         // RFC 9110 section 14.2: a range means something to GET only.
         Some(range) if *method == Method::GET && conditional::range_applies(request, &etag) => {
-            range::wanted(range, record.size)
+            range::wanted(range, blob.size)
         }
         _ => Wanted::Whole,
     };
     let (status, bytes) = match wanted {
-        Wanted::Whole => (StatusCode::OK, 0..record.size),
+        Wanted::Whole => (StatusCode::OK, 0..blob.size),
         Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
         Wanted::Unsatisfiable => {
             let failure = Failure::new(
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 format!(
                     "the file has {} bytes, and none in the range that was asked for: ask for a range within it, or without one",
-                    record.size
+                    blob.size
                 ),
             );
             let mut response = failure.into_response();
             let headers = response.headers_mut();
             headers.insert(
                 header::CONTENT_RANGE,
-                text_value(&format!("bytes */{}", record.size)),
+                text_value(&format!("bytes */{}", blob.size)),
             );
             headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
             headers.insert(header::ETAG, text_value(&etag));
@@ -180,35 +190,33 @@ pub(crate) async fn serve(
     let body = if *method == Method::HEAD {
         Body::empty()
     } else {
-        match repository
-            .storage
-            .blob(record.located(), bytes.clone())
-            .await?
-        {
+        match repository.storage.blob(blob, bytes.clone()).await? {
             Content::Whole(bytes) => Body::from(bytes),
             Content::Stream(stream) => Body::from_stream(stream),
         }
     };
-    let mut response = answer(status, "application/octet-stream", body);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    describe(headers, record, &etag, cache_control);
+    // As many as there will be: growing costs more than all of them.
+    headers.reserve(HEADERS);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    describe(headers, blob, &etag, cache_control);
     headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
     if status == StatusCode::PARTIAL_CONTENT {
-        let range = format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, record.size);
+        let range = format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, blob.size);
         headers.insert(header::CONTENT_RANGE, text_value(&range));
     }
     Ok(response)
 }
 
-fn describe(
-    headers: &mut HeaderMap,
-    record: &ArtefactRecord,
-    etag: &str,
-    cache_control: &'static str,
-) {
+fn describe(headers: &mut HeaderMap, blob: Located, etag: &str, cache_control: &'static str) {
     headers.insert(header::ETAG, text_value(etag));
-    headers.insert("repr-digest", text_value(&record.sha256.field()));
-    headers.insert("x-checksum-sha256", text_value(&record.sha256.to_string()));
+    headers.insert(REPR_DIGEST, text_value(&blob.sha256.field()));
+    headers.insert(CHECKSUM, text_value(&blob.sha256.to_string()));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(
         header::CACHE_CONTROL,

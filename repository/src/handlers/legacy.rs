@@ -9,9 +9,9 @@ use repository_api::release::Artefact;
 use repository_api::{AppName, Reference, VersionName, candidate};
 
 use super::{Names, TEXT, tagged};
-use crate::catalogue::ArtefactRecord;
 use crate::failure::Failure;
 use crate::handlers::artefact;
+use crate::storage::Located;
 use crate::{Repository, releases};
 
 pub(crate) async fn get(
@@ -39,11 +39,11 @@ pub(crate) async fn get(
             record.sha256.line(&archive),
         );
     }
-    artefact::serve(&repository, &method, &headers, &record, "no-cache").await
+    artefact::serve(&repository, &method, &headers, record, "no-cache").await
 }
 
 /// The gzipped archive of `latest`: who asks here pipes it into `tar xz`.
-async fn gzipped(repository: &Repository, app: &AppName) -> Result<ArtefactRecord, Failure> {
+async fn gzipped(repository: &Repository, app: &AppName) -> Result<Located, Failure> {
     let resolved = releases::resolve(repository, app, &Reference::Latest).await?;
     let version = &resolved.statement.version;
     let chosen = archive(resolved.statement.artefacts, app, version)
@@ -52,7 +52,7 @@ async fn gzipped(repository: &Repository, app: &AppName) -> Result<ArtefactRecor
         .catalogue
         .known(app)
         .await?
-        .read(|state| state.version(version)?.file(&chosen.file).cloned())
+        .read(|state| Some(state.version(version)?.file(&chosen.file)?.located()))
         .ok_or_else(|| Failure::not_found(format!("{app} {version} has just changed: ask again")))
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::disk::open_blob;
+use super::disk::{blocking, open_blob};
 use super::keys::{self, BlobId, Key};
 use super::store::{Content, Store};
 use super::{Located, StorageError};
@@ -110,8 +110,8 @@ impl Cache {
         let key = keys::blob(blob.id);
         if let Some(file) = self.kept(blob) {
             let failed = |source| StorageError::object("read", &key, source);
-            return open_blob(file)
-                .and_then(|opened| opened.part(range))
+            return blocking(move || open_blob(file)?.part(range))
+                .await
                 .map_err(failed);
         }
         let under_way = match self.fetch(store, blob) {

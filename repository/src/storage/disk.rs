@@ -7,8 +7,10 @@
 //! - [`mapped`]: blobs are mapped into memory, where the page cache has them already
 
 mod directories;
+mod kept;
 mod lock;
 mod mapped;
+mod near;
 mod upload;
 
 use std::fs::{self, File};
@@ -30,10 +32,11 @@ use super::StorageError;
 use super::keys::{self, Key};
 use super::store::{Chunks, Content, Created, Listed, Store, Writer};
 use directories::Directories;
+use kept::Mapped;
 use lock::Lock;
+use mapped::Opened;
 pub(crate) use mapped::file_of;
 pub(super) use mapped::open as open_blob;
-use mapped::{Mapped, Opened};
 
 const UPLOADS: &str = "uploads";
 
@@ -313,9 +316,16 @@ impl Store for Disk {
         key: &Key,
         range: std::ops::Range<u64>,
     ) -> Result<Option<Content>, StorageError> {
-        if let Some(bytes) = self.inner.mapped.get(key) {
-            return mapped::part(&bytes, range)
-                .map(|bytes| Some(Content::Whole(bytes)))
+        if let Some((bytes, is_recent)) = self.inner.mapped.get(key) {
+            let part = async {
+                let part = mapped::part(&bytes, range)?;
+                if !is_recent && let Some((file, start)) = file_of(&part) {
+                    near::bring(&file, start..start + part.len() as u64).await?;
+                }
+                Ok::<_, io::Error>(Some(Content::Whole(part)))
+            };
+            return part
+                .await
                 .map_err(|source| StorageError::object("read", key, source));
         }
         let opened = self
@@ -371,7 +381,7 @@ pub(super) fn chunks(file: File) -> Chunks {
 }
 
 /// Runs on a thread where it may wait for the disk.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work)

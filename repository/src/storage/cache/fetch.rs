@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::storage::Located;
 use crate::storage::blob::Sum;
+use crate::storage::disk::blocking;
 use crate::storage::keys::{self, Key};
 use crate::storage::store::{Chunks, Content, Store};
 
@@ -105,14 +106,6 @@ impl Fetch {
         self.progress.send_replace(Progress::Bytes(at + length));
         Ok(length)
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// Somebody who waits for the bytes of a fetch.

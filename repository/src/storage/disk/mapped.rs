@@ -7,40 +7,32 @@
 //!   memory that no cache of the processor holds, and there a copy is quicker than pages handed on
 //!
 //! So memory does not grow with the file; and a page that cannot be read (a disk error, a file cut short by
-//! somebody) fails a call instead of ending the process with SIGBUS.
+//! somebody) fails a call instead of ending the process with SIGBUS. What is not in the page cache is brought
+//! there first ([`near`](super::near)), by a thread that may wait.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use memmap2::{Mmap, MmapOptions};
 
-use super::Key;
+use super::near;
 use crate::storage::store::Content;
 
 /// A blob of at most so many bytes is read into memory.
-const SMALL: u64 = 16 << 10;
+pub(super) const SMALL: u64 = 16 << 10;
 
 /// A blob of at most so many bytes is sent from its file.
 const MIDDLING: u64 = 4 << 20;
 
 /// Of a larger one so many bytes are mapped at a time, for as long as they are sent.
 const WINDOW: u64 = 2 << 20;
-
-/// Bytes of small blobs that are kept.
-const MAX_BYTES: usize = 32 << 20;
-
-/// Small blobs that are kept at the most.
-const MAX_SMALL: usize = 4096;
-
-/// Mapped ones that are kept at the most: each holds a descriptor.
-const MAX_MAPPED: usize = 128;
 
 /// What is mapped: by its first address, the one behind its last, and its file.
 static MAPPINGS: RwLock<BTreeMap<usize, (usize, Arc<File>)>> = RwLock::new(BTreeMap::new());
@@ -90,6 +82,7 @@ pub(crate) fn open(file: File) -> io::Result<Opened> {
     let Ok(map) = map(&file, 0..length) else {
         return Ok(Opened::Large(Arc::new(file), length));
     };
+    near::bring_now(&file, 0..length)?;
     let start = map.as_ptr().addr();
     let known = (start + map.len(), Arc::new(file));
     let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
@@ -133,9 +126,13 @@ impl Opened {
                 let window = move |number: u64| {
                     let start = range.start.max(number * WINDOW);
                     let end = range.end.min((number + 1) * WINDOW);
-                    window(&file, start..end)
+                    let file = Arc::clone(&file);
+                    async move {
+                        near::bring(&file, start..end).await?;
+                        window(&file, start..end)
+                    }
                 };
-                Ok(Content::Stream(windows.map(window).boxed()))
+                Ok(Content::Stream(windows.then(window).boxed()))
             }
         }
     }
@@ -160,123 +157,11 @@ pub(crate) fn part(bytes: &Bytes, range: Range<u64>) -> io::Result<Bytes> {
     }
 }
 
-/// The blobs that were used last.
-#[derive(Debug)]
-pub(super) struct Mapped {
-    small: Mutex<Kept>,
-    mapped: Mutex<Kept>,
-}
-
-impl Default for Mapped {
-    fn default() -> Self {
-        Self {
-            small: Mutex::new(Kept::new(MAX_SMALL, MAX_BYTES)),
-            mapped: Mutex::new(Kept::new(MAX_MAPPED, usize::MAX)),
-        }
-    }
-}
-
-impl Mapped {
-    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
-        let small = locked(&self.small).get(key);
-        small.or_else(|| locked(&self.mapped).get(key))
-    }
-
-    pub(super) fn keep(&self, key: &Key, bytes: Bytes) {
-        let place = if bytes.len() as u64 <= SMALL {
-            &self.small
-        } else {
-            &self.mapped
-        };
-        locked(place).keep(key, bytes);
-    }
-
-    pub(super) fn forget(&self, key: &Key) {
-        locked(&self.small).forget(key);
-        locked(&self.mapped).forget(key);
-    }
-}
-
-fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[derive(Debug)]
-struct Kept {
-    blobs: HashMap<Key, (Bytes, u64)>,
-    /// Counts uses.
-    clock: u64,
-    bytes: usize,
-    max_blobs: usize,
-    max_bytes: usize,
-}
-
-impl Kept {
-    fn new(max_blobs: usize, max_bytes: usize) -> Self {
-        Self {
-            blobs: HashMap::new(),
-            clock: 0,
-            bytes: 0,
-            max_blobs,
-            max_bytes,
-        }
-    }
-
-    fn get(&mut self, key: &Key) -> Option<Bytes> {
-        self.clock += 1;
-        let (bytes, used) = self.blobs.get_mut(key)?;
-        *used = self.clock;
-        Some(bytes.clone())
-    }
-
-    fn keep(&mut self, key: &Key, bytes: Bytes) {
-        self.forget(key);
-        self.clock += 1;
-        self.bytes = self.bytes.saturating_add(bytes.len());
-        self.blobs.insert(key.clone(), (bytes, self.clock));
-        if self.blobs.len() > self.max_blobs || self.bytes > self.max_bytes {
-            self.make_room();
-        }
-    }
-
-    fn forget(&mut self, key: &Key) {
-        if let Some((bytes, _)) = self.blobs.remove(key) {
-            self.bytes = self.bytes.saturating_sub(bytes.len());
-        }
-    }
-
-    /// Drops the half that was used longest ago: seldom, so that each use is cheap.
-    fn make_room(&mut self) {
-        let mut uses: Vec<u64> = self.blobs.values().map(|(_, used)| *used).collect();
-        let middle = uses.len() / 2;
-        let (_, median, _) = uses.select_nth_unstable(middle);
-        let median = *median;
-        self.blobs.retain(|_, (_, used)| *used >= median);
-        self.bytes = self.blobs.values().map(|(bytes, _)| bytes.len()).sum();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::storage::keys::{BlobId, blob};
-
-    #[test]
-    fn what_was_used_last_is_kept() {
-        let mapped = Mapped::default();
-        let first = blob(BlobId::new());
-        let size = usize::try_from(SMALL).unwrap();
-        mapped.keep(&first, vec![1; size].into());
-        for _ in 0..2 * MAX_BYTES / size {
-            assert!(mapped.get(&first).is_some());
-            mapped.keep(&blob(BlobId::new()), vec![2; size].into());
-            assert!(locked(&mapped.small).bytes <= MAX_BYTES);
-        }
-        mapped.forget(&first);
-        assert!(mapped.get(&first).is_none());
-    }
 
     #[test]
     fn a_part_lies_within() {

@@ -1,9 +1,13 @@
 //! Serving and publishing beside what a user would take otherwise: nginx on a directory.
 //!
-//! Both serve the same bytes from the same disk, in turns, with their logs on. Publishing is compared with what
+//! Both serve the same bytes from the same disk, in turns, with their logs on. Beside them, the least that can be
+//! done: whatever is asked, the same head and the file by `sendfile`, nothing read of the request and no log. No
+//! server can be much quicker than that, so its ratio is about the greatest there can be. Publishing is compared with what
 //! the disk and the hash cost by themselves, and with nginx's DAV module and a `sync`.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 #![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+
+mod least;
 
 use std::fs;
 use std::fs::File;
@@ -114,6 +118,7 @@ fn main() {
     let repository = repository(&ours);
     let nginx = nginx(&theirs);
     println!("\nGET, medians of {ROUNDS} rounds of {SECONDS} s; MB/s, and how many times nginx");
+    println!("                         repository      nginx              least");
     for (name, size) in SIZES {
         let path = format!("/artefacts/bench/1.0.0/{size}");
         let file = home.path().join("file");
@@ -123,22 +128,25 @@ fn main() {
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::copy(&file, target).unwrap();
         for connections in [1, 64] {
-            let mut figures = [Vec::new(), Vec::new()];
+            let mut figures = [Vec::new(), Vec::new(), Vec::new()];
+            let servers = [repository.address, nginx.address, least::start(&file)];
             for round in 0..=ROUNDS {
-                for (at, server) in [&repository, &nginx].into_iter().enumerate() {
-                    let rate = wrk(server.address, &path, connections);
+                for (at, server) in servers.into_iter().enumerate() {
+                    let rate = wrk(server, &path, connections);
                     // The first one fills caches.
                     if round > 0 {
                         figures[at].push(rate);
                     }
                 }
             }
-            let [ours, theirs] = figures.map(middle);
+            let [ours, theirs, least] = figures.map(middle);
             println!(
-                "{name:>8} {connections:>3} connections {:>10.1} {:>10.1} {:>7.2}x",
+                "{name:>8} {connections:>3} connections {:>10.1} {:>10.1} {:>7.2}x {:>10.1} {:>7.2}x",
                 ours / 1e6,
                 theirs / 1e6,
-                ours / theirs
+                ours / theirs,
+                least / 1e6,
+                least / theirs
             );
         }
     }
