@@ -1,164 +1,301 @@
-//! Who may do what, while no tokens are configured.
+//! Who may do what.
 //!
-//! On a loopback address all is open, except to requests that a browser or a proxy passed on: those
-//! carry a foreign `Host` or forwarding headers. Elsewhere reads are open, and writes only where
-//! `REPOSITORY_ANONYMOUS_WRITES` says so.
+//! 1. whoever asks may know whether the server lives
+//! 2. who comes with a token may do what it covers ([`scope`], [`needs`]), and is counted if it is none ([`failures`])
+//! 3. who comes without: while no token was ever made, and no admin token is set, on a loopback address all is
+//!    open to this machine ([`loopback`]), elsewhere reads are; with tokens nothing is, but reads where
+//!    `REPOSITORY_OPEN_READS` says so; `REPOSITORY_ANONYMOUS_WRITES` opens everything
 
-use std::net::IpAddr;
+pub(crate) mod admin;
+pub(crate) mod failures;
+mod loopback;
+mod needs;
+pub(crate) mod scope;
+pub(crate) mod token;
 
-use axum::extract::Request;
-use http::{HeaderMap, Method, StatusCode, Version, header};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
 
 use crate::Repository;
+use crate::catalogue::{App, AppState};
 use crate::failure::Failure;
+use scope::{Need, Scope};
+use token::Hash;
 
-/// Who writes, while there are no tokens to tell.
+/// Who writes without a token.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
+/// Who has the admin token.
+pub(crate) const ADMIN: &str = "admin";
+
+/// How old what is known of the tokens may be: one that is revoked is good for so long.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// The same, where a token is not known: whoever guesses must not make the store busy.
+const NEW: Duration = Duration::from_millis(100);
+
+/// From where a request came, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_encrypted: bool,
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Who(pub(crate) String);
+
+impl Who {
+    /// Of a request that was let in.
+    pub(crate) fn of(extensions: &Extensions) -> String {
+        extensions
+            .get::<Self>()
+            .map_or_else(|| ANONYMOUS.to_owned(), |who| who.0.clone())
+    }
+
+    fn anonymous() -> Self {
+        Self(ANONYMOUS.to_owned())
+    }
+}
+
 /// Refuses those who may not, before a body is read.
-pub(crate) fn may(repository: &Repository, request: &Request) -> Result<(), Failure> {
-    let hosts = request.headers().get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() >= Version::HTTP_11) {
+pub(crate) async fn may(
+    repository: &Repository,
+    peer: Peer,
+    request: &Parts,
+) -> Result<Who, Failure> {
+    let hosts = request.headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version >= Version::HTTP_11) {
         return Err(Failure::bad_request(
             "the request names no host, or more than one: send one Host header",
         ));
     }
-    // Whoever asks may know whether the server lives.
-    let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if repository.settings.anonymous_writes || is_probe {
-        return Ok(());
+    if matches!(request.uri.path(), "/healthz" | "/readyz") {
+        return Ok(Who::anonymous());
     }
-    let reads = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    if repository.settings.listen.ip().is_loopback() {
-        if is_forwarded(request.headers()) || !names_loopback(request) {
-            return Err(Failure::new(
-                StatusCode::FORBIDDEN,
-                "this repository answers its own machine only, and the request was made for another host, by a web page, or passed on by a proxy: ask http://localhost, or start the repository with REPOSITORY_ANONYMOUS_WRITES=true",
-            ));
-        }
-        return Ok(());
+    if let Some(secret) = secret(&request.headers)? {
+        refuse_in_the_open(peer)?;
+        return with_token(repository, peer, request, &secret).await;
     }
-    if reads {
+    without_token(repository, request).await
+}
+
+/// What `Authorization` holds: as a bearer, or as the password of whatever user.
+fn secret(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let malformed = || {
+        Failure::bad_request(
+            "Authorization cannot be read: send the token as curl -u token:SECRET does, or as Bearer SECRET",
+        )
+    };
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    let value = value.to_str().map_err(|_| malformed())?;
+    let (scheme, rest) = value.trim().split_once(' ').ok_or_else(malformed)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Some(rest.trim().to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(malformed());
+    }
+    let decoded = STANDARD.decode(rest.trim()).map_err(|_| malformed())?;
+    let text = String::from_utf8(decoded).map_err(|_| malformed())?;
+    let (_, password) = text.split_once(':').ok_or_else(malformed)?;
+    Ok(Some(password.to_owned()))
+}
+
+/// Whoever listens on the way has the token by now: it must not look as if that were all right.
+fn refuse_in_the_open(peer: Peer) -> Result<(), Failure> {
+    if peer.is_encrypted || !is_public(peer.address.ip()) {
         return Ok(());
     }
     Err(Failure::new(
-        StatusCode::UNAUTHORIZED,
-        "writes are closed here: start the repository with REPOSITORY_ANONYMOUS_WRITES=true on a network that you trust, or publish on its own machine with REPOSITORY_LISTEN on a loopback address",
+        StatusCode::FORBIDDEN,
+        "the token came unencrypted from a public address, so others may have it: revoke it with repository token revoke, and use https",
     ))
 }
 
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str();
-        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
-    })
-}
-
-/// Whether `Host` (and `Origin`, which a browser sends with every write) names this machine.
-fn names_loopback(request: &Request) -> bool {
-    let text = |name| {
-        request
-            .headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
-    };
-    let host = request
-        .uri()
-        .host()
-        .or(text(header::HOST).map(without_port));
-    let origin_is_local = text(header::ORIGIN).is_none_or(|origin| {
-        origin
-            .split_once("://")
-            .is_some_and(|(_, authority)| is_local(without_port(authority)))
-    });
-    host.is_some_and(is_local) && origin_is_local
-}
-
-fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
+/// Not of this machine, and not of a network that is somebody's own (RFC 1918, 6598, 4193, 3927).
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            !(address.is_loopback() || address.is_private() || address.is_link_local() || is_shared)
+        }
+        IpAddr::V6(address) => {
+            !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local())
+        }
     }
 }
 
-fn is_local(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+async fn with_token(
+    repository: &Repository,
+    peer: Peer,
+    request: &Parts,
+    secret: &str,
+) -> Result<Who, Failure> {
+    let hash = Hash::of(secret);
+    let is_admin = repository
+        .admin
+        .as_ref()
+        .is_some_and(|admin| admin.is(&hash));
+    if is_admin {
+        return Ok(Who(ADMIN.to_owned()));
+    }
+    let mut found = known(repository.catalogue.tokens(LASTING).await?, &hash);
+    if found.is_none() {
+        // It may have been made just now.
+        found = known(repository.catalogue.tokens(NEW).await?, &hash);
+    }
+    let Some((name, scopes, is_expired)) = found else {
+        return Err(turned_away(
+            repository,
+            peer,
+            "there is no such token, or it was revoked: ask for one that is made with repository token create",
+        ));
+    };
+    if is_expired {
+        let detail = format!(
+            "the token {name} has expired: ask for another one, made with repository token create"
+        );
+        return Err(turned_away(repository, peer, &detail));
+    }
+    let need = needs::of(&request.method, &request.uri);
+    let is_open_read = repository.settings.open_reads && is_read(&request.method);
+    if is_open_read || scopes.iter().any(|scope| scope.covers(&need)) {
+        return Ok(Who(name));
+    }
+    Err(not_covered(&name, &scopes, &need))
+}
+
+/// Name and scopes of a token, and whether it has expired.
+fn known(tokens: &App, hash: &Hash) -> Option<(String, Vec<Scope>, bool)> {
+    tokens.read(|state| {
+        let found = state.token(hash)?;
+        let is_expired = found.is_expired(SystemTime::now());
+        Some((found.name.to_string(), found.scopes.clone(), is_expired))
+    })
+}
+
+fn turned_away(repository: &Repository, peer: Peer, detail: &str) -> Failure {
+    match repository.failures.count(peer.address.ip()) {
+        None => Failure::new(StatusCode::UNAUTHORIZED, detail),
+        Some(wait) => {
+            tracing::warn!(from = %peer.address.ip(), "somebody tries one token after the other");
+            Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("{detail}; too many were tried from this address, wait for a minute"),
+            )
+            .retry_after(wait)
+        }
+    }
+}
+
+fn not_covered(name: &str, scopes: &[Scope], need: &Need) -> Failure {
+    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    Failure::new(
+        StatusCode::FORBIDDEN,
+        format!(
+            "the token {name} covers {}, and this needs {need}: use one that was made with that scope",
+            scopes.join(" ")
+        ),
+    )
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+async fn without_token(repository: &Repository, request: &Parts) -> Result<Who, Failure> {
+    let settings = &repository.settings;
+    if settings.anonymous_writes || (settings.open_reads && is_read(&request.method)) {
+        return Ok(Who::anonymous());
+    }
+    let tokens = repository.catalogue.tokens(LASTING).await?;
+    if repository.admin.is_some() || !tokens.read(AppState::is_empty) {
+        return Err(Failure::new(
+            StatusCode::UNAUTHORIZED,
+            "this repository asks for a token: send one as curl -u token:SECRET does; whoever runs it makes one with repository token create",
+        ));
+    }
+    if settings.listen.ip().is_loopback() {
+        if loopback::is_of_this_machine(request) {
+            return Ok(Who::anonymous());
+        }
+        return Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            "this repository answers its own machine only, and the request was made for another host, by a web page, or passed on by a proxy: ask http://localhost, make tokens with repository token create, or start it with REPOSITORY_ANONYMOUS_WRITES=true",
+        ));
+    }
+    if is_read(&request.method) {
+        return Ok(Who::anonymous());
+    }
+    Err(Failure::new(
+        StatusCode::UNAUTHORIZED,
+        "writes are closed here: make a token with repository token create, or set REPOSITORY_ADMIN_TOKEN_FILE; REPOSITORY_ANONYMOUS_WRITES=true opens them on a network that you trust",
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
 
-    fn request(headers: &[(&str, &str)]) -> Request {
-        let mut builder = http::Request::put("/config/a/");
-        for (name, value) in headers {
-            builder = builder.header(*name, *value);
+    #[test]
+    fn secrets_come_in_two_forms() {
+        let secret = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            secret(&headers)
+        };
+        assert_eq!(secret("Bearer abc").unwrap().unwrap(), "abc");
+        assert_eq!(secret("bearer  abc ").unwrap().unwrap(), "abc");
+        let basic = format!("Basic {}", STANDARD.encode("token:a:c"));
+        assert_eq!(secret(&basic).unwrap().unwrap(), "a:c");
+        for bad in ["abc", "Basic abc", "Digest x=y", "Basic", ""] {
+            assert!(secret(bad).is_err(), "{bad}");
         }
-        builder.body(Body::empty()).unwrap()
+        let mut twice = HeaderMap::new();
+        twice.append(header::AUTHORIZATION, "Bearer a".parse().unwrap());
+        twice.append(header::AUTHORIZATION, "Bearer b".parse().unwrap());
+        assert!(super::secret(&twice).is_err());
+        assert_eq!(super::secret(&HeaderMap::new()).unwrap(), None);
     }
 
     #[test]
-    fn hosts_of_this_machine() {
-        for host in [
-            "localhost",
-            "localhost:8080",
-            "LOCALHOST:1",
-            "127.0.0.1:80",
-            "127.9.9.9",
-            "[::1]:80",
-            "[::1]",
+    fn public_addresses() {
+        let public = |address: &str| is_public(address.parse().unwrap());
+        for address in [
+            "8.8.8.8",
+            "100.128.0.1",
+            "172.32.0.1",
+            "2001:db8::1",
+            "::ffff:8.8.8.8",
         ] {
-            assert!(names_loopback(&request(&[("host", host)])), "{host}");
+            assert!(public(address), "{address}");
         }
-        for host in [
-            "evil.example",
-            "localhost.evil.example:80",
-            "10.0.0.1",
-            "127.0.0.1.evil.example",
-            "",
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.1.1",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
         ] {
-            assert!(!names_loopback(&request(&[("host", host)])), "{host}");
+            assert!(!public(address), "{address}");
         }
-        assert!(!names_loopback(&request(&[])));
-    }
-
-    #[test]
-    fn a_page_of_another_origin_is_no_local_user() {
-        assert!(names_loopback(&request(&[
-            ("host", "localhost"),
-            ("origin", "http://localhost:8080")
-        ])));
-        assert!(!names_loopback(&request(&[
-            ("host", "localhost"),
-            ("origin", "http://evil.example")
-        ])));
-        assert!(!names_loopback(&request(&[
-            ("host", "localhost"),
-            ("origin", "null")
-        ])));
-    }
-
-    #[test]
-    fn forwarding_headers_of_every_kind() {
-        for name in [
-            "forwarded",
-            "via",
-            "x-real-ip",
-            "x-forwarded-for",
-            "x-forwarded-proto",
-            "x-forwarded-port",
-        ] {
-            assert!(is_forwarded(request(&[(name, "x")]).headers()), "{name}");
-        }
-        assert!(!is_forwarded(request(&[("x-other", "x")]).headers()));
     }
 }

@@ -4,6 +4,12 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use repository_api::units;
+
+use crate::access::scope::Scope;
+use crate::access::token::TokenName;
 
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -13,12 +19,28 @@ pub(crate) enum Command {
     Gc { deletes: bool },
     Export(PathBuf),
     Import(PathBuf),
+    Token(TokenCommand),
     Help(String),
 }
 
+#[derive(Debug)]
+pub(crate) enum TokenCommand {
+    Create {
+        name: TokenName,
+        scopes: Vec<Scope>,
+        expires: Option<Duration>,
+    },
+    List,
+    Revoke(TokenName),
+}
+
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no command: see repository --help")]
-pub(crate) struct UsageError(OsString);
+pub(crate) enum UsageError {
+    #[error("{0:?} is no command: see repository --help")]
+    Unknown(OsString),
+    #[error("{0}: see repository --help")]
+    Wrong(String),
+}
 
 const HELP: &str = "\
 repository keeps versioned, immutable artefacts and layered config, and serves them over HTTP.
@@ -30,6 +52,11 @@ Usage: repository [serve]        serve until SIGTERM
        repository gc --delete    delete them
        repository export DIR     write everything into a tree that any static server can serve
        repository import DIR     take over such a tree, or an nginx docroot with files/APP/APP.tgz
+       repository token create NAME SCOPE... [--expires 720h]
+                                 make a token, and print it once; scopes: admin, read:APP, publish:APP,
+                                 config:APP, release:APP/CHANNEL, with * for any
+       repository token list     names, scopes, and when they end
+       repository token revoke NAME
        repository --help | --version
 
 Publish:
@@ -44,6 +71,8 @@ Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2G
                                with the usual AWS_ variables [file:///var/lib/repository]
   REPOSITORY_CACHE             with S3, where artefacts are kept near  [/var/cache/repository]
   REPOSITORY_CACHE_SIZE        and how much of them; 0 for none  [10GiB]
+  REPOSITORY_ADMIN_TOKEN_FILE  the token that may do anything; made if it is not there  [none]
+  REPOSITORY_OPEN_READS        true: whoever has no token may read  [false]
   REPOSITORY_ANONYMOUS_WRITES  true: anybody may write       [false; on a loopback address writes are open]
   REPOSITORY_MAX_UPLOAD        size of one artefact          [16GiB]
   REPOSITORY_QUOTA             size of one app's artefacts, where PUT /retention/APP says nothing  [none]
@@ -68,10 +97,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             Some("healthcheck") => Command::Healthcheck,
             Some("check") => Command::Check,
             Some(name @ ("export" | "import")) => {
-                let directory = arguments
-                    .next()
-                    .map(PathBuf::from)
-                    .ok_or_else(|| UsageError(format!("{name} without a directory").into()))?;
+                let directory = arguments.next().map(PathBuf::from).ok_or_else(|| {
+                    UsageError::Wrong(format!("repository {name} needs a directory"))
+                })?;
                 if name == "export" {
                     Command::Export(directory)
                 } else {
@@ -84,19 +112,79 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
                     (Some(option), None) if option == "--delete" => {
                         Ok(Command::Gc { deletes: true })
                     }
-                    (Some(extra), _) => Err(UsageError(extra)),
+                    (Some(extra), _) => Err(UsageError::Unknown(extra)),
                 };
             }
+            Some("token") => return token(arguments).map(Command::Token),
             Some("--help" | "-h" | "help") => Command::Help(HELP.to_owned()),
             Some("--version" | "-V") => {
                 Command::Help(format!("repository {}\n", env!("CARGO_PKG_VERSION")))
             }
-            _ => return Err(UsageError(word)),
+            _ => return Err(UsageError::Unknown(word)),
         },
     };
     match arguments.next() {
         None => Ok(command),
-        Some(extra) => Err(UsageError(extra)),
+        Some(extra) => Err(UsageError::Unknown(extra)),
+    }
+}
+
+/// Nobody needs to write years of five digits.
+const LONGEST_TOKEN: Duration = Duration::from_hours(100 * 366 * 24);
+
+fn token(arguments: impl Iterator<Item = OsString>) -> Result<TokenCommand, UsageError> {
+    let wrong = |what: &dyn ToString| UsageError::Wrong(what.to_string());
+    let mut words = Vec::new();
+    for argument in arguments {
+        words.push(argument.into_string().map_err(UsageError::Unknown)?);
+    }
+    let mut words = words.iter().map(String::as_str);
+    match words.next() {
+        Some("list") => match words.next() {
+            None => Ok(TokenCommand::List),
+            Some(extra) => Err(UsageError::Unknown(extra.into())),
+        },
+        Some("revoke") => match (words.next(), words.next()) {
+            (Some(name), None) => name
+                .parse()
+                .map(TokenCommand::Revoke)
+                .map_err(|error| wrong(&error)),
+            _ => Err(wrong(
+                &"repository token revoke needs the name of one token",
+            )),
+        },
+        Some("create") => {
+            let name = words.next().unwrap_or_default();
+            let name = name.parse().map_err(|error| wrong(&error))?;
+            let (mut scopes, mut expires) = (Vec::new(), None);
+            while let Some(word) = words.next() {
+                if word == "--expires" {
+                    let duration = units::duration(words.next().unwrap_or_default());
+                    let duration = duration.map_err(|error| {
+                        UsageError::Wrong(format!("--expires: {error}, such as 720h"))
+                    })?;
+                    if duration > LONGEST_TOKEN {
+                        return Err(wrong(&"--expires: expected a hundred years at the most"));
+                    }
+                    expires = Some(duration);
+                } else {
+                    scopes.push(word.parse().map_err(|error| wrong(&error))?);
+                }
+            }
+            if scopes.is_empty() {
+                return Err(wrong(
+                    &"repository token create needs a scope, such as publish:hello or admin",
+                ));
+            }
+            Ok(TokenCommand::Create {
+                name,
+                scopes,
+                expires,
+            })
+        }
+        _ => Err(wrong(
+            &"repository token is followed by create, list or revoke",
+        )),
     }
 }
 

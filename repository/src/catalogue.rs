@@ -4,8 +4,10 @@
 //! - [`event`]: what can happen to an app
 //! - [`state`]: what follows
 //! - [`app`]: up to date, and written by one rule
+//! - [`changes`]: what happens, for those who wait for it
 
 mod app;
+mod changes;
 mod event;
 mod state;
 
@@ -17,8 +19,11 @@ use repository_api::release::LayerName;
 use repository_api::{AppName, FileName, VersionName};
 
 pub(crate) use app::{App, Decision};
+use changes::Changes;
 pub(crate) use event::Event;
-pub(crate) use state::{AppState, ArtefactRecord, Generation, MoveRecord, VersionState};
+pub(crate) use state::{
+    AppState, ArtefactRecord, Generation, MoveRecord, TokenRecord, VersionState,
+};
 
 use crate::failure::Failure;
 use crate::storage::entry::Entry;
@@ -36,6 +41,7 @@ pub(crate) struct Catalogue {
     strangers: Mutex<HashMap<AppName, Weak<App>>>,
     /// Owns the layer under every app, and nothing else.
     default_layer: Arc<App>,
+    tokens: Arc<App>,
 }
 
 impl Catalogue {
@@ -45,6 +51,7 @@ impl Catalogue {
             apps: RwLock::default(),
             strangers: Mutex::default(),
             default_layer: Arc::new(App::new(Owner::Default)),
+            tokens: Arc::new(App::new(Owner::Tokens)),
         }
     }
 
@@ -148,6 +155,24 @@ impl Catalogue {
             .refresh(&self.storage, Instant::now())
             .await?;
         Ok(Arc::clone(&self.default_layer))
+    }
+
+    /// The tokens, as they were so long ago, or later.
+    pub(crate) async fn tokens(&self, age: Duration) -> Result<&App, StorageError> {
+        let now = Instant::now();
+        let since = now.checked_sub(age).unwrap_or(now);
+        self.tokens.refresh(&self.storage, since).await?;
+        Ok(&self.tokens)
+    }
+
+    /// What happens to `owner` from now on, and to the layer under every app.
+    pub(crate) fn changes(&self, owner: &Owner) -> Changes {
+        let own = match owner {
+            Owner::Default | Owner::Tokens => None,
+            Owner::App(app) => self.in_memory(app),
+        };
+        let logs = own.into_iter().chain([Arc::clone(&self.default_layer)]);
+        Changes::of(logs, &self.storage)
     }
 
     /// The names of the apps after `after`, in order.

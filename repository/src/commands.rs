@@ -1,16 +1,21 @@
-//! Commands that work on the store and end: `check`, `gc`, `export`, `import`. A server may be running
+//! Commands that work on the store and end: `check`, `gc`, `export`, `import`, `token`. A server may be running
 //! beside them.
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use repository_api::units::show_size;
 
+use crate::access::token::{self, Hash};
+use crate::arguments::TokenCommand;
+use crate::catalogue::{AppState, Decision, Event, TokenRecord};
 use crate::check::{self, Finding, Report};
+use crate::failure::Failure;
 use crate::progress::{Progress, say};
 use crate::storage::Storage;
-use crate::{Repository, export, gc, import, logging, settings};
+use crate::{Repository, export, gc, import, logging, settings, timestamp};
 
 /// The store, as the settings say; made if it `may_be_new`.
 fn open(may_be_new: bool) -> Result<Arc<Repository>, Box<dyn Error>> {
@@ -20,7 +25,7 @@ fn open(may_be_new: bool) -> Result<Arc<Repository>, Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
     let storage = Storage::open_beside(&settings.storage, may_be_new)?;
-    Ok(Repository::new(settings, storage))
+    Ok(Repository::new(settings, storage, None))
 }
 
 /// Findings go to standard output, a line each.
@@ -94,4 +99,77 @@ pub(crate) async fn import(source: PathBuf) -> Result<(), Box<dyn Error>> {
     let repository = open(true)?;
     import::import(&repository, &source, &mut Progress::new()).await?;
     Ok(())
+}
+
+/// Who made or revoked a token: whoever may run this on the store may do anything.
+const COMMAND: &str = "repository token";
+
+pub(crate) async fn token(command: TokenCommand) -> Result<(), Box<dyn Error>> {
+    let repository = open(true)?;
+    let tokens = repository.catalogue.tokens(Duration::ZERO).await?;
+    match command {
+        TokenCommand::List => {
+            for line in tokens.read(list) {
+                say(&line);
+            }
+            Ok(())
+        }
+        TokenCommand::Create {
+            name,
+            scopes,
+            expires,
+        } => {
+            let token = token::make()?;
+            let event = Event::Grant {
+                token: name.clone(),
+                hash: Hash::of(&token),
+                scopes,
+                expires: expires.map(timestamp::after),
+            };
+            let made = tokens.commit(&repository.storage, COMMAND, |state| {
+                if state.tokens.contains_key(&name) {
+                    return Err(Failure::conflict(format!(
+                        "there is a token {name} already: revoke it first, or take another name"
+                    )));
+                }
+                Ok(Decision::Append(vec![event.clone()], ()))
+            });
+            made.await.map_err(|failure| failure.detail)?;
+            say(&token);
+            Ok(())
+        }
+        TokenCommand::Revoke(name) => {
+            let revoked = tokens.commit(&repository.storage, COMMAND, |state| {
+                if !state.tokens.contains_key(&name) {
+                    return Err(Failure::not_found(format!(
+                        "there is no token {name}: repository token list shows those there are"
+                    )));
+                }
+                let event = Event::Revoke {
+                    token: name.clone(),
+                };
+                Ok(Decision::Append(vec![event], ()))
+            });
+            revoked.await.map_err(|failure| failure.detail)?;
+            say(&format!(
+                "{name} is revoked, at every server within a second or two"
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn list(state: &AppState) -> Vec<String> {
+    let now = SystemTime::now();
+    let line = |record: &TokenRecord| {
+        let scopes: Vec<String> = record.scopes.iter().map(ToString::to_string).collect();
+        let end = match &record.expires {
+            None => "does not expire".to_owned(),
+            Some(expires) if record.is_expired(now) => format!("expired {expires}"),
+            Some(expires) => format!("expires {expires}"),
+        };
+        let (name, created) = (&record.name, &record.created);
+        format!("{name}  {}  made {created}, {end}", scopes.join(" "))
+    };
+    state.tokens.values().map(line).collect()
 }

@@ -266,6 +266,7 @@ impl Export<'_> {
             let path = match self.owner {
                 Owner::Default => "/config/_default/_default.config".to_owned(),
                 Owner::App(app) => routes::config(app, &pin.layer),
+                Owner::Tokens => continue,
             };
             if let Some(generation) = self.state.generation(&pin.layer, pin.generation) {
                 let layers = &self.repository.layers;

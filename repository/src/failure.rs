@@ -1,6 +1,8 @@
 //! What a client reads when something is refused or fails. What the log says is another matter:
 //! an answer of 5xx tells nothing of the inside.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -14,6 +16,7 @@ use crate::storage::StorageError;
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     pub(crate) detail: String,
+    retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -21,6 +24,15 @@ impl Failure {
         Self {
             status,
             detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    /// When another attempt may do better.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
         }
     }
 
@@ -80,6 +92,9 @@ impl IntoResponse for Failure {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(
                 header::WWW_AUTHENTICATE,

@@ -16,6 +16,7 @@ mod housekeeping;
 mod import;
 mod layers;
 mod logging;
+mod long_poll;
 mod negotiate;
 mod progress;
 mod publish;
@@ -38,6 +39,9 @@ mod workers;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use access::admin;
+use access::failures::Failures;
+use access::token::Hash;
 use arguments::Command;
 use catalogue::Catalogue;
 use layers::Layers;
@@ -47,6 +51,7 @@ use readiness::Readiness;
 use settings::Settings;
 use storage::cache::Cache;
 use storage::{Location, Storage};
+use tokio::sync::watch;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,16 +64,25 @@ pub(crate) struct Repository {
     pub(crate) catalogue: Catalogue,
     pub(crate) layers: Layers,
     pub(crate) readiness: Readiness,
+    /// The admin token, if there is one.
+    pub(crate) admin: Option<Hash>,
+    /// Of those who came with a token that is none.
+    pub(crate) failures: Failures,
+    /// Whether the server was told to stop: nobody waits for changes any more.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 impl Repository {
-    fn new(settings: Settings, storage: Storage) -> Arc<Self> {
+    fn new(settings: Settings, storage: Storage, admin: Option<Hash>) -> Arc<Self> {
         Arc::new(Self {
             settings,
             catalogue: Catalogue::new(storage.clone()),
             layers: Layers::new(storage.clone()),
             storage,
             readiness: Readiness::default(),
+            admin,
+            failures: Failures::default(),
+            stopping: watch::Sender::default(),
         })
     }
 }
@@ -86,6 +100,7 @@ fn main() -> ExitCode {
         Command::Gc { deletes } => run(commands::gc(deletes)),
         Command::Export(target) => run(commands::export(target)),
         Command::Import(source) => run(commands::import(source)),
+        Command::Token(command) => run(commands::token(command)),
     }
 }
 
@@ -95,8 +110,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    let admin = settings.admin_token_file.as_deref();
+    let admin = admin.map(admin::read_or_make).transpose()?;
     let storage = cached(Storage::open(&settings.storage).await?, &settings);
-    let repository = Repository::new(settings, storage);
+    let repository = Repository::new(settings, storage, admin);
     housekeeping::start(&repository);
     serve::until_told_to_stop(repository).await?;
     Ok(())

@@ -17,7 +17,6 @@ use repository_api::units::show_size;
 use repository_api::{AppName, Digest, FileName, VersionName};
 
 use crate::Repository;
-use crate::access::ANONYMOUS;
 use crate::catalogue::{App, AppState, Decision, Event};
 use crate::failure::Failure;
 use crate::receive::{self, Declared, Received};
@@ -43,6 +42,7 @@ pub(crate) async fn publish(
     address: &Address,
     headers: &HeaderMap,
     body: Body,
+    by: String,
 ) -> Result<Published, Failure> {
     let declared = Declared::read(headers, repository.settings.max_upload)?;
     if let Some(app) = repository.catalogue.app(&address.app).await? {
@@ -61,13 +61,14 @@ pub(crate) async fn publish(
     }
     let received = receive::receive(repository, body, &declared).await?;
     let (repository, address) = (Arc::clone(repository), address.clone());
-    to_the_end(async move { commit(&repository, &address, received).await }).await
+    to_the_end(async move { commit(&repository, &address, received, &by).await }).await
 }
 
 pub(crate) async fn commit(
     repository: &Repository,
     address: &Address,
     received: Received,
+    by: &str,
 ) -> Result<Published, Failure> {
     let (size, sha256) = (received.size, received.sha256);
     let blob = received.upload.finish().await?;
@@ -75,7 +76,7 @@ pub(crate) async fn commit(
     let Address { version, file, .. } = address;
     let mut tried = false;
     let outcome = app
-        .commit(&repository.storage, ANONYMOUS, |state| {
+        .commit(&repository.storage, by, |state| {
             refuse_early(state, address, Some(sha256))?;
             let known = state
                 .version(version)
@@ -108,7 +109,7 @@ pub(crate) async fn commit(
             if is_whole(repository, there, size, sha256).await {
                 repository.storage.delete_blob(blob).await;
             } else {
-                heal(repository, &app, address, there, blob).await?;
+                heal(repository, &app, address, (there, blob), by).await?;
             }
             Ok(Published { new: false, sha256 })
         }
@@ -146,12 +147,12 @@ async fn heal(
     repository: &Repository,
     app: &App,
     address: &Address,
-    damaged: BlobId,
-    whole: BlobId,
+    (damaged, whole): (BlobId, BlobId),
+    by: &str,
 ) -> Result<(), Failure> {
     let Address { version, file, .. } = address;
     let healed = app
-        .commit(&repository.storage, ANONYMOUS, |state| {
+        .commit(&repository.storage, by, |state| {
             refuse_early(state, address, None)?;
             let there = state
                 .version(version)

@@ -8,17 +8,22 @@ use std::time::SystemTime;
 use repository_api::{AppName, VersionName};
 
 use crate::Repository;
-use crate::access::ANONYMOUS;
 use crate::catalogue::{AppState, Decision, Event};
 use crate::failure::Failure;
 use crate::storage::keys::BlobId;
+
+/// Who purges what nobody keeps.
+const POLICY: &str = "retention policy";
 
 pub(crate) async fn purge(
     repository: &Repository,
     app: &AppName,
     version: &VersionName,
+    by: &str,
 ) -> Result<(), Failure> {
-    purge_if(repository, app, version, |_| true).await.map(drop)
+    purge_if(repository, app, version, by, |_| true)
+        .await
+        .map(drop)
 }
 
 /// Purges a version if its app's policy lets it go, now that it comes to it; returns whether.
@@ -28,7 +33,7 @@ pub(crate) async fn expire(
     version: &VersionName,
 ) -> Result<bool, Failure> {
     let now = SystemTime::now();
-    purge_if(repository, app, version, |state| {
+    purge_if(repository, app, version, POLICY, |state| {
         state.expired(now).contains(version)
     })
     .await
@@ -38,11 +43,12 @@ async fn purge_if(
     repository: &Repository,
     app: &AppName,
     version: &VersionName,
+    by: &str,
     goes: impl Fn(&AppState) -> bool,
 ) -> Result<bool, Failure> {
     let entry = repository.catalogue.known(app).await?;
     let (is_gone, blobs) = entry
-        .commit(&repository.storage, ANONYMOUS, |state| {
+        .commit(&repository.storage, by, |state| {
             if state.is_purged(version) {
                 return Ok(Decision::Settled((true, Vec::new())));
             }

@@ -1,39 +1,89 @@
-//! One line a request.
+//! One line a request; of one that writes, with who did it and from where. Each answer has the id by which the log
+//! knows its request.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::response::Response;
-use http::{Method, Uri};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Uri};
 
-/// Answers, and says so.
-pub(crate) async fn logged(
+use crate::access::{ANONYMOUS, Peer, Who};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Characters of an id that comes with the request, at the most.
+const MAX_ID: usize = 64;
+
+/// Of this process, so that ids of several servers, and of one that was started again, are not the same.
+static PROCESS: LazyLock<u32> = LazyLock::new(|| {
+    let random = uuid::Uuid::new_v4().as_u128();
+    u32::try_from(random & u128::from(u32::MAX)).unwrap_or_default()
+});
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+#[derive(Debug)]
+pub(crate) struct RequestLine {
+    begin: Instant,
     method: Method,
     uri: Uri,
-    answer: impl Future<Output = Response>,
-) -> Response {
-    let begin = Instant::now();
-    let response = answer.await;
-    let elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let status = response.status().as_u16();
-    // The path alone: a query could hold what does not belong in a log.
-    let path = uri.path();
-    // Probes come every few seconds for ever.
-    if matches!(path, "/healthz" | "/readyz") {
-        tracing::debug!(
-            method = method.as_str(),
-            path,
-            status,
-            elapsed_ms,
-            "request"
-        );
-    } else {
-        tracing::info!(
-            method = method.as_str(),
-            path,
-            status,
-            elapsed_ms,
-            "request"
-        );
+    peer: Peer,
+    id: HeaderValue,
+}
+
+impl RequestLine {
+    pub(crate) fn begin(request: &Parts, peer: Peer) -> Self {
+        Self {
+            begin: Instant::now(),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            peer,
+            id: id(request),
+        }
     }
-    response
+
+    pub(crate) fn is_write(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+
+    /// Says what became of it.
+    pub(crate) fn end(self, mut response: Response, who: Option<&Who>) -> Response {
+        let elapsed_ms = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let status = response.status().as_u16();
+        let method = self.method.as_str();
+        // The path alone: a query could hold what does not belong in a log.
+        let path = self.uri.path();
+        let id = self.id.to_str().unwrap_or_default();
+        if self.is_write() {
+            let who = who.map_or(ANONYMOUS, |Who(who)| who);
+            let from = self.peer.address.ip();
+            tracing::info!(method, path, status, elapsed_ms, who, %from, id, "write");
+        } else if matches!(path, "/healthz" | "/readyz") {
+            // Probes come every few seconds for ever.
+            tracing::debug!(method, path, status, elapsed_ms, id, "request");
+        } else {
+            tracing::info!(method, path, status, elapsed_ms, id, "request");
+        }
+        response.headers_mut().insert(REQUEST_ID, self.id);
+        response
+    }
+}
+
+/// The one that came with the request, if it is plain; otherwise a new one.
+fn id(request: &Parts) -> HeaderValue {
+    let is_plain = |value: &&HeaderValue| {
+        (1..=MAX_ID).contains(&value.len())
+            && value
+                .as_bytes()
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    };
+    if let Some(id) = request.headers.get(REQUEST_ID).filter(is_plain) {
+        return id.clone();
+    }
+    let (process, count) = (*PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::from_str(&format!("{process:08x}-{count:x}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("none"))
 }

@@ -14,7 +14,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use futures_util::future::Either;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,10 +26,12 @@ use tokio_io_timeout::TimeoutStream;
 use tower::Service as _;
 
 use crate::Repository;
+use crate::access::Peer;
 use crate::drain::Drained;
+use crate::request_log::RequestLine;
 use crate::socket::Socket;
 use crate::workers::Workers;
-use crate::{access, request_log, router};
+use crate::{access, long_poll, router};
 
 /// Bytes of a request's head at the most; also what is read ahead of a body.
 const HEAD_BYTES: usize = 64 << 10;
@@ -78,11 +79,15 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
             _ = interrupt.recv() => break,
         };
         match accepted {
-            Ok((stream, _peer)) => {
+            Ok((stream, address)) => {
+                let peer = Peer {
+                    address,
+                    is_encrypted: false,
+                };
                 let (router, repository) = (router.clone(), Arc::clone(&repository));
                 let (watcher, permit) = (graceful.watcher(), permit.ok());
-                workers.serve(stream, |stream| {
-                    serve_connection(stream, router, repository, watcher, permit)
+                workers.serve(stream, move |stream| {
+                    serve_connection(stream, peer, router, repository, watcher, permit)
                 });
             }
             Err(error) => {
@@ -93,6 +98,7 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
         }
     }
     drop(listener);
+    repository.stopping.send_replace(true);
     tracing::info!("stopping: requests under way may finish");
     let grace_period = repository.settings.grace_period;
     if tokio::time::timeout(grace_period, graceful.shutdown())
@@ -123,8 +129,31 @@ fn unfailing(answer: Result<Response, Infallible>) -> Response {
     answer.unwrap_or_else(|never| match never {})
 }
 
+/// Here and not as layers of the router, each of which would cost an allocation a request.
+async fn answer(
+    repository: Arc<Repository>,
+    router: Router,
+    peer: Peer,
+    request: http::Request<Body>,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let line = RequestLine::begin(&parts, peer);
+    let who = match access::may(&repository, peer, &parts).await {
+        Ok(who) => who,
+        Err(failure) => return line.end(failure.into_response(), None),
+    };
+    if line.is_write() {
+        parts.extensions.insert(who.clone());
+    }
+    let request = http::Request::from_parts(parts, body);
+    let ask = |request: http::Request<Body>| router.clone().call(request).map(unfailing);
+    let response = long_poll::answer(&repository, request, ask).await;
+    line.end(response, Some(&who))
+}
+
 async fn serve_connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     repository: Arc<Repository>,
     watcher: Watcher,
@@ -147,13 +176,7 @@ async fn serve_connection(
             Body::new(Drained::new(&parts, body))
         };
         let request = http::Request::from_parts(parts, body);
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        // Here and not as layers of the router, each of which would cost an allocation a request.
-        let answer = match access::may(&repository, &request) {
-            Ok(()) => Either::Left(router.clone().call(request).map(unfailing)),
-            Err(failure) => Either::Right(std::future::ready(failure.into_response())),
-        };
-        request_log::logged(method, uri, answer).map(Ok::<_, Infallible>)
+        answer(Arc::clone(&repository), router.clone(), peer, request).map(Ok::<_, Infallible>)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

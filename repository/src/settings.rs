@@ -24,6 +24,9 @@ pub(crate) struct Settings {
     pub(crate) cache: PathBuf,
     pub(crate) cache_size: u64,
     pub(crate) anonymous_writes: bool,
+    pub(crate) open_reads: bool,
+    /// Where the admin token is; made if it is not there.
+    pub(crate) admin_token_file: Option<PathBuf>,
     /// Bytes.
     pub(crate) max_upload: u64,
     /// Bytes of one app's artefacts at the most, where its policy does not say.
@@ -148,12 +151,7 @@ pub(crate) fn read(
 
 impl Texts {
     fn parse(self) -> Result<Settings, SettingsError> {
-        for (name, text) in [
-            ("ADMIN_TOKEN_FILE", &self.admin_token_file),
-            ("OPEN_READS", &self.open_reads),
-            ("TLS_CERT", &self.tls_cert),
-            ("TLS_KEY", &self.tls_key),
-        ] {
+        for (name, text) in [("TLS_CERT", &self.tls_cert), ("TLS_KEY", &self.tls_key)] {
             if !text.is_empty() {
                 return Err(SettingsError::NotYet(name));
             }
@@ -179,6 +177,9 @@ impl Texts {
                 }
             })?,
             cache_size: setting("CACHE_SIZE", &self.cache_size, "10GiB", units::size)?,
+            admin_token_file: (!self.admin_token_file.is_empty())
+                .then(|| PathBuf::from(&self.admin_token_file)),
+            open_reads: setting("OPEN_READS", &self.open_reads, "false", truth)?,
             anonymous_writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", truth)?,
             max_upload: setting("MAX_UPLOAD", &self.max_upload, "16GiB", units::size)?,
             quota: setting("QUOTA", &self.quota, "none", |text| match text {

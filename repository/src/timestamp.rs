@@ -5,3 +5,8 @@ use std::time::SystemTime;
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
+
+/// So long from now.
+pub(crate) fn after(time: std::time::Duration) -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now() + time).to_string()
+}

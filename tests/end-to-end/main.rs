@@ -32,5 +32,7 @@ mod signed;
 mod sources;
 mod starts;
 mod startup_command;
+mod tokens;
 mod upkeep;
 mod user;
+mod watching;

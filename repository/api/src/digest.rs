@@ -27,6 +27,10 @@ impl Digest {
         Self(bytes)
     }
 
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// The strong entity tag (RFC 9110 section 8.8.3): `"sha256:…"`.
     pub fn etag(&self) -> String {
         format!("\"sha256:{self}\"")

@@ -5,9 +5,10 @@
 //! asks while the answer is under way waits for the next one, so many readers cost no more than few.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::event::Event;
@@ -33,6 +34,10 @@ pub(crate) struct App {
     /// Writers go one after the other: against each other they would only lose time.
     writing: tokio::sync::Mutex<()>,
     enlisted: AtomicBool,
+    /// The number of the last entry, for those who wait for the next one.
+    changed: watch::Sender<u64>,
+    /// Whether the store is asked for it now and then.
+    is_polled: Mutex<bool>,
 }
 
 /// What a writer wants, given a state.
@@ -52,6 +57,8 @@ impl App {
             asking: tokio::sync::Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             enlisted: AtomicBool::default(),
+            changed: watch::Sender::default(),
+            is_polled: Mutex::default(),
         }
     }
 
@@ -96,6 +103,37 @@ impl App {
         if let Err(missing) = state.apply(entry) {
             tracing::error!(owner = %self.owner, missing, "an entry of the log was passed over");
         }
+        let position = state.position;
+        drop(state);
+        self.changed.send_if_modified(|last| {
+            let is_newer = *last < position;
+            *last = position.max(*last);
+            is_newer
+        });
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Whether it is for the caller to ask the store from now on.
+    pub(super) fn begin_polling(&self) -> bool {
+        let mut is_polled = self
+            .is_polled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        !std::mem::replace(&mut *is_polled, true)
+    }
+
+    /// Whether nobody waits any more.
+    pub(super) fn end_polling(&self) -> bool {
+        let mut is_polled = self
+            .is_polled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Who subscribes from here on finds that nobody asks.
+        *is_polled = self.changed.receiver_count() > 0;
+        !*is_polled
     }
 
     /// Does what `decide` says of the newest state, as one entry. It is asked again whenever somebody

@@ -5,6 +5,8 @@ use repository_api::release::LayerName;
 use repository_api::{ChannelName, Digest, FileName, VersionName};
 use serde::{Deserialize, Serialize};
 
+use crate::access::scope::Scope;
+use crate::access::token::{Hash, TokenName};
 use crate::retention::Policy;
 use crate::storage::keys::BlobId;
 
@@ -59,6 +61,18 @@ pub(crate) enum Event {
     Retain {
         policy: Policy,
     },
+    /// A token, in the log of the tokens.
+    Grant {
+        token: TokenName,
+        hash: Hash,
+        scopes: Vec<Scope>,
+        /// When it ends (RFC 3339), if it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires: Option<String>,
+    },
+    Revoke {
+        token: TokenName,
+    },
 }
 
 /// Shows no content of a config: it may hold secrets.
@@ -74,6 +88,8 @@ impl std::fmt::Debug for Event {
             Self::Move { .. } => "Move",
             Self::Sign { .. } => "Sign",
             Self::Retain { .. } => "Retain",
+            Self::Grant { .. } => "Grant",
+            Self::Revoke { .. } => "Revoke",
         })
     }
 }

@@ -1,11 +1,14 @@
 //! An app's state: what follows from its log.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use repository_api::release::{Artefact, LayerName, LayerPin, Statement};
 use repository_api::{ChannelName, Digest, FileName, VersionName};
 
 use super::event::Event;
+use crate::access::scope::Scope;
+use crate::access::token::{Hash, TokenName};
 use crate::retention::Policy;
 use crate::storage::Located;
 use crate::storage::entry::Entry;
@@ -55,6 +58,24 @@ pub(crate) struct ReleaseEntry {
     pub(crate) created: String,
 }
 
+#[derive(Debug, Clone)]
+pub(crate) struct TokenRecord {
+    pub(crate) name: TokenName,
+    pub(crate) hash: Hash,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) expires: Option<String>,
+    pub(crate) created: String,
+}
+
+impl TokenRecord {
+    /// What cannot be read as a time is over.
+    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
+        self.expires.as_ref().is_some_and(|expires| {
+            humantime::parse_rfc3339(expires).map_or(true, |expires| expires <= now)
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct AppState {
     /// The number of the last entry that is in here.
@@ -67,6 +88,8 @@ pub(crate) struct AppState {
     pub(crate) policy: Policy,
     /// Of all artefacts.
     pub(crate) bytes: u64,
+    /// Of the log of tokens.
+    pub(crate) tokens: BTreeMap<TokenName, TokenRecord>,
 }
 
 #[derive(Debug, Default)]
@@ -163,6 +186,24 @@ impl AppState {
                 }
             }
             Event::Retain { policy } => self.policy = policy,
+            Event::Grant {
+                token,
+                hash,
+                scopes,
+                expires,
+            } => {
+                let record = TokenRecord {
+                    name: token.clone(),
+                    hash,
+                    scopes,
+                    expires,
+                    created: created.to_owned(),
+                };
+                self.tokens.insert(token, record);
+            }
+            Event::Revoke { token } => {
+                self.tokens.remove(&token);
+            }
         }
     }
 
@@ -264,6 +305,17 @@ impl AppState {
             .get(channel)?
             .last_key_value()
             .map(|(number, entry)| (*number, entry))
+    }
+
+    /// The token of this hash: each is looked at, so that none is quicker than the others.
+    pub(crate) fn token(&self, hash: &Hash) -> Option<&TokenRecord> {
+        let mut found = None;
+        for record in self.tokens.values() {
+            if record.hash.is(hash) {
+                found = Some(record);
+            }
+        }
+        found
     }
 
     /// Every artefact whose bytes are kept.

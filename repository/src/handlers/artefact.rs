@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use repository_api::{AppName, Digest, FileName, VersionName, routes};
 
 use super::{Names, TEXT, answer, tagged, text_value};
+use crate::access::Who;
 use crate::catalogue::{AppState, ArtefactRecord};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
@@ -235,11 +236,12 @@ pub(crate) async fn put(
 ) -> Result<Response, Failure> {
     let (file, sidecar) = file_name(&file)?;
     let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
     if sidecar {
         return compare(&repository, (&app, &version, &file), &parts.headers, body).await;
     }
     let address = Address { app, version, file };
-    let published = publish::publish(&repository, &address, &parts.headers, body).await?;
+    let published = publish::publish(&repository, &address, &parts.headers, body, by).await?;
     let status = if published.new {
         StatusCode::CREATED
     } else {

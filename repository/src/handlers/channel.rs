@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::listing::{Page, paged};
 use super::release::{line, line_answer};
 use super::{JSON, Names, TEXT, answer, json, tagged, text_value};
-use crate::access::ANONYMOUS;
+use crate::access::Who;
 use crate::catalogue::{AppState, Decision, Event, MoveRecord};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
@@ -148,10 +148,13 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
     let body = receive::small(&repository, &parts.headers, body, 4096).await?;
     let target = target(&body)?;
-    to_the_end(async move { point(&repository, &app, &channel, &parts.headers, &target).await })
-        .await
+    to_the_end(
+        async move { point(&repository, &app, &channel, &parts.headers, &target, &by).await },
+    )
+    .await
 }
 
 async fn point(
@@ -160,13 +163,14 @@ async fn point(
     channel: &ChannelName,
     headers: &HeaderMap,
     target: &Target,
+    by: &str,
 ) -> Result<Response, Failure> {
     let entry = repository.catalogue.known(app).await?;
     let default = repository.catalogue.default_layer().await?;
     let default_pins = default.read(AppState::pins);
     default.make_durable(&repository.storage).await?;
     let (status, release, moved) = entry
-        .commit(&repository.storage, ANONYMOUS, |state| {
+        .commit(&repository.storage, by, |state| {
             let current = state
                 .channel(channel)
                 .map(|(moved, entry)| (moved, entry.release));

@@ -11,7 +11,7 @@ use repository_api::{AppName, Digest, EnvironmentName};
 use sha2::{Digest as _, Sha256};
 
 use super::{Names, Number, TEXT, answer, parameter, tagged, text_value};
-use crate::access::ANONYMOUS;
+use crate::access::Who;
 use crate::catalogue::{AppState, Decision, Event};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
@@ -87,14 +87,17 @@ pub(crate) async fn put(
 ) -> Result<Response, Failure> {
     let (app, layer) = layer(&owner, &file)?;
     let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
     let bytes = receive::small(&repository, &parts.headers, body, config::MAX_FILE_BYTES).await?;
     let parsed = config::parse(&bytes)
         .map_err(|error| Failure::unprocessable(format!("{file}, {error}")))?;
     let content = String::from_utf8(bytes)
         .map_err(|_| Failure::unprocessable(format!("{file} is not UTF-8")))?;
     let written =
-        to_the_end(async move { write(&repository, &app, &layer, &parts.headers, content).await })
-            .await?;
+        to_the_end(
+            async move { write(&repository, &app, &layer, &parts.headers, content, &by).await },
+        )
+        .await?;
     let mut text = match written.status {
         StatusCode::OK => format!(
             "{file} of {owner} is unchanged at generation {}\n",
@@ -132,11 +135,12 @@ pub(crate) async fn write(
     layer: &LayerName,
     headers: &HeaderMap,
     content: String,
+    by: &str,
 ) -> Result<Written, Failure> {
     let sha256 = Digest::new(Sha256::digest(content.as_bytes()).into());
     let entry = repository.catalogue.layer_owner_for_write(app, layer);
     entry
-        .commit(&repository.storage, ANONYMOUS, |state| {
+        .commit(&repository.storage, by, |state| {
             let current = state.newest(layer);
             let tag = current.map(|(generation, _)| etag(generation));
             if conditional::evaluate(headers, tag.as_deref()) != Outcome::Proceed {

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use repository_api::AppName;
 
 use super::{Names, TEXT, answer, tag_of, tagged};
-use crate::access::ANONYMOUS;
+use crate::access::Who;
 use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
 use crate::retention::Policy;
@@ -31,6 +31,7 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
     let body = receive::small(&repository, &parts.headers, body, 4096).await?;
     let policy: Policy = std::str::from_utf8(&body)
         .unwrap_or("not text")
@@ -39,7 +40,7 @@ pub(crate) async fn put(
     to_the_end(async move {
         let entry = repository.catalogue.known(&app).await?;
         let status = entry
-            .commit(&repository.storage, ANONYMOUS, |state| {
+            .commit(&repository.storage, &by, |state| {
                 if state.policy == policy {
                     return Ok(Decision::Settled(StatusCode::OK));
                 }

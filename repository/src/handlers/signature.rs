@@ -10,7 +10,7 @@ use minisign_verify::Signature;
 use repository_api::{AppName, ReleaseNumber};
 
 use super::{Names, TEXT, answer, tag_of, tagged};
-use crate::access::ANONYMOUS;
+use crate::access::Who;
 use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
 use crate::releases::unknown_release;
@@ -68,9 +68,10 @@ pub(crate) async fn put(
 ) -> Result<Response, Failure> {
     let number = number(&segment)?;
     let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
     let body = receive::small(&repository, &parts.headers, body, MAX).await?;
     let minisig = checked(&body)?;
-    to_the_end(async move { set(&repository, &app, number, minisig).await }).await
+    to_the_end(async move { set(&repository, &app, number, minisig, &by).await }).await
 }
 
 /// The text of a signature in the form that bootstrap takes.
@@ -101,10 +102,11 @@ async fn set(
     app: &AppName,
     number: ReleaseNumber,
     minisig: String,
+    by: &str,
 ) -> Result<Response, Failure> {
     let entry = repository.catalogue.known(app).await?;
     let is_new = entry
-        .commit(&repository.storage, ANONYMOUS, |state| {
+        .commit(&repository.storage, by, |state| {
             let Some(release) = state.releases.get(&number.get()) else {
                 return Err(unknown_release(app, number));
             };

@@ -10,7 +10,7 @@ use repository_api::{AppName, VersionName};
 
 use super::artefact::missing;
 use super::{Names, TEXT, answer, parameter, tagged};
-use crate::access::ANONYMOUS;
+use crate::access::Who;
 use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
 use crate::to_the_end::to_the_end;
@@ -22,12 +22,13 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Result<Response, Failure> {
     let (parts, _) = request.into_parts();
+    let by = Who::of(&parts.extensions);
     let purges = parameter::<bool>(parts.uri.query(), "purge")?.unwrap_or(false);
     to_the_end(async move {
         if purges {
-            purge::purge(&repository, &app, &version).await?;
+            purge::purge(&repository, &app, &version, &by).await?;
         } else {
-            set(&repository, &app, &version, true).await?;
+            set(&repository, &app, &version, true, &by).await?;
         }
         Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
     })
@@ -40,6 +41,7 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
     let yanked = match receive::small(&repository, &parts.headers, body, 4096)
         .await?
         .trim_ascii()
@@ -53,7 +55,7 @@ pub(crate) async fn put(
         }
     };
     to_the_end(async move {
-        set(&repository, &app, &version, yanked).await?;
+        set(&repository, &app, &version, yanked, &by).await?;
         Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
     })
     .await
@@ -82,10 +84,11 @@ async fn set(
     app: &AppName,
     version: &VersionName,
     yanked: bool,
+    by: &str,
 ) -> Result<(), Failure> {
     let entry = repository.catalogue.known(app).await?;
     entry
-        .commit(&repository.storage, ANONYMOUS, |state| {
+        .commit(&repository.storage, by, |state| {
             let Some(found) = state.version(version) else {
                 return Err(missing(app, version, state));
             };

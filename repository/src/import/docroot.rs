@@ -18,6 +18,9 @@ use crate::progress::say;
 use crate::publish::{Address, commit};
 use crate::storage::keys::DEFAULT_OWNER;
 
+/// Who does it.
+const IMPORT: &str = "import";
+
 /// Bytes of a config, or of a checksum, at the most.
 const MAX_TEXT: u64 = 1 << 20;
 
@@ -98,7 +101,7 @@ async fn publish(
             });
         }
     }
-    commit(repository, &address, received).await?;
+    commit(repository, &address, received, IMPORT).await?;
     Ok(address.version.to_string())
 }
 
@@ -137,7 +140,7 @@ async fn layer(
 ) -> Result<(), ImportError> {
     let content = text(path)?;
     config::parse(content.as_bytes()).map_err(|error| refused(path, &error))?;
-    write(repository, app, &layer, &HeaderMap::new(), content).await?;
+    write(repository, app, &layer, &HeaderMap::new(), content, IMPORT).await?;
     Ok(())
 }
 

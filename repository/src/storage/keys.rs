@@ -9,7 +9,8 @@
 //! uploads/{id}                     on a disk: what is being written
 //! ```
 //!
-//! The layer under every app is nobody's: its log is that of `_default`, which is no app's name.
+//! The layer under every app is nobody's, and neither are the tokens: their logs are those of `_default` and
+//! `_tokens`, which are no apps' names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +27,7 @@ pub(crate) const PROOFS: &str = "proofs";
 
 /// Whose name no app can have.
 pub(crate) const DEFAULT_OWNER: &str = "_default";
+const TOKENS_OWNER: &str = "_tokens";
 
 /// A key: made of checked names and numbers only, so it is a path below the root, too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,6 +56,8 @@ impl From<Key> for String {
 pub(crate) enum Owner {
     /// Nobody: the layer under every app.
     Default,
+    /// Nobody: the tokens.
+    Tokens,
     App(AppName),
 }
 
@@ -61,6 +65,7 @@ impl Owner {
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Default => DEFAULT_OWNER,
+            Self::Tokens => TOKENS_OWNER,
             Self::App(app) => app.as_str(),
         }
     }
@@ -70,10 +75,11 @@ impl FromStr for Owner {
     type Err = repository_api::NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == DEFAULT_OWNER {
-            return Ok(Self::Default);
+        match text {
+            DEFAULT_OWNER => Ok(Self::Default),
+            TOKENS_OWNER => Ok(Self::Tokens),
+            app => app.parse().map(Self::App),
         }
-        text.parse().map(Self::App)
     }
 }
 

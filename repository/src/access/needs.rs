@@ -1,0 +1,106 @@
+//! What a request needs, by its method and its path. A segment is decoded once, as the router's are.
+
+use http::{Method, Uri};
+use percent_encoding::percent_decode_str;
+
+use super::scope::{Layered, Need};
+use crate::handlers::has_parameter;
+use crate::storage::keys::DEFAULT_OWNER;
+
+/// `None` for a path that means nothing: whoever may do anything is told so.
+pub(super) fn of(method: &Method, uri: &Uri) -> Need {
+    let segments: Option<Vec<String>> = uri
+        .path()
+        .trim_matches('/')
+        .split('/')
+        .map(|segment| {
+            let decoded = percent_decode_str(segment).decode_utf8().ok()?;
+            Some(decoded.into_owned())
+        })
+        .collect();
+    let segments = segments.unwrap_or_default();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let need = if matches!(*method, Method::GET | Method::HEAD) {
+        read(&segments)
+    } else {
+        write(method, uri, &segments)
+    };
+    // Names that are none are refused by the handlers, whoever asks.
+    need.unwrap_or(Need::Valid)
+}
+
+fn read(segments: &[&str]) -> Option<Need> {
+    match segments {
+        ["artefacts"] => Some(Need::Read(None)),
+        ["config", DEFAULT_OWNER, ..] => Some(Need::ReadDefault),
+        [
+            "artefacts" | "config" | "releases" | "channels" | "files" | "retention",
+            app,
+            ..,
+        ] => Some(Need::Read(Some(app.parse().ok()?))),
+        _ => None,
+    }
+}
+
+fn write(method: &Method, uri: &Uri, segments: &[&str]) -> Option<Need> {
+    match segments {
+        ["artefacts", app, ..] => {
+            let purges = *method == Method::DELETE && has_parameter(uri.query(), "purge");
+            if purges {
+                return Some(Need::Admin);
+            }
+            Some(Need::Publish(app.parse().ok()?))
+        }
+        ["config", owner, ..] => Some(Need::Config(owner.parse::<Layered>().ok()?)),
+        ["channels", app, channel, ..] => {
+            let channel = Some(channel.parse().ok()?);
+            Some(Need::Release(app.parse().ok()?, channel))
+        }
+        ["releases", app, ..] => Some(Need::Release(app.parse().ok()?, None)),
+        _ => Some(Need::Admin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route() {
+        for (method, path, expected) in [
+            ("GET", "/artefacts/", "read:*"),
+            ("GET", "/artefacts", "read:*"),
+            ("GET", "/artefacts/a/", "read:a"),
+            ("GET", "/artefacts/%61/1.0.0/f", "read:a"),
+            ("HEAD", "/artefacts/a/1.0.0/f", "read:a"),
+            ("GET", "/config/a/", "read:a"),
+            ("GET", "/config/a/production.config", "read:a"),
+            (
+                "GET",
+                "/config/_default/_default.config",
+                "read, of any app",
+            ),
+            ("GET", "/releases/a/stable", "read:a"),
+            ("GET", "/channels/a/stable/history", "read:a"),
+            ("GET", "/files/a/a.tgz", "read:a"),
+            ("GET", "/retention/a", "read:a"),
+            ("GET", "/", "any scope"),
+            ("GET", "/nothing", "any scope"),
+            ("PUT", "/artefacts/a/1.0.0/f", "publish:a"),
+            ("PUT", "/artefacts/a/1.0.0/yanked", "publish:a"),
+            ("DELETE", "/artefacts/a/1.0.0", "publish:a"),
+            ("DELETE", "/artefacts/a/1.0.0?purge=true", "admin"),
+            ("DELETE", "/artefacts/a/1.0.0?x=1&purge=true", "admin"),
+            ("PUT", "/config/a/a.config", "config:a"),
+            ("PUT", "/config/_default/_default.config", "config:_default"),
+            ("PUT", "/channels/a/stable", "release:a/stable"),
+            ("PUT", "/releases/a/r1.minisig", "release:a/*"),
+            ("PUT", "/retention/a", "admin"),
+            ("POST", "/", "admin"),
+        ] {
+            let uri: Uri = path.parse().unwrap();
+            let need = of(&method.parse().unwrap(), &uri);
+            assert_eq!(need.to_string(), expected, "{method} {path}");
+        }
+    }
+}
