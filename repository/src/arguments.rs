@@ -71,6 +71,8 @@ Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2G
                                with the usual AWS_ variables [file:///var/lib/repository]
   REPOSITORY_CACHE             with S3, where artefacts are kept near  [/var/cache/repository]
   REPOSITORY_CACHE_SIZE        and how much of them; 0 for none  [10GiB]
+  REPOSITORY_TLS_CERT          for https: a file with the certificate and those it rests on, PEM;
+  REPOSITORY_TLS_KEY           and its key. Both are read again when they change  [none: plain HTTP]
   REPOSITORY_ADMIN_TOKEN_FILE  the token that may do anything; made if it is not there  [none]
   REPOSITORY_OPEN_READS        true: whoever has no token may read  [false]
   REPOSITORY_ANONYMOUS_WRITES  true: anybody may write       [false; on a loopback address writes are open]

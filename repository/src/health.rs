@@ -2,18 +2,20 @@
 //! without curl.
 
 use std::error::Error;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::settings;
+use rustls::StreamOwned;
+
+use crate::{settings, tls};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unhealthy {
     #[error("nothing listens on {0}")]
-    Closed(SocketAddr, #[source] std::io::Error),
+    Closed(SocketAddr, #[source] io::Error),
     #[error("{address} answered {found:?} to GET /readyz, expected 200")]
     NotReady { address: SocketAddr, found: String },
 }
@@ -21,13 +23,14 @@ pub(crate) enum Unhealthy {
 pub(crate) async fn check() -> Result<(), Box<dyn Error>> {
     let (settings, _) = settings::read(std::env::vars_os())?;
     let mut address = settings.listen;
+    let is_encrypted = settings.tls.is_some();
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    let status = tokio::task::spawn_blocking(move || ask(address))
+    let status = tokio::task::spawn_blocking(move || ask(address, is_encrypted))
         .await?
         .map_err(|error| Unhealthy::Closed(address, error))?;
     if status.starts_with("HTTP/1.1 200") {
@@ -40,12 +43,27 @@ pub(crate) async fn check() -> Result<(), Box<dyn Error>> {
     .into())
 }
 
-fn ask(address: SocketAddr) -> std::io::Result<String> {
+const QUESTION: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+fn ask(address: SocketAddr, is_encrypted: bool) -> io::Result<String> {
     let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
     connection.set_read_timeout(Some(PATIENCE))?;
-    connection
-        .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    Ok(answer.lines().next().unwrap_or_default().to_owned())
+    if !is_encrypted {
+        return exchange(&mut connection);
+    }
+    let session = tls::to_this_machine().map_err(io::Error::other)?;
+    exchange(&mut StreamOwned::new(session, connection))
+}
+
+/// The first line of the answer.
+fn exchange(connection: &mut (impl Read + Write)) -> io::Result<String> {
+    connection.write_all(QUESTION)?;
+    let mut answer = Vec::new();
+    match connection.read_to_end(&mut answer) {
+        // Whoever closes without saying so has answered all the same.
+        Err(error) if answer.is_empty() => return Err(error),
+        _ => {}
+    }
+    let text = String::from_utf8_lossy(&answer);
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }

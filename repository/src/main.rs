@@ -33,6 +33,7 @@ mod settings;
 mod socket;
 mod storage;
 mod timestamp;
+mod tls;
 mod to_the_end;
 mod workers;
 

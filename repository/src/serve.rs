@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,6 +31,7 @@ use crate::access::Peer;
 use crate::drain::Drained;
 use crate::request_log::RequestLine;
 use crate::socket::Socket;
+use crate::tls::{Tls, TlsError};
 use crate::workers::Workers;
 use crate::{access, long_poll, router};
 
@@ -50,6 +52,8 @@ pub(crate) enum ServeError {
     },
     #[error("failed to handle signals")]
     Signals(#[source] io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("failed to start threads")]
     Workers(#[source] io::Error),
 }
@@ -63,6 +67,7 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
     let address = listener.local_addr().map_err(bind)?;
     tracing::info!(%address, storage = %repository.storage.location(), "repository is ready");
 
+    let tls = repository.settings.tls.clone().map(Tls::open).transpose()?;
     let workers = Workers::start().map_err(ServeError::Workers)?;
     let router = router::router(Arc::clone(&repository));
     let graceful = GracefulShutdown::new();
@@ -82,12 +87,13 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
             Ok((stream, address)) => {
                 let peer = Peer {
                     address,
-                    is_encrypted: false,
+                    is_encrypted: tls.is_some(),
                 };
+                let tls = tls.clone();
                 let (router, repository) = (router.clone(), Arc::clone(&repository));
                 let (watcher, permit) = (graceful.watcher(), permit.ok());
                 workers.serve(stream, move |stream| {
-                    serve_connection(stream, peer, router, repository, watcher, permit)
+                    serve_connection(stream, tls, peer, router, repository, watcher, permit)
                 });
             }
             Err(error) => {
@@ -153,18 +159,46 @@ async fn answer(
 
 async fn serve_connection(
     stream: TcpStream,
+    tls: Option<Arc<Tls>>,
     peer: Peer,
     router: Router,
     repository: Arc<Repository>,
     watcher: Watcher,
-    permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 ) {
     // Small answers must not wait for the client's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the client is gone already");
         return;
     }
-    let mut stream = TimeoutStream::new(Socket::new(stream));
+    let socket = Socket::new(stream);
+    let served = match tls {
+        None => serve_http(socket, peer, router, repository, watcher).await,
+        Some(tls) => {
+            let patience = repository.settings.header_timeout;
+            match tokio::time::timeout(patience, tls.accept(socket)).await {
+                Ok(Ok(stream)) => serve_http(stream, peer, router, repository, watcher).await,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "no TLS came about");
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+async fn serve_http<S: AsyncRead + AsyncWrite + Send + 'static>(
+    stream: S,
+    peer: Peer,
+    router: Router,
+    repository: Arc<Repository>,
+    watcher: Watcher,
+) -> hyper::Result<()> {
+    let mut stream = TimeoutStream::new(stream);
     // A reader that takes nothing for so long holds a descriptor and a buffer for nothing.
     stream.set_write_timeout(Some(repository.settings.stall_timeout));
     let header_timeout = repository.settings.header_timeout;
@@ -185,8 +219,5 @@ async fn serve_connection(
         // `printf … | nc -N` closes its side and waits for the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "connection ended early");
-    }
-    drop(permit);
+    watcher.watch(connection).await
 }

@@ -13,6 +13,7 @@ use repository_api::units;
 use serde::Deserialize;
 
 use crate::storage::Location;
+use crate::tls::Files;
 
 const PREFIX: &str = "REPOSITORY_";
 
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     /// Where blobs of a store that is far away are kept, and how many bytes of them.
     pub(crate) cache: PathBuf,
     pub(crate) cache_size: u64,
+    /// For https; without it the server speaks plain HTTP.
+    pub(crate) tls: Option<Files>,
     pub(crate) anonymous_writes: bool,
     pub(crate) open_reads: bool,
     /// Where the admin token is; made if it is not there.
@@ -58,10 +61,8 @@ pub(crate) enum SettingsError {
     },
     #[error("{PREFIX}{0} is not UTF-8")]
     NotUtf8(String),
-    #[error(
-        "{PREFIX}{0} is not supported by this version: unset it, and keep the repository on a loopback address or a network you trust"
-    )]
-    NotYet(&'static str),
+    #[error("{PREFIX}{0} is not set, and {PREFIX}{1} is: TLS needs both")]
+    Missing(&'static str, &'static str),
     #[error("failed to read the environment")]
     Unreadable,
 }
@@ -151,11 +152,15 @@ pub(crate) fn read(
 
 impl Texts {
     fn parse(self) -> Result<Settings, SettingsError> {
-        for (name, text) in [("TLS_CERT", &self.tls_cert), ("TLS_KEY", &self.tls_key)] {
-            if !text.is_empty() {
-                return Err(SettingsError::NotYet(name));
-            }
-        }
+        let tls = match (self.tls_cert.as_str(), self.tls_key.as_str()) {
+            ("", "") => None,
+            (_, "") => return Err(SettingsError::Missing("TLS_KEY", "TLS_CERT")),
+            ("", _) => return Err(SettingsError::Missing("TLS_CERT", "TLS_KEY")),
+            (certificate, key) => Some(Files {
+                certificate: certificate.into(),
+                key: key.into(),
+            }),
+        };
         let upload_timeout = setting("UPLOAD_TIMEOUT", &self.upload_timeout, "24h", timeout)?;
         Ok(Settings {
             listen: setting("LISTEN", &self.listen, "127.0.0.1:8080", |text| {
@@ -177,6 +182,7 @@ impl Texts {
                 }
             })?,
             cache_size: setting("CACHE_SIZE", &self.cache_size, "10GiB", units::size)?,
+            tls,
             admin_token_file: (!self.admin_token_file.is_empty())
                 .then(|| PathBuf::from(&self.admin_token_file)),
             open_reads: setting("OPEN_READS", &self.open_reads, "false", truth)?,

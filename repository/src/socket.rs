@@ -67,14 +67,14 @@ impl AsyncWrite for Socket {
             .iter()
             .enumerate()
             .filter(|(_, slice)| !slice.is_empty())
-            .find_map(|(at, slice)| Some((at, file_of(slice)?)));
+            .find_map(|(at, slice)| Some((at, file_of(slice).filter(|source| source.is_sent)?)));
         match mapped {
             None => Pin::new(&mut self.0).poll_write_vectored(cx, slices),
-            Some((0, (file, start))) => {
+            Some((0, source)) => {
                 let length = slices[0].len();
                 self.poll_send(cx, || {
-                    let mut offset = start;
-                    match sendfile(&self.0, &file, Some(&mut offset), length)? {
+                    let mut offset = source.offset;
+                    match sendfile(&self.0, &source.file, Some(&mut offset), length)? {
                         0 => Err(io::Error::new(
                             io::ErrorKind::UnexpectedEof,
                             "the file is shorter than it was",

@@ -6,9 +6,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
+
+/// Threads of each that may wait for the disk. More would not make a disk quicker, and each has a heap.
+const MAX_BLOCKING: usize = 32;
+
+/// How long such a thread waits for more to do.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(crate) struct Workers {
@@ -54,7 +61,11 @@ impl Workers {
 
 impl Worker {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(MAX_BLOCKING)
+            .thread_keep_alive(KEEP_ALIVE)
+            .build()?;
         let handle = runtime.handle().clone();
         thread::Builder::new()
             .name(format!("worker-{number}"))

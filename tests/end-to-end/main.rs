@@ -15,6 +15,7 @@ mod faults;
 mod fetching;
 mod healthcheck;
 mod hostile;
+mod https;
 mod init;
 mod interruption;
 mod job_control;

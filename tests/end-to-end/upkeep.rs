@@ -70,7 +70,7 @@ fn a_flipped_bit_is_found_in_every_object_and_healed() {
     let findings = checked
         .stdout
         .lines()
-        .filter(|line| line.contains("damaged") || line.contains("no copy"));
+        .filter(|line| line.contains("damaged") || line.contains("not a copy"));
     assert_eq!(findings.count(), damaged.len());
     // A server reads the log and mends it; the same bytes again heal the rest.
     let server = Server::start(storage.path());

@@ -94,7 +94,8 @@ pub(crate) struct AppState {
 
 #[derive(Debug, Default)]
 pub(crate) struct VersionState {
-    files: BTreeMap<FileName, ArtefactRecord>,
+    /// By name. Mostly there is one, and for that a map would take ten times the room.
+    files: Vec<(FileName, ArtefactRecord)>,
     sealed: bool,
     yanked: bool,
     purged: bool,
@@ -140,14 +141,15 @@ impl AppState {
                     created: created.to_owned(),
                 };
                 self.bytes += size;
-                self.version_mut(version).files.insert(file, record);
+                self.version_mut(version).insert(file, record);
             }
             Event::Heal {
                 version,
                 file,
                 blob,
             } => {
-                if let Some(record) = self.version_mut(version).files.get_mut(&file) {
+                let files = &mut self.version_mut(version).files;
+                if let Some((_, record)) = files.iter_mut().find(|(name, _)| *name == file) {
                     record.blob = blob;
                 }
             }
@@ -156,7 +158,7 @@ impl AppState {
                 let version = self.version_mut(version);
                 version.purged = true;
                 let files = std::mem::take(&mut version.files);
-                self.bytes -= files.values().map(|record| record.size).sum::<u64>();
+                self.bytes -= files.iter().map(|(_, record)| record.size).sum::<u64>();
             }
             Event::Configure { layer, sha256, .. } => {
                 let entry = self.position;
@@ -337,11 +339,29 @@ impl VersionState {
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = (&FileName, &ArtefactRecord)> {
-        self.files.iter()
+        self.files.iter().map(|(file, record)| (file, record))
     }
 
     pub(crate) fn file(&self, file: &FileName) -> Option<&ArtefactRecord> {
-        self.files.get(file)
+        let at = self.position(file).ok()?;
+        self.files.get(at).map(|(_, record)| record)
+    }
+
+    /// Where it is, or where it would be.
+    fn position(&self, file: &FileName) -> Result<usize, usize> {
+        self.files.binary_search_by(|(name, _)| name.cmp(file))
+    }
+
+    fn insert(&mut self, file: FileName, record: ArtefactRecord) {
+        match self.position(&file) {
+            Ok(at) => self.files[at].1 = record,
+            Err(at) => {
+                if self.files.is_empty() {
+                    self.files.reserve_exact(1);
+                }
+                self.files.insert(at, (file, record));
+            }
+        }
     }
 
     pub(crate) fn is_sealed(&self) -> bool {

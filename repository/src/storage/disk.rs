@@ -319,8 +319,9 @@ impl Store for Disk {
         if let Some((bytes, is_recent)) = self.inner.mapped.get(key) {
             let part = async {
                 let part = mapped::part(&bytes, range)?;
-                if !is_recent && let Some((file, start)) = file_of(&part) {
-                    near::bring(&file, start..start + part.len() as u64).await?;
+                if !is_recent && let Some(source) = file_of(&part) {
+                    let range = source.offset..source.offset + part.len() as u64;
+                    near::bring(&source.file, range).await?;
                 }
                 Ok::<_, io::Error>(Some(Content::Whole(part)))
             };

@@ -34,19 +34,60 @@ const MIDDLING: u64 = 4 << 20;
 /// Of a larger one so many bytes are mapped at a time, for as long as they are sent.
 const WINDOW: u64 = 2 << 20;
 
-/// What is mapped: by its first address, the one behind its last, and its file.
-static MAPPINGS: RwLock<BTreeMap<usize, (usize, Arc<File>)>> = RwLock::new(BTreeMap::new());
+/// What is mapped, by its first address.
+static MAPPINGS: RwLock<BTreeMap<usize, Known>> = RwLock::new(BTreeMap::new());
 
-/// The file that `bytes` are mapped from, and where in it they begin.
-pub(crate) fn file_of(bytes: &[u8]) -> Option<(Arc<File>, u64)> {
+#[derive(Debug)]
+struct Known {
+    /// The address behind the last one.
+    end: usize,
+    file: Arc<File>,
+    /// Where in the file the first one lies.
+    offset: u64,
+    is_sent: bool,
+}
+
+/// What some bytes are mapped from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) file: Arc<File>,
+    /// Where in the file they begin.
+    pub(crate) offset: u64,
+    /// Whether the kernel may send them from there; otherwise it is to copy them.
+    pub(crate) is_sent: bool,
+}
+
+/// What `bytes` are mapped from, if they are.
+pub(crate) fn file_of(bytes: &[u8]) -> Option<Source> {
     let at = bytes.as_ptr().addr();
     let mappings = MAPPINGS.read().unwrap_or_else(PoisonError::into_inner);
-    let (start, (end, file)) = mappings.range(..=at).next_back()?;
-    (at + bytes.len() <= *end).then(|| (Arc::clone(file), (at - start) as u64))
+    let (start, known) = mappings.range(..=at).next_back()?;
+    (at + bytes.len() <= known.end).then(|| Source {
+        file: Arc::clone(&known.file),
+        offset: known.offset + (at - start) as u64,
+        is_sent: known.is_sent,
+    })
 }
 
 /// A mapping that is known for as long as it is there.
 struct Mapping(Mmap);
+
+impl Mapping {
+    fn new(file: &Arc<File>, range: Range<u64>, is_sent: bool) -> io::Result<Self> {
+        let map = map(file, range.clone())?;
+        let start = map.as_ptr().addr();
+        let known = Known {
+            end: start + map.len(),
+            file: Arc::clone(file),
+            offset: range.start,
+            is_sent,
+        };
+        let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
+        mappings.insert(start, known);
+        drop(mappings);
+        Ok(Self(map))
+    }
+}
 
 impl AsRef<[u8]> for Mapping {
     fn as_ref(&self) -> &[u8] {
@@ -79,23 +120,19 @@ pub(crate) fn open(file: File) -> io::Result<Opened> {
         file.read_exact_at(&mut bytes, 0)?;
         return Ok(Opened::Whole(bytes.into()));
     }
-    let Ok(map) = map(&file, 0..length) else {
-        return Ok(Opened::Large(Arc::new(file), length));
+    let file = Arc::new(file);
+    let Ok(mapping) = Mapping::new(&file, 0..length, true) else {
+        return Ok(Opened::Large(file, length));
     };
     near::bring_now(&file, 0..length)?;
-    let start = map.as_ptr().addr();
-    let known = (start + map.len(), Arc::new(file));
-    let mut mappings = MAPPINGS.write().unwrap_or_else(PoisonError::into_inner);
-    mappings.insert(start, known);
-    drop(mappings);
-    Ok(Opened::Whole(Bytes::from_owner(Mapping(map))))
+    Ok(Opened::Whole(Bytes::from_owner(mapping)))
 }
 
 /// A process may have so many mappings and no more (`vm.max_map_count`): many slow readers, each of whom has
 /// one, must not fail those who come later.
-fn window(file: &File, range: Range<u64>) -> io::Result<Bytes> {
-    if let Ok(map) = map(file, range.clone()) {
-        return Ok(Bytes::from_owner(map));
+fn window(file: &Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
+    if let Ok(mapping) = Mapping::new(file, range.clone(), false) {
+        return Ok(Bytes::from_owner(mapping));
     }
     let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
     file.read_exact_at(&mut bytes, range.start)?;
@@ -177,8 +214,11 @@ mod tests {
         let Opened::Whole(bytes) = open(file).unwrap() else {
             panic!("it is not large");
         };
-        let (_, offset) = file_of(&bytes[40_000..50_000]).unwrap();
-        assert_eq!(offset, 40_000);
+        let source = file_of(&bytes[40_000..50_000]).unwrap();
+        assert_eq!((source.offset, source.is_sent), (40_000, true));
+        let window = window(&source.file, 30_000..60_000).unwrap();
+        let source = file_of(&window[1000..]).unwrap();
+        assert_eq!((source.offset, source.is_sent), (31_000, false));
         assert!(file_of(b"of nobody").is_none());
         let (start, length) = (bytes.as_ptr().addr(), bytes.len());
         drop(bytes);
