@@ -17,6 +17,7 @@ pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     pub(crate) detail: String,
     retry_after: Option<Duration>,
+    excerpt: Option<String>,
 }
 
 impl Failure {
@@ -25,7 +26,13 @@ impl Failure {
             status,
             detail: detail.into(),
             retry_after: None,
+            excerpt: None,
         }
+    }
+
+    /// What is refused, with the place in it.
+    pub(crate) fn excerpt(self, excerpt: Option<String>) -> Self {
+        Self { excerpt, ..self }
     }
 
     /// When another attempt may do better.
@@ -83,6 +90,7 @@ impl IntoResponse for Failure {
                 .to_owned(),
             status: self.status.as_u16(),
             detail: self.detail,
+            excerpt: self.excerpt,
         };
         // A line feed at the end: people read this in a terminal.
         let mut text = serde_json::to_string(&problem).unwrap_or_default();

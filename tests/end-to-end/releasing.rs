@@ -73,7 +73,9 @@ fn a_bad_config_is_refused_with_its_place_and_without_its_value() {
         "{}",
         response.detail()
     );
-    assert!(!response.detail().contains("hunter2"));
+    assert!(!response.text().contains("hunter2"));
+    let excerpt = &response.json()["excerpt"];
+    assert_eq!(*excerpt, "B=·········\n         ^");
     assert_eq!(server.get(CONFIG).status, 404);
     assert_eq!(server.put(CONFIG, vec![b'#'; (1 << 20) + 1]).status, 413);
     for path in [
@@ -85,6 +87,25 @@ fn a_bad_config_is_refused_with_its_place_and_without_its_value() {
     ] {
         assert_eq!(server.put(path, "A=1\n").status, 400, "{path}");
     }
+}
+
+/// Who keeps secrets in a config is told where they belong; the config is taken all the same.
+#[test]
+fn names_that_look_like_secrets_are_named() {
+    let (_storage, server) = server();
+    let config = "DB_PASSWORD=hunter2\nDB_PASSWORD_FILE=/run/secrets/DB_PASSWORD\nPASSWORD=\n\
+                  DATABASE_URL=postgres://app:hunter3@database/app\nHOME_URL=https://app@example.org/\n";
+    let answer = server.put(CONFIG, config);
+    assert_eq!(answer.status, 201);
+    let text = answer.text();
+    let warnings: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("warning: "))
+        .collect();
+    assert_eq!(warnings.len(), 2, "{text}");
+    assert!(warnings[0].starts_with("warning: line 1: DB_PASSWORD looks like a secret"));
+    assert!(warnings[1].starts_with("warning: line 4: DATABASE_URL looks like a secret"));
+    assert!(text.contains("BOOTSTRAP_SECRETS_DIR") && !text.contains("hunter"));
 }
 
 #[test]

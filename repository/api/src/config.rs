@@ -4,12 +4,14 @@
 //! 2. [`merge`] lays files over one another; later wins.
 //! 3. [`render`] writes assignments back in the same grammar.
 
+mod excerpt;
 mod grammar;
 mod render;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use excerpt::excerpt;
 pub use grammar::parse;
 pub use render::{quote, render};
 

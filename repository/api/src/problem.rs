@@ -15,4 +15,7 @@ pub struct Problem {
     /// One clear sentence, with the next step.
     #[serde(default)]
     pub detail: String,
+    /// Of a config that was refused: the line, masked, and a caret under the place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
 }

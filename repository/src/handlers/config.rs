@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri, header};
-use repository_api::config::{self, Config};
+use repository_api::config::{self, Assignment, Config};
 use repository_api::release::LayerName;
 use repository_api::{AppName, Digest, EnvironmentName};
 use sha2::{Digest as _, Sha256};
@@ -89,8 +89,10 @@ pub(crate) async fn put(
     let (parts, body) = request.into_parts();
     let by = Who::of(&parts.extensions);
     let bytes = receive::small(&repository, &parts.headers, body, config::MAX_FILE_BYTES).await?;
-    let parsed = config::parse(&bytes)
-        .map_err(|error| Failure::unprocessable(format!("{file}, {error}")))?;
+    let parsed = config::parse(&bytes).map_err(|error| {
+        let excerpt = config::excerpt(&bytes, &error);
+        Failure::unprocessable(format!("{file}, {error}")).excerpt(excerpt)
+    })?;
     let content = String::from_utf8(bytes)
         .map_err(|_| Failure::unprocessable(format!("{file} is not UTF-8")))?;
     let written =
@@ -111,9 +113,10 @@ pub(crate) async fn put(
     if let Some(note) = written.note {
         text.push_str(&note);
     }
-    for warning in &parsed.warnings {
+    let twice = parsed.warnings.iter().map(ToString::to_string);
+    for warning in twice.chain(secrets(&parsed)) {
         text.push_str("warning: ");
-        text.push_str(&warning.to_string());
+        text.push_str(&warning);
         text.push('\n');
     }
     let mut response = answer(written.status, TEXT, text);
@@ -121,6 +124,46 @@ pub(crate) async fn put(
         .headers_mut()
         .insert(header::ETAG, text_value(&etag(written.generation)));
     Ok(response)
+}
+
+/// What names look like secrets: whoever may read a config may read those.
+fn secrets(config: &Config) -> impl Iterator<Item = String> {
+    let suspects = config.assignments.iter().filter(|assignment| {
+        let is_named_so = looks_secret(&assignment.name.to_ascii_uppercase());
+        (is_named_so && !assignment.value.is_empty()) || has_password(&assignment.value)
+    });
+    suspects.map(|Assignment { name, line, .. }| {
+        format!(
+            "line {line}: {name} looks like a secret, and whoever may read this config sees it: put it into a file of that name in BOOTSTRAP_SECRETS_DIR (/run/secrets) instead"
+        )
+    })
+}
+
+fn looks_secret(name: &str) -> bool {
+    const PARTS: [&str; 8] = [
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "SECRET",
+        "TOKEN",
+        "CREDENTIAL",
+        "API_KEY",
+        "PRIVATE_KEY",
+    ];
+    // Where the secret is, and not what it is.
+    const ELSEWHERE: [&str; 6] = ["_FILE", "_PATH", "_DIR", "_NAME", "_ID", "_TTL"];
+    PARTS.iter().any(|part| name.contains(part)) && !ELSEWHERE.iter().any(|end| name.ends_with(end))
+}
+
+/// An address such as `postgres://app:hunter2@database/app`.
+fn has_password(value: &str) -> bool {
+    let Some((_, rest)) = value.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.and_then(|user| user.split_once(':'))
+        .is_some_and(|(_, password)| !password.is_empty())
 }
 
 pub(crate) struct Written {
