@@ -188,6 +188,7 @@ fn known(tokens: &App, hash: &Hash) -> Option<(String, Vec<Scope>, bool)> {
 }
 
 fn turned_away(repository: &Repository, peer: Peer, detail: &str) -> Failure {
+    repository.metrics.turned_away.inc();
     match repository.failures.count(peer.address.ip()) {
         None => Failure::new(StatusCode::UNAUTHORIZED, detail),
         Some(wait) => {

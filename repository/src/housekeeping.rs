@@ -1,7 +1,7 @@
 //! What a server does by itself, beside serving: `gc` now and then, and `check`, slowly, all the time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::Repository;
 use crate::check::{self, Finding, Report};
@@ -67,13 +67,21 @@ async fn check_slowly(repository: Arc<Repository>, rate: u64) {
             bytes: 0,
         };
         match check::everything(&repository.storage, &mut report).await {
-            Ok((checked, _)) => tracing::info!(
-                entries = checked.entries,
-                artefacts = checked.artefacts,
-                bytes = checked.bytes,
-                findings = checked.findings,
-                "checked everything"
-            ),
+            Ok((checked, _)) => {
+                let metrics = &repository.metrics;
+                let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+                metrics.checked.set(i64::try_from(now).unwrap_or(0));
+                metrics
+                    .damaged
+                    .set(i64::try_from(checked.findings).unwrap_or(i64::MAX));
+                tracing::info!(
+                    entries = checked.entries,
+                    artefacts = checked.artefacts,
+                    bytes = checked.bytes,
+                    findings = checked.findings,
+                    "checked everything"
+                );
+            }
             Err(error) => tracing::warn!(error = %error.chain(), "the check was cut off"),
         }
         tokio::time::sleep(PASS.saturating_sub(report.began.elapsed()).max(FIRST)).await;

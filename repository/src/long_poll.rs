@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
 use crate::Repository;
+use crate::metrics::Counted;
 use crate::storage::keys::{DEFAULT_OWNER, Owner};
 
 /// Longer than anybody's proxy waits.
@@ -55,6 +56,7 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     let Some((owner, wait)) = wanted(&parts) else {
         return ask(Request::from_parts(parts, body)).await;
     };
+    let _waiting = Counted::new(&repository.metrics.waiting);
     let deadline = Instant::now() + wait;
     let again = || Request::from_parts(parts.clone(), Body::empty());
     let mut response = ask(again()).await;

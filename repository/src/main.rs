@@ -17,6 +17,7 @@ mod import;
 mod layers;
 mod logging;
 mod long_poll;
+mod metrics;
 mod negotiate;
 mod progress;
 mod publish;
@@ -48,6 +49,7 @@ use catalogue::Catalogue;
 use layers::Layers;
 // Its `memcpy` and the like take the place of the C library's.
 use memory as _;
+use metrics::Metrics;
 use readiness::Readiness;
 use settings::Settings;
 use storage::cache::Cache;
@@ -65,6 +67,7 @@ pub(crate) struct Repository {
     pub(crate) catalogue: Catalogue,
     pub(crate) layers: Layers,
     pub(crate) readiness: Readiness,
+    pub(crate) metrics: Metrics,
     /// The admin token, if there is one.
     pub(crate) admin: Option<Hash>,
     /// Of those who came with a token that is none.
@@ -81,6 +84,7 @@ impl Repository {
             layers: Layers::new(storage.clone()),
             storage,
             readiness: Readiness::default(),
+            metrics: Metrics::default(),
             admin,
             failures: Failures::default(),
             stopping: watch::Sender::default(),

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use crate::access::{ANONYMOUS, Peer, Who};
+use crate::metrics::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,9 +50,16 @@ impl RequestLine {
     }
 
     /// Says what became of it.
-    pub(crate) fn end(self, mut response: Response, who: Option<&Who>) -> Response {
-        let elapsed_ms = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    pub(crate) fn end(
+        self,
+        metrics: &Metrics,
+        mut response: Response,
+        who: Option<&Who>,
+    ) -> Response {
+        let elapsed = self.begin.elapsed();
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
+        metrics.answered(&self.method, status, elapsed);
         let method = self.method.as_str();
         // The path alone: a query could hold what does not belong in a log.
         let path = self.uri.path();
@@ -60,7 +68,7 @@ impl RequestLine {
             let who = who.map_or(ANONYMOUS, |Who(who)| who);
             let from = self.peer.address.ip();
             tracing::info!(method, path, status, elapsed_ms, who, %from, id, "write");
-        } else if matches!(path, "/healthz" | "/readyz") {
+        } else if matches!(path, "/healthz" | "/readyz" | "/metrics") {
             // Probes come every few seconds for ever.
             tracing::debug!(method, path, status, elapsed_ms, id, "request");
         } else {

@@ -16,6 +16,7 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
     Router::new()
         .route("/healthz", get(probe::live))
         .route("/readyz", get(probe::ready))
+        .route("/metrics", get(probe::metrics))
         .route("/artefacts", get(listing::apps))
         .route("/artefacts/", get(listing::apps))
         .route("/artefacts/{app}", get(listing::versions))

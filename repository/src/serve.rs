@@ -29,6 +29,7 @@ use tower::Service as _;
 use crate::Repository;
 use crate::access::Peer;
 use crate::drain::Drained;
+use crate::metrics::Counted;
 use crate::request_log::RequestLine;
 use crate::socket::Socket;
 use crate::tls::{Tls, TlsError};
@@ -146,7 +147,7 @@ async fn answer(
     let line = RequestLine::begin(&parts, peer);
     let who = match access::may(&repository, peer, &parts).await {
         Ok(who) => who,
-        Err(failure) => return line.end(failure.into_response(), None),
+        Err(failure) => return line.end(&repository.metrics, failure.into_response(), None),
     };
     if line.is_write() {
         parts.extensions.insert(who.clone());
@@ -154,7 +155,7 @@ async fn answer(
     let request = http::Request::from_parts(parts, body);
     let ask = |request: http::Request<Body>| router.clone().call(request).map(unfailing);
     let response = long_poll::answer(&repository, request, ask).await;
-    line.end(response, Some(&who))
+    line.end(&repository.metrics, response, Some(&who))
 }
 
 async fn serve_connection(
@@ -166,6 +167,7 @@ async fn serve_connection(
     watcher: Watcher,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
+    let _open = Counted::new(&repository.metrics.connections);
     // Small answers must not wait for the client's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the client is gone already");

@@ -275,3 +275,40 @@ fn a_damaged_entry_is_named_and_stops_nobody_else() {
         .expect(0)
         .says("apps/hello/log/0000000001.json is damaged");
 }
+
+#[test]
+fn figures_for_prometheus() {
+    let (_storage, server) = Server::fresh();
+    server.publish("/artefacts/hello/1.0.0/f", "x");
+    for _ in 0..3 {
+        server.get("/artefacts/hello/1.0.0/f");
+        server.get("/artefacts/hello/1.0.1/f");
+    }
+    let answer = server.get("/metrics");
+    assert!(
+        answer
+            .header("content-type")
+            .unwrap()
+            .starts_with("application/openmetrics-text")
+    );
+    let text = answer.text();
+    for line in [
+        "repository_requests_total{method=\"GET\",status=\"200\"} 3",
+        "repository_requests_total{method=\"GET\",status=\"404\"} 3",
+        "repository_requests_total{method=\"PUT\",status=\"201\"} 1",
+        "repository_request_seconds_count{method=\"GET\"} 6",
+        "repository_long_polls 0",
+        "repository_tokens_refused_total 0",
+        "repository_check_findings 0",
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    let figure = |name: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(name));
+        found.unwrap().trim().parse::<u64>().unwrap()
+    };
+    assert!(figure("repository_resident_memory_bytes ") > 1 << 20);
+    assert!(figure("repository_open_files ") > 5);
+    assert!(figure("repository_connections ") >= 1);
+}

@@ -31,7 +31,7 @@ pub(super) fn of(method: &Method, uri: &Uri) -> Need {
 
 fn read(segments: &[&str]) -> Option<Need> {
     match segments {
-        ["artefacts"] => Some(Need::Read(None)),
+        ["artefacts" | "metrics"] => Some(Need::Read(None)),
         ["config", DEFAULT_OWNER, ..] => Some(Need::ReadDefault),
         [
             "artefacts" | "config" | "releases" | "channels" | "files" | "retention",
@@ -70,6 +70,7 @@ mod tests {
         for (method, path, expected) in [
             ("GET", "/artefacts/", "read:*"),
             ("GET", "/artefacts", "read:*"),
+            ("GET", "/metrics", "read:*"),
             ("GET", "/artefacts/a/", "read:a"),
             ("GET", "/artefacts/%61/1.0.0/f", "read:a"),
             ("HEAD", "/artefacts/a/1.0.0/f", "read:a"),

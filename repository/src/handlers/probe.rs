@@ -1,4 +1,4 @@
-//! `/healthz`: the process answers. `/readyz`: its store does, too.
+//! `/healthz`: the process answers. `/readyz`: its store does, too. `/metrics`: figures.
 
 use std::sync::Arc;
 
@@ -22,4 +22,10 @@ pub(crate) async fn ready(State(repository): State<Arc<Repository>>) -> Result<R
         StatusCode::SERVICE_UNAVAILABLE,
         "the store cannot be read: the repository's log says why; what asks again finds out when it can",
     ))
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(crate) async fn metrics(State(repository): State<Arc<Repository>>) -> Response {
+    answer(StatusCode::OK, OPEN_METRICS, repository.metrics.text())
 }

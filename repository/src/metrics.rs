@@ -1,0 +1,187 @@
+//! Figures for Prometheus, at `/metrics`, as `OpenMetrics` text.
+
+use std::fmt::{self, Write as _};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Bounds of the histogram, in seconds: from a small answer to a slow upload.
+const SECONDS: [f64; 9] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
+
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    seconds: Family<Asked, Histogram>,
+    /// Connections that are open.
+    pub(crate) connections: Gauge,
+    /// Requests that wait for a change.
+    pub(crate) waiting: Gauge,
+    /// Requests with a token that is none.
+    pub(crate) turned_away: Counter,
+    /// What the last check found.
+    pub(crate) damaged: Gauge,
+    /// When the last check ended (seconds since the epoch).
+    pub(crate) checked: Gauge,
+    memory: Gauge<u64, AtomicU64>,
+    descriptors: Gauge<u64, AtomicU64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: Method,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    method: Method,
+}
+
+/// Few, whatever clients invent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Method {
+    Get,
+    Head,
+    Put,
+    Delete,
+    Other,
+}
+
+impl EncodeLabelValue for Method {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Other => "other",
+        })
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("repository");
+        let requests = Family::default();
+        registry.register("requests", "Requests that were answered", requests.clone());
+        let seconds = Family::new_with_constructor(seconds as fn() -> Histogram);
+        registry.register_with_unit(
+            "request",
+            "Until the head of the answer was ready",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let connections = gauge("connections", "Connections that are open");
+        let waiting = gauge("long_polls", "Requests that wait for a change");
+        let damaged = gauge(
+            "check_findings",
+            "What the last check found damaged or missing",
+        );
+        let checked = gauge(
+            "check_ended_timestamp_seconds",
+            "When the last check ended; 0 before the first one",
+        );
+        let turned_away = Counter::default();
+        registry.register(
+            "tokens_refused",
+            "Requests with a token that is unknown, revoked or over",
+            turned_away.clone(),
+        );
+        let (memory, descriptors) = (Gauge::default(), Gauge::default());
+        registry.register_with_unit(
+            "resident_memory",
+            "Memory of the process",
+            Unit::Bytes,
+            memory.clone(),
+        );
+        registry.register(
+            "open_files",
+            "Descriptors of the process",
+            descriptors.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            seconds,
+            connections,
+            waiting,
+            turned_away,
+            damaged,
+            checked,
+            memory,
+            descriptors,
+        }
+    }
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Metrics {
+    pub(crate) fn answered(&self, method: &http::Method, status: u16, elapsed: Duration) {
+        let method = match *method {
+            http::Method::GET => Method::Get,
+            http::Method::HEAD => Method::Head,
+            http::Method::PUT => Method::Put,
+            http::Method::DELETE => Method::Delete,
+            _ => Method::Other,
+        };
+        self.requests
+            .get_or_create(&Answered { method, status })
+            .inc();
+        self.seconds
+            .get_or_create(&Asked { method })
+            .observe(elapsed.as_secs_f64());
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.memory.set(resident_bytes().unwrap_or(0));
+        self.descriptors.set(open_files().unwrap_or(0));
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// From the second figure of `/proc/self/statm` (proc(5)), in pages.
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+fn open_files() -> Option<u64> {
+    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    Some(entries.count() as u64)
+}
+
+/// Counts for as long as it is there.
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
