@@ -7,22 +7,32 @@ use std::fmt;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt as subscriber;
-use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, layer as fmt_layer};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Settings;
 
 pub(crate) fn start(settings: &Settings) {
-    let builder = subscriber()
-        .with_max_level(settings.log_level)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    if settings.log_json {
-        builder.json().flatten_event(true).init();
+    let level = LevelFilter::from_level(settings.log_level);
+    // What libraries say of each attempt is for who looks for a fault in them.
+    let others = if level > LevelFilter::INFO {
+        level
     } else {
-        builder.event_format(Line).init();
+        level.min(LevelFilter::WARN)
+    };
+    let wanted = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_default(others);
+    let layer = fmt_layer().with_writer(std::io::stderr).with_ansi(false);
+    let registry = tracing_subscriber::registry().with(wanted);
+    if settings.log_json {
+        registry.with(layer.json().flatten_event(true)).init();
+    } else {
+        registry.with(layer.event_format(Line)).init();
     }
 }
 

@@ -74,6 +74,13 @@ pub(crate) enum StorageError {
         bucket: String,
         source: Box<dyn Error + Send + Sync>,
     },
+    #[error(
+        "the storage at {location} cannot be used: see that it is there, and may be read and written (for S3: the bucket, its permissions, the AWS_ variables)"
+    )]
+    Unusable {
+        location: String,
+        source: Box<StorageError>,
+    },
     #[error("the storage at {location} is not fit: {reason}")]
     Unfit { location: String, reason: String },
     #[error("failed to {operation} {key}")]

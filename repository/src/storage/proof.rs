@@ -20,10 +20,20 @@ const RACERS: usize = 32;
 
 pub(super) async fn prove(store: &Arc<dyn Store>) -> Result<(), StorageError> {
     let [raced, again, written] = [(); 3].map(|()| keys::proof(BlobId::new()));
-    let outcome = all(store, [&raced, &again, &written]).await;
+    // One question first: of a store that is not there thirty-two would tell no more.
+    let outcome = match store.answers().await {
+        Ok(()) => all(store, [&raced, &again, &written]).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error @ StorageError::Object { .. }) = outcome {
+        return Err(StorageError::Unusable {
+            location: store.location(),
+            source: error.into(),
+        });
+    }
     for key in [raced, again, written] {
         if let Err(error) = store.delete(&key).await {
-            tracing::warn!(error = %error.chain(), "left a proof behind");
+            tracing::warn!(error = %error.chain(), "left a proof behind: gc removes it");
         }
     }
     outcome
