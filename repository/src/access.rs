@@ -24,6 +24,7 @@ use http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
 use crate::Repository;
 use crate::catalogue::{App, AppState};
 use crate::failure::Failure;
+use crate::settings::Settings;
 use scope::{Need, Scope};
 use token::Hash;
 
@@ -82,7 +83,7 @@ pub(crate) async fn may(
         refuse_in_the_open(peer)?;
         return with_token(repository, peer, request, &secret).await;
     }
-    without_token(repository, request).await
+    without_token(repository, peer, request).await
 }
 
 /// What `Authorization` holds: as a bearer, or as the password of whatever user.
@@ -217,7 +218,23 @@ fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-async fn without_token(repository: &Repository, request: &Parts) -> Result<Who, Failure> {
+/// Whether whoever has no token may read, as far as it is known.
+pub(crate) fn reads_are_open(repository: &Repository) -> bool {
+    let Settings {
+        anonymous_writes,
+        open_reads,
+        ..
+    } = repository.settings;
+    anonymous_writes
+        || open_reads
+        || (repository.admin.is_none() && repository.catalogue.has_no_tokens())
+}
+
+async fn without_token(
+    repository: &Repository,
+    peer: Peer,
+    request: &Parts,
+) -> Result<Who, Failure> {
     let settings = &repository.settings;
     if settings.anonymous_writes || (settings.open_reads && is_read(&request.method)) {
         return Ok(Who::anonymous());
@@ -230,7 +247,8 @@ async fn without_token(repository: &Repository, request: &Parts) -> Result<Who, 
         ));
     }
     if settings.listen.ip().is_loopback() {
-        if loopback::is_of_this_machine(request) {
+        // The address is looked at, too: a kernel can be told to let neighbours reach a loopback address.
+        if peer.address.ip().to_canonical().is_loopback() && loopback::is_of_this_machine(request) {
             return Ok(Who::anonymous());
         }
         return Err(Failure::new(

@@ -52,7 +52,7 @@ Usage: repository [serve]        serve until SIGTERM
        repository gc --delete    delete them
        repository export DIR     write everything into a tree that any static server can serve
        repository import DIR     take over such a tree, or an nginx docroot with files/APP/APP.tgz
-       repository token create NAME SCOPE... [--expires 720h]
+       repository token create NAME SCOPE... [--expires 90d]
                                  make a token, and print it once; scopes: admin, read:APP, publish:APP,
                                  config:APP, release:APP/CHANNEL, with * for any
        repository token list     names, scopes, and when they end
@@ -131,8 +131,24 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     }
 }
 
-/// Nobody needs to write years of five digits.
-const LONGEST_TOKEN: Duration = Duration::from_hours(100 * 366 * 24);
+/// A hundred years: nobody needs to write years of five digits.
+const MAX_DAYS: u64 = 100 * 366;
+
+/// In days, such as `90d`, or as other durations are written.
+fn lifetime(text: &str) -> Result<Duration, UsageError> {
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<u64>().ok());
+    match days {
+        Some(days) if days <= MAX_DAYS => Ok(Duration::from_hours(24 * days)),
+        Some(_) => Err(UsageError::Wrong(format!(
+            "--expires: expected {MAX_DAYS}d at the most"
+        ))),
+        None => units::duration(text).map_err(|error| {
+            UsageError::Wrong(format!("--expires: {error}, or days, such as 90d"))
+        }),
+    }
+}
 
 fn token(arguments: impl Iterator<Item = OsString>) -> Result<TokenCommand, UsageError> {
     let wrong = |what: &dyn ToString| UsageError::Wrong(what.to_string());
@@ -161,14 +177,7 @@ fn token(arguments: impl Iterator<Item = OsString>) -> Result<TokenCommand, Usag
             let (mut scopes, mut expires) = (Vec::new(), None);
             while let Some(word) = words.next() {
                 if word == "--expires" {
-                    let duration = units::duration(words.next().unwrap_or_default());
-                    let duration = duration.map_err(|error| {
-                        UsageError::Wrong(format!("--expires: {error}, such as 720h"))
-                    })?;
-                    if duration > LONGEST_TOKEN {
-                        return Err(wrong(&"--expires: expected a hundred years at the most"));
-                    }
-                    expires = Some(duration);
+                    expires = Some(lifetime(words.next().unwrap_or_default())?);
                 } else {
                     scopes.push(word.parse().map_err(|error| wrong(&error))?);
                 }

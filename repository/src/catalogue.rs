@@ -165,6 +165,11 @@ impl Catalogue {
         Ok(&self.tokens)
     }
 
+    /// Whether no token was ever made, as far as it is known.
+    pub(crate) fn has_no_tokens(&self) -> bool {
+        self.tokens.read(AppState::is_empty)
+    }
+
     /// What happens to `owner` from now on, and to the layer under every app.
     pub(crate) fn changes(&self, owner: &Owner) -> Changes {
         let own = match owner {

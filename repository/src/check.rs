@@ -12,7 +12,7 @@ use crate::storage::blob::Sum;
 use crate::storage::entry::Entry;
 use crate::storage::keys::{self, BlobId, Owner};
 use crate::storage::log::SEGMENT;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Enlisted, Storage, StorageError};
 
 /// Something that is not as it was written.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) async fn everything(
 ) -> Result<(Checked, BTreeSet<BlobId>), StorageError> {
     let mut checked = Checked::default();
     let mut named = BTreeSet::new();
-    for owner in storage.owners().await? {
+    for (owner, Enlisted(is_enlisted)) in storage.owners().await? {
         let mut check = Check {
             storage,
             owner: &owner,
@@ -54,6 +54,12 @@ pub(crate) async fn everything(
             checked: &mut checked,
         };
         let state = check.log().await?;
+        if is_enlisted && state.is_empty() {
+            check.found(
+                keys::entry(&owner, 1),
+                "the app is on the list, and its log is missing; restore it from a backup",
+            );
+        }
         check.segments(state.position).await?;
         for (version, file, record) in state.artefacts() {
             named.insert(record.blob);
@@ -85,6 +91,9 @@ pub(crate) async fn unnamed(
         after = last;
     }
 }
+
+const HEAL: &str = "publish the same file again to heal it, or purge the version";
+const AGAIN: &str = "see that the store answers, and check again; if it does, publish the same file again to heal it";
 
 struct Check<'a, R> {
     storage: &'a Storage,
@@ -194,21 +203,24 @@ impl<R: Report> Check<'_, R> {
             return Ok(());
         };
         let name = (version, file, record.blob);
-        if !is_still_named(self.storage, self.owner, name, position).await? {
+        // Where that cannot be told, it counts as named.
+        if let Ok(false) = is_still_named(self.storage, self.owner, name, position).await {
             return Ok(());
         }
-        self.found(
-            format!("{} {version} {file}", self.owner),
-            format!("{problem}; publish the same file again to heal it"),
-        );
+        self.found(format!("{} {version} {file}", self.owner), problem);
         Ok(())
     }
 
     async fn problem(&mut self, record: &ArtefactRecord) -> Option<String> {
         let mut chunks = match self.storage.read_blob(record.blob).await {
             Ok(Some(chunks)) => chunks,
-            Ok(None) => return Some("its bytes are missing".to_owned()),
-            Err(error) => return Some(format!("its bytes cannot be read ({})", error.chain())),
+            Ok(None) => return Some(format!("its bytes are missing; {HEAL}")),
+            Err(error) => {
+                return Some(format!(
+                    "its bytes cannot be read now ({}); {AGAIN}",
+                    error.chain()
+                ));
+            }
         };
         let mut sum = Sum::default();
         let found = loop {
@@ -230,10 +242,10 @@ impl<R: Report> Check<'_, R> {
                 None
             }
             Ok((size, sha256)) => Some(format!(
-                "its bytes are damaged: expected {} bytes with sha256:{}, found {size} with sha256:{sha256}",
+                "its bytes are damaged: expected {} bytes with sha256:{}, found {size} with sha256:{sha256}; {HEAL}",
                 record.size, record.sha256
             )),
-            Err(error) => Some(format!("its bytes cannot be read ({error})")),
+            Err(error) => Some(format!("its bytes cannot be read ({error}); {AGAIN}")),
         }
     }
 }

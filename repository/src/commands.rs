@@ -2,6 +2,7 @@
 //! beside them.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -105,7 +106,7 @@ pub(crate) async fn import(source: PathBuf) -> Result<(), Box<dyn Error>> {
 const COMMAND: &str = "repository token";
 
 pub(crate) async fn token(command: TokenCommand) -> Result<(), Box<dyn Error>> {
-    let repository = open(true)?;
+    let repository = open(matches!(command, TokenCommand::Create { .. }))?;
     let tokens = repository.catalogue.tokens(Duration::ZERO).await?;
     match command {
         TokenCommand::List => {
@@ -135,8 +136,10 @@ pub(crate) async fn token(command: TokenCommand) -> Result<(), Box<dyn Error>> {
                 Ok(Decision::Append(vec![event.clone()], ()))
             });
             made.await.map_err(|failure| failure.detail)?;
-            say(&token);
-            Ok(())
+            let shown = writeln!(std::io::stdout(), "{token}");
+            shown.map_err(|error| {
+                format!("the token {name} was made, and could not be shown ({error}): revoke it with repository token revoke {name}").into()
+            })
         }
         TokenCommand::Revoke(name) => {
             let revoked = tokens.commit(&repository.storage, COMMAND, |state| {

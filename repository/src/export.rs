@@ -14,6 +14,7 @@
 
 mod tree;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,37 +26,50 @@ use crate::Repository;
 use crate::catalogue::{AppState, ArtefactRecord, Event, is_still_named};
 use crate::failure::Failure;
 use crate::handlers::legacy::archive;
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, complain, say};
 use crate::releases;
 use crate::storage::entry::Entry;
 use crate::storage::keys::Owner;
+use crate::storage::{Enlisted, StorageError};
 use tree::{Tree, Unfinished};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExportError {
     #[error("{}", .0.detail)]
     Repository(Failure),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     #[error("failed to write {path:?}")]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "{path:?} has a history that is not the beginning of what the store has, so it is the backup of another repository, or the store has lost something: export into an empty directory"
+    )]
+    Other { path: PathBuf },
     #[error("failed to write an entry down")]
     Encode(#[from] serde_json::Error),
     #[error("{0} changed all the time: export again")]
     Unsteady(String),
     #[error(
-        "{0} artefacts are damaged or missing, and not in the export: publish the same files again, and export again"
+        "{0} artefacts are damaged or missing, and not in the export: publish the same files again, or purge those versions, and export again"
     )]
     Damaged(usize),
+    #[error("{0} apps are not in the export: mend what is said of them, and export again")]
+    Failed(usize),
+}
+
+impl ExportError {
+    /// With all that caused it.
+    fn chain(&self) -> String {
+        match self {
+            Self::Storage(error) => error.chain(),
+            error => error.to_string(),
+        }
+    }
 }
 
 impl From<Failure> for ExportError {
     fn from(failure: Failure) -> Self {
         Self::Repository(failure)
-    }
-}
-
-impl From<crate::storage::StorageError> for ExportError {
-    fn from(error: crate::storage::StorageError) -> Self {
-        Self::Repository(error.into())
     }
 }
 
@@ -77,37 +91,68 @@ pub(crate) async fn export(
     root: &Path,
     progress: &mut Progress,
 ) -> Result<(), ExportError> {
+    let owners = repository.storage.owners().await?;
     let tree = Tree::open(root)?;
-    let mut owners = repository.storage.owners().await?;
+    refuse_strangers(&tree, &owners)?;
+    let (mut damaged, mut failed) = (0, 0);
     // The layer under every app last: so it has every generation that an app's releases name.
-    owners.sort_by(|left, right| right.cmp(left));
-    let mut damaged = 0;
-    for owner in owners {
-        let mut attempts = 0;
-        damaged += loop {
-            let mut export = Export {
-                repository,
-                tree: &tree,
-                owner: &owner,
-                state: AppState::default(),
-                damaged: 0,
-                new: 0,
-                progress,
-            };
-            match export.all().await? {
-                Outcome::Done => break export.damaged,
-                Outcome::Changed if attempts == ATTEMPTS => {
-                    return Err(ExportError::Unsteady(owner.to_string()));
-                }
-                Outcome::Changed => attempts += 1,
+    for owner in owners.keys().rev() {
+        match export_app(repository, &tree, owner, progress).await {
+            Ok(count) => damaged += count,
+            // Of the disk that is written to: it would fail for the next one, too.
+            Err(error @ (ExportError::Write { .. } | ExportError::Other { .. })) => {
+                return Err(error);
             }
-        };
+            Err(error) => {
+                failed += 1;
+                complain(&format!("{owner} is left out: {}", error.chain()));
+            }
+        }
     }
     tree.close()?;
-    if damaged > 0 {
-        return Err(ExportError::Damaged(damaged));
+    match (damaged, failed) {
+        (0, 0) => Ok(()),
+        (0, failed) => Err(ExportError::Failed(failed)),
+        (damaged, _) => Err(ExportError::Damaged(damaged)),
+    }
+}
+
+/// A log in the tree of an app that the store does not have is another repository's.
+fn refuse_strangers(tree: &Tree, owners: &BTreeMap<Owner, Enlisted>) -> Result<(), ExportError> {
+    for name in tree.names("/log")? {
+        let owner = name.strip_suffix(".jsonl");
+        let owner = owner.and_then(|name| name.parse::<Owner>().ok());
+        if owner.is_some_and(|owner| !owners.contains_key(&owner)) {
+            return Err(ExportError::Other {
+                path: tree.path(&format!("/log/{name}")),
+            });
+        }
     }
     Ok(())
+}
+
+/// Returns how many artefacts are damaged.
+async fn export_app(
+    repository: &Repository,
+    tree: &Tree,
+    owner: &Owner,
+    progress: &mut Progress,
+) -> Result<usize, ExportError> {
+    for _ in 0..ATTEMPTS {
+        let mut export = Export {
+            repository,
+            tree,
+            owner,
+            state: AppState::default(),
+            damaged: 0,
+            new: 0,
+            progress,
+        };
+        if let Outcome::Done = export.all().await? {
+            return Ok(export.damaged);
+        }
+    }
+    Err(ExportError::Unsteady(owner.to_string()))
 }
 
 enum Outcome {
@@ -156,12 +201,19 @@ impl Export<'_> {
         Ok(Outcome::Done)
     }
 
+    fn log_path(&self) -> String {
+        format!("/log/{}.jsonl", self.owner)
+    }
+
     /// The log as it is now, and in `state` what follows from it.
     async fn log(&mut self) -> Result<Unfinished, ExportError> {
+        let mut there = self.tree.ids(&self.log_path())?.into_iter();
+        let mut is_continued = true;
         let mut file = self.tree.begin()?;
         let mut written = Ok(());
         let state = &mut self.state;
         let take = |entry: Entry<Event>| {
+            is_continued &= there.next().is_none_or(|id| id == entry.id);
             if written.is_ok() {
                 written = line(&entry).and_then(|line| file.write(&line));
             }
@@ -170,6 +222,12 @@ impl Export<'_> {
         let storage = &self.repository.storage;
         storage.read_log(self.owner, 0, take).await?;
         written?;
+        if !is_continued || there.next().is_some() {
+            file.abandon();
+            return Err(ExportError::Other {
+                path: self.tree.path(&self.log_path()),
+            });
+        }
         let (_, sha256) = file.sum();
         let end = End {
             entries: self.state.position,
@@ -194,9 +252,11 @@ impl Export<'_> {
             if let Outcome::Changed = self.artefact(&path, &artefact).await? {
                 return Ok(Outcome::Changed);
             }
-            let line = artefact.record.sha256.line(artefact.file.as_str());
-            self.tree
-                .write(&format!("{path}.sha256"), line.as_bytes())?;
+            if self.tree.has_file(&path) {
+                let line = artefact.record.sha256.line(artefact.file.as_str());
+                self.tree
+                    .write(&format!("{path}.sha256"), line.as_bytes())?;
+            }
         }
         Ok(Outcome::Done)
     }
@@ -231,7 +291,7 @@ impl Export<'_> {
         }
         self.damaged += 1;
         self.tree.remove(path)?;
-        say(&format!(
+        complain(&format!(
             "{} {version} {file} is left out: {problem}",
             self.owner
         ));
@@ -337,12 +397,20 @@ impl Export<'_> {
             self.tree.remove(&checksum)?;
             return Ok(Outcome::Done);
         };
-        let new = self.new;
+        let counted = (self.new, self.damaged);
+        if !self
+            .tree
+            .has_file(&routes::artefact(app, &artefact.version, &artefact.file))
+        {
+            // It is damaged, and was named under its version.
+            self.tree.remove(&path)?;
+            self.tree.remove(&checksum)?;
+            return Ok(Outcome::Done);
+        }
         if let Outcome::Changed = self.artefact(&path, &artefact).await? {
             return Ok(Outcome::Changed);
         }
-        // It is counted under its version.
-        self.new = new;
+        (self.new, self.damaged) = counted;
         let line = artefact.record.sha256.line(&format!("{app}.tgz"));
         self.tree.write(&checksum, line.as_bytes())?;
         Ok(Outcome::Done)

@@ -14,8 +14,8 @@ use repository_api::{AppName, VersionName};
 use crate::Repository;
 use crate::failure::Failure;
 use crate::purge;
-use crate::storage::StorageError;
 use crate::storage::keys::{self, BlobId, Owner};
+use crate::storage::{Enlisted, StorageError};
 
 /// What would go.
 #[derive(Debug, Default)]
@@ -32,20 +32,25 @@ pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageErro
     let mut blobs = old_blobs(repository, now).await?;
     let mut garbage = Garbage::default();
     let mut named = BTreeSet::new();
-    for owner in repository.storage.owners().await? {
+    for (owner, Enlisted(is_enlisted)) in repository.storage.owners().await? {
         let Owner::App(name) = owner else { continue };
         let Some(app) = repository.catalogue.app(&name).await? else {
-            // Its directory alone: what was in it may come back from a backup.
-            return Err(StorageError::Missing {
-                key: keys::entry(&Owner::App(name), 1).to_string(),
-            });
+            if is_enlisted {
+                // What was in its log may come back from a backup, and its bytes must be there then.
+                return Err(StorageError::Missing {
+                    key: keys::entry(&Owner::App(name), 1).to_string(),
+                });
+            }
+            continue;
         };
         app.read(|state| {
             named.extend(state.artefacts().map(|(_, _, record)| record.blob));
-            let expired = state.expired(now).into_iter();
+            // An import enlists an app when all of it is there: until then nobody knows what is needed.
+            let now = is_enlisted.then_some(now);
+            let expired = now.map(|now| state.expired(now)).unwrap_or_default();
             garbage
                 .versions
-                .extend(expired.map(|version| (name.clone(), version)));
+                .extend(expired.into_iter().map(|version| (name.clone(), version)));
         });
     }
     blobs.retain(|(id, _)| !named.contains(id));
@@ -55,6 +60,9 @@ pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageErro
     Ok(garbage)
 }
 
+/// Blobs that are listed at once: a disk reads its whole directory for each page.
+const PAGE: usize = 100_000;
+
 async fn old_blobs(
     repository: &Repository,
     now: SystemTime,
@@ -62,7 +70,7 @@ async fn old_blobs(
     let mut old = Vec::new();
     let mut after = None;
     loop {
-        let page = repository.storage.blobs(after, 1000).await?;
+        let page = repository.storage.blobs(after, PAGE).await?;
         let mut ids = page.iter().filter_map(|found| {
             let id: BlobId = found.name.parse().ok()?;
             Some((id, found.size))
@@ -102,8 +110,13 @@ pub(crate) async fn delete(
         }
     }
     for (id, size) in garbage.blobs {
-        repository.storage.delete_blob(id).await;
-        gone(format!("deleted blob {id} of {size} bytes"));
+        if repository.storage.delete_blob(id).await {
+            gone(format!("deleted blob {id} of {size} bytes"));
+        } else {
+            gone(format!(
+                "could not delete blob {id} of {size} bytes: the log says why"
+            ));
+        }
     }
     if garbage.leftovers > 0 {
         let age = repository.settings.gc_age;

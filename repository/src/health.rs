@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::StreamOwned;
 
@@ -55,15 +55,17 @@ fn ask(address: SocketAddr, is_encrypted: bool) -> io::Result<String> {
     exchange(&mut StreamOwned::new(session, connection))
 }
 
-/// The first line of the answer.
+/// The first line of the answer, or as much of it as comes in time.
 fn exchange(connection: &mut (impl Read + Write)) -> io::Result<String> {
     connection.write_all(QUESTION)?;
-    let mut answer = Vec::new();
-    match connection.read_to_end(&mut answer) {
-        // Whoever closes without saying so has answered all the same.
-        Err(error) if answer.is_empty() => return Err(error),
-        _ => {}
+    let mut line = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while line.len() < 100 && Instant::now() < deadline {
+        let mut byte = [0];
+        if connection.read(&mut byte)? == 0 || byte == *b"\r" {
+            break;
+        }
+        line.extend(byte);
     }
-    let text = String::from_utf8_lossy(&answer);
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }

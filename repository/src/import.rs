@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt as _;
 use crate::Repository;
 use crate::catalogue::{AppState, Event};
 use crate::failure::Failure;
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, complain, say};
 use crate::receive::Received;
 use crate::storage::blob::Sum;
 use crate::storage::keys::{BlobId, Owner};
@@ -46,6 +46,12 @@ pub(crate) enum ImportError {
         expected: Digest,
         found: Digest,
     },
+    #[error(
+        "{path:?} is not in the export: mend it in the store that it comes from, or purge that version there, and export again"
+    )]
+    Missing { path: PathBuf },
+    #[error("not everything was taken over: see what is said of {0}")]
+    Failed(String),
     #[error("{path:?}: {reason}")]
     Refused { path: PathBuf, reason: String },
 }
@@ -66,6 +72,7 @@ pub(crate) async fn import(
     if !logs.is_dir() {
         return docroot::import(repository, source).await;
     }
+    let mut failed = Vec::new();
     for (name, path) in children(&logs)? {
         let owner = name
             .strip_suffix(".jsonl")
@@ -74,10 +81,27 @@ pub(crate) async fn import(
             path: path.clone(),
             reason: "it is named as no app is".to_owned(),
         })?;
-        let (entries, new) = import_log(repository, source, &owner, &path, progress).await?;
-        say(&format!("{owner}: {entries} entries, {new} of them new"));
+        match import_log(repository, source, &owner, &path, progress).await {
+            Ok((entries, new)) => say(&format!("{owner}: {entries} entries, {new} of them new")),
+            // Of the store that is written to: it would fail for the next one, too.
+            Err(error @ ImportError::Repository(_)) => return Err(error),
+            Err(error) => {
+                complain(&format!("{owner} is not taken over: {}", chain(&error)));
+                failed.push(owner.to_string());
+            }
+        }
     }
-    Ok(())
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(ImportError::Failed(failed.join(", ")))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {}", chain(source)),
+    }
 }
 
 /// What lies in a directory, by name.
@@ -167,6 +191,9 @@ async fn bring_bytes(
     progress.count(record.size);
     let path =
         source.join(repository_api::routes::artefact(app, version, file).trim_start_matches('/'));
+    if !path.exists() {
+        return Err(ImportError::Missing { path });
+    }
     let received = upload(repository, &path).await?;
     if (received.size, received.sha256) != (record.size, record.sha256) {
         let found = received.sha256;

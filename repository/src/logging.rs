@@ -27,7 +27,11 @@ pub(crate) fn start(settings: &Settings) {
     let wanted = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_default(others);
-    let layer = fmt_layer().with_writer(std::io::stderr).with_ansi(false);
+    // A log that cannot be written must not end the server: what says so would go the same way, and panic.
+    let layer = fmt_layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(wanted);
     if settings.log_json {
         registry.with(layer.json().flatten_event(true)).init();

@@ -8,11 +8,14 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
+use percent_encoding::percent_decode_str;
+
 use crate::Repository;
+use crate::access::{self, Peer};
 use crate::metrics::Counted;
 use crate::storage::keys::{DEFAULT_OWNER, Owner};
 
@@ -39,7 +42,8 @@ fn wanted(request: &Parts) -> Option<(Owner, Duration)> {
     if !WATCHED.contains(&segments.next()?) {
         return None;
     }
-    let owner = match segments.next()? {
+    let owner = percent_decode_str(segments.next()?).decode_utf8().ok()?;
+    let owner = match owner.as_ref() {
         DEFAULT_OWNER => Owner::Default,
         app => Owner::App(app.parse().ok()?),
     };
@@ -49,11 +53,14 @@ fn wanted(request: &Parts) -> Option<(Owner, Duration)> {
 /// Answers by `ask`, at once or when it is time.
 pub(crate) async fn answer<F: Future<Output = Response>>(
     repository: &Repository,
+    peer: Peer,
     request: Request<Body>,
     ask: impl Fn(Request<Body>) -> F,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let Some((owner, wait)) = wanted(&parts) else {
+    // Whoever has gone holds a connection until the time is up: they must leave room for others.
+    let is_full = repository.metrics.waiting.get() >= repository.max_waiting;
+    let Some((owner, wait)) = wanted(&parts).filter(|_| !is_full) else {
         return ask(Request::from_parts(parts, body)).await;
     };
     let _waiting = Counted::new(&repository.metrics.waiting);
@@ -63,16 +70,24 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     // From here on nothing is missed: it is asked once more before the first wait.
     let mut changes = repository.catalogue.changes(&owner);
     let mut stopping = repository.stopping.subscribe();
+    let mut has_waited = false;
     while response.status() == StatusCode::NOT_MODIFIED {
         changes.look();
         response = ask(again()).await;
         if response.status() != StatusCode::NOT_MODIFIED {
             break;
         }
+        has_waited = true;
         tokio::select! {
             () = changes.next() => {}
             () = tokio::time::sleep_until(deadline.into()) => break,
             _ = stopping.wait_for(|stopping| *stopping) => break,
+        }
+    }
+    if has_waited && response.status() != StatusCode::NOT_MODIFIED {
+        // The token may have been revoked meanwhile.
+        if let Err(failure) = access::may(repository, peer, &parts).await {
+            return failure.into_response();
         }
     }
     if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs())) {

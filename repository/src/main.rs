@@ -40,6 +40,7 @@ mod workers;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::admin;
 use access::failures::Failures;
@@ -68,6 +69,8 @@ pub(crate) struct Repository {
     pub(crate) layers: Layers,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
+    /// Requests that may wait for a change at once.
+    pub(crate) max_waiting: i64,
     /// The admin token, if there is one.
     pub(crate) admin: Option<Hash>,
     /// Of those who came with a token that is none.
@@ -85,6 +88,7 @@ impl Repository {
             storage,
             readiness: Readiness::default(),
             metrics: Metrics::default(),
+            max_waiting: i64::try_from(serve::max_connections() / 2).unwrap_or(i64::MAX),
             admin,
             failures: Failures::default(),
             stopping: watch::Sender::default(),
@@ -117,29 +121,41 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     }
     let admin = settings.admin_token_file.as_deref();
     let admin = admin.map(admin::read_or_make).transpose()?;
-    let storage = cached(Storage::open(&settings.storage).await?, &settings);
+    let storage = Storage::open(&settings.storage).await?;
+    use_cache(&storage, &settings);
     let repository = Repository::new(settings, storage, admin);
     housekeeping::start(&repository);
     serve::until_told_to_stop(repository).await?;
     Ok(())
 }
 
-/// What is far away is kept near, if there is a place for it.
-fn cached(storage: Storage, settings: &Settings) -> Storage {
+/// What is far away is kept near, if there is a place for it. A predecessor that is just being replaced may have
+/// it still: then as soon as that one has gone.
+fn use_cache(storage: &Storage, settings: &Settings) {
+    const AGAIN: Duration = Duration::from_secs(5);
     if settings.cache_size == 0 || matches!(settings.storage, Location::Directory(_)) {
-        return storage;
+        return;
     }
-    match Cache::open(&settings.cache, settings.cache_size) {
-        Ok(cache) => storage.with_cache(cache),
-        Err(error) => {
-            tracing::warn!(
-                %error,
-                directory = %settings.cache.display(),
-                "there is no cache: artefacts come from the store each time; REPOSITORY_CACHE sets another directory, REPOSITORY_CACHE_SIZE=0 none"
-            );
-            storage
+    let (directory, size) = (settings.cache.clone(), settings.cache_size);
+    let error = match Cache::open(&directory, size) {
+        Ok(cache) => return storage.use_cache(cache),
+        Err(error) => error,
+    };
+    tracing::warn!(
+        %error,
+        directory = %directory.display(),
+        "there is no cache yet: artefacts come from the store each time; REPOSITORY_CACHE sets another directory, REPOSITORY_CACHE_SIZE=0 none"
+    );
+    let storage = storage.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            if let Ok(cache) = Cache::open(&directory, size) {
+                tracing::info!("there is a cache from now on");
+                return storage.use_cache(cache);
+            }
         }
-    }
+    });
 }
 
 fn run(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) -> ExitCode {

@@ -13,6 +13,11 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// What went wrong with one of many, on standard error.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 #[derive(Debug)]
 pub(crate) struct Progress {
     began: Instant,

@@ -59,6 +59,9 @@ pub(crate) async fn publish(
             }
         })?;
     }
+    if let Some(length) = declared.length {
+        refuse_over_quota(repository, &address.app, &AppState::default(), length)?;
+    }
     let received = receive::receive(repository, body, &declared).await?;
     let (repository, address) = (Arc::clone(repository), address.clone());
     to_the_end(async move { commit(&repository, &address, received, &by).await }).await
@@ -154,6 +157,7 @@ async fn heal(
     let healed = app
         .commit(&repository.storage, by, |state| {
             refuse_early(state, address, None)?;
+            refuse_too_old(repository, whole)?;
             let there = state
                 .version(version)
                 .and_then(|version| version.file(file));

@@ -122,6 +122,9 @@ fn too_large(limit: u64) -> Failure {
 /// Bytes beyond which nothing but an artefact goes.
 const SMALL: u64 = 1 << 20;
 
+/// For a body that is none: who may send it is asked once, at its beginning.
+const SMALL_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// Streams a body into an upload.
 pub(crate) async fn receive(
     repository: &Repository,
@@ -180,9 +183,16 @@ pub(crate) async fn small(
 ) -> Result<Vec<u8>, Failure> {
     let declared = Declared::read(headers, limit as u64)?;
     let mut bytes = Vec::new();
+    let deadline = Instant::now() + SMALL_TIMEOUT;
     while let Some(chunk) = next_chunk(&mut body, repository.settings.stall_timeout).await? {
         if bytes.len() + chunk.len() > limit {
             return Err(too_large(limit as u64));
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "so small a body took too long: send it again over a quicker way",
+            ));
         }
         bytes.extend_from_slice(&chunk);
     }

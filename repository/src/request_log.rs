@@ -17,6 +17,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of an id that comes with the request, at the most.
 const MAX_ID: usize = 64;
 
+/// Characters of a path that are logged: no name of ours makes a longer one.
+const MAX_PATH: usize = 1024;
+
 /// Of this process, so that ids of several servers, and of one that was started again, are not the same.
 static PROCESS: LazyLock<u32> = LazyLock::new(|| {
     let random = uuid::Uuid::new_v4().as_u128();
@@ -63,6 +66,7 @@ impl RequestLine {
         let method = self.method.as_str();
         // The path alone: a query could hold what does not belong in a log.
         let path = self.uri.path();
+        let path = path.get(..MAX_PATH).unwrap_or(path);
         let id = self.id.to_str().unwrap_or_default();
         if self.is_write() {
             let who = who.map_or(ANONYMOUS, |Who(who)| who);

@@ -119,7 +119,7 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
 
 /// Connections at once: each needs a descriptor, and up to two more for the files that it reads or
 /// writes. The soft limit is raised to the hard one first.
-fn max_connections() -> usize {
+pub(crate) fn max_connections() -> usize {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| {
             setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
@@ -154,7 +154,7 @@ async fn answer(
     }
     let request = http::Request::from_parts(parts, body);
     let ask = |request: http::Request<Body>| router.clone().call(request).map(unfailing);
-    let response = long_poll::answer(&repository, request, ask).await;
+    let response = long_poll::answer(&repository, peer, request, ask).await;
     line.end(&repository.metrics, response, Some(&who))
 }
 

@@ -22,9 +22,10 @@ pub(crate) mod store;
 #[cfg(test)]
 mod suite;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -46,8 +47,13 @@ pub(crate) enum Location {
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
     store: Arc<dyn Store>,
-    cache: Option<Arc<Cache>>,
+    /// There from the start, or when another process has left it.
+    cache: Arc<OnceLock<Arc<Cache>>>,
 }
+
+/// Whether an app is on the list of apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Enlisted(pub(crate) bool);
 
 /// A blob, and what its bytes must be.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +71,10 @@ pub(crate) enum StorageError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "{path:?} holds no repository: REPOSITORY_STORAGE names the directory in which one is kept"
+    )]
+    NoRepository { path: PathBuf },
     #[error(
         "failed to open the storage directory {path:?}: another repository uses it; stop that one first"
     )]
@@ -156,7 +166,10 @@ impl Storage {
             Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
         };
         proof::prove(&store).await?;
-        Ok(Self { store, cache: None })
+        Ok(Self {
+            store,
+            cache: Arc::default(),
+        })
     }
 
     /// For a command that runs beside a server.
@@ -165,13 +178,16 @@ impl Storage {
             Location::Directory(root) => Arc::new(Disk::open_beside(root, may_be_new)?),
             Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
         };
-        Ok(Self { store, cache: None })
+        Ok(Self {
+            store,
+            cache: Arc::default(),
+        })
     }
 
-    #[must_use]
-    pub(crate) fn with_cache(mut self, cache: Cache) -> Self {
-        self.cache = Some(Arc::new(cache));
-        self
+    /// From now on what is far away is kept near.
+    pub(crate) fn use_cache(&self, cache: Cache) {
+        // There is one already, and it is as good.
+        let _ = self.cache.set(Arc::new(cache));
     }
 
     /// For people.
@@ -218,8 +234,22 @@ impl Storage {
         self.store.answers().await
     }
 
-    /// Whose logs there are.
-    pub(crate) async fn owners(&self) -> Result<Vec<Owner>, StorageError> {
+    /// Whose logs there are, or should be: an app that is on the list has one. An app that is not has none yet,
+    /// or one that is just being imported.
+    pub(crate) async fn owners(&self) -> Result<BTreeMap<Owner, Enlisted>, StorageError> {
+        let names = self.store.list(keys::NAMES, None, usize::MAX).await?;
+        let names = names
+            .into_iter()
+            .filter_map(|found| found.name.parse().ok());
+        let mut owners: BTreeMap<Owner, Enlisted> =
+            names.map(|owner| (owner, Enlisted(true))).collect();
+        for owner in self.logs().await? {
+            owners.entry(owner).or_insert(Enlisted(false));
+        }
+        Ok(owners)
+    }
+
+    async fn logs(&self) -> Result<Vec<Owner>, StorageError> {
         let listed = self.store.list(keys::APPS, None, usize::MAX).await?;
         let owner = |Listed { name, .. }| {
             let owner = name.parse().ok();

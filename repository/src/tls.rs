@@ -6,6 +6,7 @@
 mod client;
 mod stream;
 
+use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -104,22 +105,30 @@ impl Tls {
 
     /// Takes renewed files up. Those that cannot be used leave the old ones in use.
     async fn follow(self: Arc<Self>, mut used: Stamp) {
+        let mut told = used;
         loop {
             tokio::time::sleep(INTERVAL).await;
             let stamp = self.files.stamp();
             if stamp == used {
                 continue;
             }
-            used = stamp;
             match self.files.read() {
                 Ok(config) => {
+                    used = stamp;
                     *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
                     tracing::info!("the certificate was renewed: new connections get it");
                 }
-                Err(error) => tracing::error!(
-                    %error,
-                    "the certificate cannot be renewed: the old one stays in use"
-                ),
+                // It is tried again: the other file, or the right to read it, may come late.
+                Err(error) if told != stamp => {
+                    told = stamp;
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::error!(
+                        %error,
+                        cause = cause.unwrap_or_default(),
+                        "the certificate cannot be renewed: the old one stays in use"
+                    );
+                }
+                Err(_) => {}
             }
         }
     }

@@ -184,7 +184,7 @@ fn an_export_that_was_damaged_is_refused_and_a_cut_one_taken_up() {
         &["export", tree.to_str().unwrap()],
         1,
     )
-    .says("failed to open the storage directory");
+    .says("holds no repository");
 }
 
 /// Any static server can serve it.
@@ -328,14 +328,9 @@ fn an_export_follows_purges_and_goes_on_past_damage() {
         &["export", fresh.to_str().unwrap()],
         1,
     );
-    exported.says("1 artefacts are damaged or missing");
-    assert!(
-        exported
-            .stdout
-            .contains("hello 1.1.0 extra is left out: expected sha256:"),
-        "{}",
-        exported.stdout
-    );
+    exported
+        .says("1 artefacts are damaged or missing")
+        .says("hello 1.1.0 extra is left out: expected sha256:");
     assert!(fresh.join("artefacts/other/0.1.0/other.bin").is_file());
     assert!(fresh.join("log/hello.jsonl").is_file());
     assert!(!fresh.join("artefacts/hello/1.1.0/extra").exists());
@@ -372,4 +367,38 @@ fn a_log_that_is_not_whole_is_refused() {
     assert!(made.unwrap().success());
     let target = tempfile::tempdir().unwrap();
     command(&on_disk(target.path()), &["import", source], 1).says("it is no file");
+}
+
+/// A backup is not written over by another history, and what cannot be taken over keeps nothing else from it.
+#[test]
+fn a_backup_is_kept_from_others_and_from_losses() {
+    let (storage, server) = Server::fresh();
+    fill(&server);
+    let trees = tempfile::tempdir().unwrap();
+    let tree = trees.path().join("tree");
+    let target = tree.to_str().unwrap();
+    command(&on_disk(storage.path()), &["export", target], 0);
+    let log = fs::read(tree.join("log/hello.jsonl")).unwrap();
+    let (other, stranger) = Server::fresh();
+    stranger.publish("/config/hello/hello.config", "A=1\n");
+    stranger.publish("/artefacts/other/0.1.0/other.bin", "z");
+    stranger.publish("/config/_default/_default.config", "A=1\n");
+    command(&on_disk(other.path()), &["export", target], 1).says("export into an empty directory");
+    let (short, few) = Server::fresh();
+    few.publish("/artefacts/other/0.1.0/other.bin", "z");
+    command(&on_disk(short.path()), &["export", target], 1).says("export into an empty directory");
+    assert_eq!(fs::read(tree.join("log/hello.jsonl")).unwrap(), log);
+    // The same history, longer.
+    server.publish("/artefacts/hello/3.0.0/f", "x");
+    command(&on_disk(storage.path()), &["export", target], 0);
+
+    fs::remove_file(tree.join("artefacts/hello/1.2.0/extra")).unwrap();
+    let restored = tempfile::tempdir().unwrap();
+    let imported = command(&on_disk(restored.path()), &["import", target], 1);
+    imported.says("see what is said of hello");
+    imported
+        .says("hello is not taken over: ")
+        .says("extra\" is not in the export");
+    let restored = Server::start(restored.path());
+    assert_eq!(restored.get("/artefacts/other/0.1.0/other.bin").status, 200);
 }

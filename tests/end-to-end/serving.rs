@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 use platformer_tests::binaries;
 use platformer_tests::http;
@@ -311,4 +311,35 @@ fn figures_for_prometheus() {
     assert!(figure("repository_resident_memory_bytes ") > 1 << 20);
     assert!(figure("repository_open_files ") > 5);
     assert!(figure("repository_connections ") >= 1);
+}
+
+/// Somebody else's full disk, or a reader of the log that went away, ends no server.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let storage = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut server = std::process::Command::new(binaries::repository())
+        .env_clear()
+        .env(
+            "REPOSITORY_STORAGE",
+            format!("file://{}", storage.path().display()),
+        )
+        .env("REPOSITORY_LISTEN", format!("127.0.0.1:{port}"))
+        .stderr(fs::File::options().write(true).open("/dev/full").unwrap())
+        .spawn()
+        .unwrap();
+    let address = ([127, 0, 0, 1], port).into();
+    eventually("it answers", || {
+        http::try_request(address, "GET", "/readyz", &[], b"").is_some()
+    });
+    let put = http::put(address, "/artefacts/hello/1.0.0/f", b"x");
+    assert_eq!(put.status, 201);
+    assert_eq!(http::get(address, "/artefacts/hello/1.0.0/f").text(), "x");
+    assert!(server.try_wait().unwrap().is_none());
+    run::kill(i32::try_from(server.id()).unwrap(), libc::SIGTERM);
+    assert!(server.wait().unwrap().success());
 }

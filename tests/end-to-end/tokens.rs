@@ -157,6 +157,13 @@ fn a_token_covers_what_it_says() {
     ] {
         assert!(listed.stdout.contains(line), "{}", listed.stdout);
     }
+    // No cache that others share may keep what takes a token.
+    let file = server.request("GET", FILE, &headers, b"");
+    assert!(
+        file.header("cache-control")
+            .unwrap()
+            .starts_with("private, ")
+    );
     // Neither the log nor the store has one.
     let stopped = server.stop();
     for secret in [&ci, &deploy, &reader, &admin] {

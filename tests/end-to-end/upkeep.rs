@@ -269,3 +269,46 @@ fn a_full_quota_is_507_until_there_is_room() {
     assert_eq!(purged.status, 204);
     server.publish("/artefacts/hello/1.2.0/f", "x");
 }
+
+/// A directory that is gone is no reason to delete what it named; one that a failed write left is no reason to
+/// delete nothing any more.
+#[test]
+fn what_a_lost_log_named_is_not_garbage() {
+    let (storage, server) = Server::fresh();
+    server.publish("/artefacts/hello/1.0.0/f", "x");
+    server.publish("/artefacts/other/1.0.0/f", "y");
+    server.stop().expect(0);
+    let settings = [("UPLOAD_TIMEOUT", "10ms"), ("GC_AGE", "20ms")];
+    let (log, gone) = (
+        storage.path().join("apps/hello"),
+        storage.path().join("gone"),
+    );
+    std::fs::rename(&log, &gone).unwrap();
+    thread::sleep(Duration::from_millis(1100));
+    let checked = command(storage.path(), &["check"], &[], 1);
+    assert!(
+        checked.stdout.contains(
+            "apps/hello/log/0000000001.json: the app is on the list, and its log is missing"
+        ),
+        "{}",
+        checked.stdout
+    );
+    command(storage.path(), &["gc", "--delete"], &settings, 1)
+        .says("apps/hello/log/0000000001.json is not there");
+    assert_eq!(files(&storage.path().join("blobs")).len(), 2);
+    std::fs::rename(&gone, &log).unwrap();
+    std::fs::create_dir_all(storage.path().join("apps/failed/log")).unwrap();
+    std::fs::write(storage.path().join("blobs").join(OLD), "garbage").unwrap();
+    command(storage.path(), &["check"], &[], 0);
+    command(storage.path(), &["gc", "--delete"], &settings, 0);
+    assert_eq!(files(&storage.path().join("blobs")).len(), 2);
+    let server = Server::start(storage.path());
+    assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "x");
+    // What is no repository is not made one by looking at it.
+    let empty = tempfile::tempdir().unwrap();
+    for name in ["check", "gc", "export"] {
+        let arguments = [&[name][..], &["tree"][..usize::from(name == "export")]].concat();
+        command(empty.path(), &arguments, &[], 1).says("holds no repository");
+    }
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+}

@@ -4,16 +4,43 @@
 use std::net::IpAddr;
 
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, Version, header};
 
 pub(super) fn is_of_this_machine(request: &Parts) -> bool {
-    !is_forwarded(&request.headers) && names_loopback(request)
+    let is_of_others = is_forwarded(&request.headers)
+        || is_of_another_site(&request.headers)
+        || is_old_write(request);
+    !is_of_others && names_loopback(request)
 }
+
+/// HTTP/1.0 is what proxies speak that say nothing of themselves; people's tools do not any more.
+fn is_old_write(request: &Parts) -> bool {
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    request.version < Version::HTTP_11 && !reads
+}
+
+/// What browsers say of a request that a page of somebody else made (Fetch Metadata).
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+/// Who passes a request on, by other names than those that begin with `x-forwarded`.
+const OTHERS: [&str; 7] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-envoy-external-address",
+];
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
-        matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
+        OTHERS.contains(&name) || name.starts_with("x-forwarded") || name.starts_with("x-original-")
     })
 }
 
@@ -111,9 +138,31 @@ mod tests {
             "x-forwarded-for",
             "x-forwarded-proto",
             "x-forwarded-port",
+            "x-forwarded",
+            "x-client-ip",
+            "x-original-forwarded-for",
         ] {
             assert!(is_forwarded(&request(&[(name, "x")]).headers), "{name}");
         }
         assert!(!is_forwarded(&request(&[("x-other", "x")]).headers));
+    }
+
+    #[test]
+    fn what_a_browser_or_an_old_proxy_sends_is_of_others() {
+        let host = ("host", "localhost");
+        for (site, expected) in [
+            ("cross-site", false),
+            ("same-site", false),
+            ("same-origin", true),
+            ("none", true),
+        ] {
+            let request = request(&[host, ("sec-fetch-site", site)]);
+            assert_eq!(is_of_this_machine(&request), expected, "{site}");
+        }
+        let mut old = request(&[host]);
+        old.version = Version::HTTP_10;
+        assert!(!is_of_this_machine(&old));
+        old.method = Method::GET;
+        assert!(is_of_this_machine(&old));
     }
 }

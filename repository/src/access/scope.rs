@@ -51,7 +51,7 @@ pub(crate) enum Need {
     ReadDefault,
     Publish(AppName),
     Config(Layered),
-    /// Any channel of the app, where it is not one.
+    /// All channels of the app, where it is not one.
     Release(AppName, Option<ChannelName>),
 }
 
@@ -73,7 +73,7 @@ impl Scope {
             | (Self::Read(Any::Any), Need::Read(None)) => true,
             (Self::Read(apps), Need::Read(Some(app)))
             | (Self::Publish(apps), Need::Publish(app))
-            | (Self::Release(apps, _), Need::Release(app, None)) => apps.covers(app),
+            | (Self::Release(apps, Any::Any), Need::Release(app, None)) => apps.covers(app),
             (Self::Config(layers), Need::Config(layer)) => layers.covers(layer),
             (Self::Release(apps, channels), Need::Release(app, Some(channel))) => {
                 apps.covers(app) && channels.covers(channel)
@@ -247,17 +247,14 @@ mod tests {
                 "config:*",
                 &["valid", "config:a", "config:b", "config:_default"],
             ),
-            (
-                "release:a/stable",
-                &["valid", "release:a", "release:a/stable"],
-            ),
+            ("release:a/stable", &["valid", "release:a/stable"]),
             (
                 "release:a/*",
                 &["valid", "release:a", "release:a/stable", "release:a/next"],
             ),
             (
                 "release:*/stable",
-                &["valid", "release:a", "release:a/stable", "release:b/stable"],
+                &["valid", "release:a/stable", "release:b/stable"],
             ),
         ];
         for (text, covered) in cases {

@@ -1,11 +1,12 @@
 //! The tree that an export writes: every file whole, or as it was before.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use repository_api::Digest;
 use rustix::fs::syncfs;
+use uuid::Uuid;
 
 use super::ExportError;
 use crate::storage::blob::Sum;
@@ -38,12 +39,12 @@ impl Tree {
         Ok(tree)
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
     pub(super) fn begin(&self) -> Result<Unfinished, ExportError> {
-        let name = uuid::Uuid::now_v7().simple().to_string();
+        let name = Uuid::now_v7().simple().to_string();
         let path = self.root.join(UNFINISHED).join(name);
         let file = File::create_new(&path).map_err(|error| failed(&path, error))?;
         Ok(Unfinished {
@@ -73,6 +74,46 @@ impl Tree {
         let mut unfinished = self.begin()?;
         unfinished.write(content)?;
         self.finish(unfinished, path)
+    }
+
+    /// What lies in a directory, if it is there.
+    pub(super) fn names(&self, path: &str) -> Result<Vec<String>, ExportError> {
+        let place = self.path(path);
+        let entries = match fs::read_dir(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| failed(&place, error))?,
+        };
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names
+            .collect::<io::Result<_>>()
+            .map_err(|error| failed(&place, error))
+    }
+
+    /// The ids of the entries of a log that an export left here. What is no entry has none: another export makes
+    /// it whole.
+    pub(super) fn ids(&self, path: &str) -> Result<Vec<Uuid>, ExportError> {
+        #[derive(serde::Deserialize)]
+        struct Entry {
+            id: Uuid,
+        }
+        let place = self.path(path);
+        let file = match File::open(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            file => file.map_err(|error| failed(&place, error))?,
+        };
+        let mut ids = Vec::new();
+        for line in BufReader::new(file).split(b'\n') {
+            let line = line.map_err(|error| failed(&place, error))?;
+            match serde_json::from_slice::<Entry>(&line) {
+                Ok(Entry { id }) => ids.push(id),
+                Err(_) => break,
+            }
+        }
+        Ok(ids)
+    }
+
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        self.path(path).is_file()
     }
 
     /// Whether the file is there, with these bytes. It is read: a size tells little.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use repository_api::{AppName, Digest, FileName, VersionName, routes};
 
 use super::{Names, TEXT, answer, tagged, text_value};
-use crate::access::Who;
+use crate::access::{self, Who};
 use crate::catalogue::{AppState, ArtefactRecord};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
@@ -21,6 +21,8 @@ use crate::{Repository, receive};
 
 const SIDECAR: &str = ".sha256";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable, no-transform";
+/// Where reads need a token: a cache that many share must not hand it to those who have none.
+const PRIVATE: &str = "private, max-age=31536000, immutable, no-transform";
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha256");
@@ -59,7 +61,12 @@ pub(crate) async fn get(
             line,
         );
     }
-    let answer = serve(&repository, &method, &headers, record, IMMUTABLE).await;
+    let cache_control = if access::reads_are_open(&repository) {
+        IMMUTABLE
+    } else {
+        PRIVATE
+    };
+    let answer = serve(&repository, &method, &headers, record, cache_control).await;
     match answer {
         Err(failure) if failure.status.is_server_error() => {
             // Its bytes may have been purged, or healed, by way of another replica.
@@ -67,7 +74,7 @@ pub(crate) async fn get(
             if now.id == record.id {
                 return Err(failure);
             }
-            serve(&repository, &method, &headers, now, IMMUTABLE).await
+            serve(&repository, &method, &headers, now, cache_control).await
         }
         answer => answer,
     }

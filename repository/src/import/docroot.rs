@@ -86,20 +86,22 @@ async fn publish(
             .parse()
             .map_err(|error| refused(archive, &error))?,
     };
-    let received = upload(repository, archive).await?;
     let sidecar = archive.with_extension("tgz.sha256");
-    if sidecar.exists() {
+    let expected = if sidecar.exists() {
         let line = text(&sidecar)?;
-        let expected = Digest::from_line(&line).map_err(|error| refused(&sidecar, &error))?;
-        if expected != received.sha256 {
-            let found = received.sha256;
-            received.upload.abort().await;
-            return Err(ImportError::Damaged {
-                path: archive.to_owned(),
-                expected,
-                found,
-            });
-        }
+        Some(Digest::from_line(&line).map_err(|error| refused(&sidecar, &error))?)
+    } else {
+        None
+    };
+    let received = upload(repository, archive).await?;
+    if let Some(expected) = expected.filter(|expected| *expected != received.sha256) {
+        let found = received.sha256;
+        received.upload.abort().await;
+        return Err(ImportError::Damaged {
+            path: archive.to_owned(),
+            expected,
+            found,
+        });
     }
     commit(repository, &address, received, IMPORT).await?;
     Ok(address.version.to_string())

@@ -34,13 +34,16 @@ impl Storage {
     }
 
     /// Nothing names it: where it cannot be deleted it costs space and nothing else.
-    pub(crate) async fn delete_blob(&self, id: BlobId) {
-        if let Some(cache) = &self.cache {
+    /// Returns whether it is gone.
+    pub(crate) async fn delete_blob(&self, id: BlobId) -> bool {
+        if let Some(cache) = self.cache.get() {
             cache.forget(id);
         }
-        if let Err(error) = self.store.delete(&keys::blob(id)).await {
-            tracing::warn!(error = %error.chain(), "left an unnamed blob behind");
+        let deleted = self.store.delete(&keys::blob(id)).await;
+        if let Err(error) = &deleted {
+            tracing::warn!(error = %error.chain(), "left an unnamed blob behind: gc tries again");
         }
+        deleted.is_ok()
     }
 
     /// The bytes of `range`, which must lie within the blob.
@@ -52,7 +55,7 @@ impl Storage {
         if range.is_empty() {
             return Ok(Content::Whole(Bytes::new()));
         }
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = self.cache.get() {
             return cache.part(&self.store, blob, range).await;
         }
         let key = keys::blob(blob.id);
@@ -83,7 +86,7 @@ impl Storage {
 
     /// Lets the cache's copy go if it is not what it was; returns whether it is.
     pub(crate) async fn check_cached(&self, blob: Located) -> bool {
-        let Some(cache) = &self.cache else {
+        let Some(cache) = self.cache.get() else {
             return true;
         };
         let Some(path) = cache.file(blob.id) else {

@@ -1,8 +1,8 @@
 //! A bounded cache on a local disk, in front of a store that is far away.
 //!
 //! - a blob is fetched once, however many wait for it; they follow the file as it grows ([`fetch`])
-//! - its digest is compared on the way in: nobody is given the last bytes before, and what does not match
-//!   is not kept
+//! - its digest is compared on the way in: nobody is given its last byte before, and what does not match is
+//!   not kept; a part that ends before is given as it comes
 //! - there is room for all of it before a fetch begins: what was used longest ago goes, and whoever reads
 //!   that just then reads on; where there is no room, or the cache's disk fails, bytes come from the store
 //! - one process has the directory
@@ -43,6 +43,8 @@ struct State {
     fetches: HashMap<BlobId, UnderWay>,
     /// Of what is kept, and of what is fetched, as it will be.
     bytes: u64,
+    /// Of what is fetched alone.
+    fetching: u64,
     /// Counts uses.
     clock: u64,
 }
@@ -141,6 +143,7 @@ impl Cache {
                 let store = Arc::clone(store);
                 let follower = Follower {
                     file,
+                    size: blob.size,
                     progress,
                     store,
                     key,
@@ -180,13 +183,13 @@ impl Cache {
         if blob.size > self.max_bytes {
             return Ok(None);
         }
-        state.bytes += blob.size;
-        self.make_room(&mut state);
-        if state.bytes > self.max_bytes {
-            // The rest is being fetched, too.
-            state.bytes -= blob.size;
+        if state.fetching + blob.size > self.max_bytes {
+            // The rest is being fetched, too: nobody need go for one that does not fit.
             return Ok(None);
         }
+        state.fetching += blob.size;
+        state.bytes += blob.size;
+        self.make_room(&mut state);
         let path = self
             .directory
             .join(UNFINISHED)
@@ -199,6 +202,7 @@ impl Cache {
         let file = match created {
             Ok(file) => Arc::new(file),
             Err(error) => {
+                state.fetching -= blob.size;
                 state.bytes -= blob.size;
                 return Err(error);
             }
@@ -226,6 +230,7 @@ impl Cache {
     fn finish(&self, fetch: &Fetch, path: &Path, fetched: Result<(), Trouble>) {
         let blob = fetch.blob;
         let mut state = self.state();
+        state.fetching -= blob.size;
         // Somebody may have purged it meanwhile.
         let is_wanted = state
             .fetches

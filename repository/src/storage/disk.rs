@@ -33,7 +33,7 @@ use super::keys::{self, Key};
 use super::store::{Chunks, Content, Created, Listed, Store, Writer};
 use directories::Directories;
 use kept::Mapped;
-use lock::Lock;
+use lock::{Beside, Lock};
 use mapped::Opened;
 pub(crate) use mapped::file_of;
 pub(super) use mapped::open as open_blob;
@@ -53,8 +53,14 @@ struct Inner {
     root: PathBuf,
     directories: Directories,
     mapped: Mapped,
-    /// Held as long as the server uses the directory.
-    _lock: Option<Lock>,
+    _held: Held,
+}
+
+/// Held as long as the directory is used.
+#[derive(Debug)]
+enum Held {
+    Alone { _lock: Lock },
+    Beside { _lock: Beside },
 }
 
 impl Disk {
@@ -66,15 +72,19 @@ impl Disk {
             source,
         };
         let uploads = root.join(UPLOADS);
-        // Whatever is there belongs to nobody, however new it is: no other server has the directory.
-        let swept = sweep(&uploads, Duration::ZERO, true).map_err(failed)?;
+        // Whatever is there belongs to nobody, however new it is, unless a command is at work.
+        let swept = if Beside::nobody(root).map_err(failed)? {
+            sweep(&uploads, Duration::ZERO, true).map_err(failed)?
+        } else {
+            0
+        };
         if swept > 0 {
             tracing::info!(
                 files = swept,
                 "swept what an earlier process left unfinished"
             );
         }
-        Self::new(root, Some(lock)).map_err(failed)
+        Self::new(root, Held::Alone { _lock: lock }).map_err(failed)
     }
 
     /// Beside a server that may be running.
@@ -83,13 +93,17 @@ impl Disk {
             path: root.to_owned(),
             source,
         };
-        if !may_be_new && !root.is_dir() {
-            return Err(failed(io::ErrorKind::NotFound.into()));
+        if !may_be_new && !root.join(keys::APPS).is_dir() {
+            return Err(StorageError::NoRepository {
+                path: root.to_owned(),
+            });
         }
-        Self::new(root, None).map_err(failed)
+        fs::create_dir_all(root).map_err(failed)?;
+        let beside = Beside::join(root).map_err(failed)?;
+        Self::new(root, Held::Beside { _lock: beside }).map_err(failed)
     }
 
-    fn new(root: &Path, lock: Option<Lock>) -> io::Result<Self> {
+    fn new(root: &Path, held: Held) -> io::Result<Self> {
         let directories = Directories::new(root.to_owned());
         for name in [UPLOADS, keys::APPS, keys::NAMES, keys::BLOBS, keys::PROOFS] {
             directories.prepare(&root.join(name))?;
@@ -99,7 +113,7 @@ impl Disk {
                 root: root.to_owned(),
                 directories,
                 mapped: Mapped::default(),
-                _lock: lock,
+                _held: held,
             }),
         })
     }

@@ -112,7 +112,7 @@ async fn lists_go_on_after_a_name() {
     for store in stores(root.path()).await {
         let storage = Storage {
             store: Arc::clone(&store),
-            cache: None,
+            cache: Arc::default(),
         };
         let names = ["a", "a-b", "a-b-c", "a0", "b"];
         for name in names.iter().rev() {
@@ -134,7 +134,7 @@ async fn lists_go_on_after_a_name() {
             .owners()
             .await
             .unwrap()
-            .iter()
+            .keys()
             .map(Owner::to_string)
             .collect();
         owners.sort_unstable();
@@ -147,7 +147,10 @@ async fn logs_are_read_in_order_by_segments_and_without() {
     const COUNT: u64 = 2500;
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
-        let storage = Storage { store, cache: None };
+        let storage = Storage {
+            store,
+            cache: Arc::default(),
+        };
         let append = async |number: u64| {
             let entry = Entry {
                 number,

@@ -1,6 +1,6 @@
 //! The line that an error is in, and a caret under the place; of the value no character is shown.
 
-use super::{ConfigError, parse};
+use super::{ConfigError, is_variable_name, parse};
 
 /// Characters of the line that are shown at the most.
 const WIDTH: usize = 100;
@@ -20,9 +20,9 @@ pub fn excerpt(file: &[u8], error: &ConfigError) -> Option<String> {
     let line = line
         .trim_start_matches('\u{feff}')
         .trim_end_matches(['\r', '\n']);
-    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     // Behind the first = a value begins; unless the line is itself the rest of one.
-    let is_rest = parse(&file[..before]).is_err();
+    let joined = file[..before].trim_ascii_end().ends_with(b"\\");
+    let is_rest = joined || parse(&file[..before]).is_err();
     let name_end = line
         .find('=')
         .filter(|end| {
@@ -31,7 +31,7 @@ pub fn excerpt(file: &[u8], error: &ConfigError) -> Option<String> {
             }
             let name = line[..*end].trim_start();
             let name = name.strip_prefix("export ").unwrap_or(name);
-            name.chars().all(is_name)
+            is_variable_name(name.as_bytes())
         })
         .map_or(0, |end| end + 1);
     let name_length = line[..name_end].chars().count();
@@ -71,6 +71,8 @@ mod tests {
         // The rest of a value may stand on a line of its own, and look like anything.
         let text = of("A='one\ntwo=3' three\n");
         assert_eq!(text, "······ ·····\n       ^");
+        assert_eq!(of("A=\\\nhunter2=$x\n"), "··········\n        ^");
+        assert_eq!(of("A=\n8hunter2=\n"), "·········\n^");
     }
 
     #[test]

@@ -111,6 +111,8 @@ impl Fetch {
 /// Somebody who waits for the bytes of a fetch.
 pub(super) struct Follower {
     pub(super) file: Arc<File>,
+    /// Bytes of the whole blob.
+    pub(super) size: u64,
     pub(super) progress: watch::Receiver<Progress>,
     /// Where the rest comes from, if the fetch fails.
     pub(super) store: Arc<dyn Store>,
@@ -123,7 +125,7 @@ enum Way {
 }
 
 impl Follower {
-    /// The bytes of `range` as they come. The last of them is held back until all are known to be right.
+    /// The bytes of `range` as they come. The last one of the blob is held back until all are known to be right.
     pub(super) fn follow(self, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
         let begin = (Way::File(self), range.start);
         stream::try_unfold(begin, move |(way, at)| async move {
@@ -147,8 +149,9 @@ impl Follower {
 
     /// Up to where bytes after `at` can be given; `None` if they do not come this way.
     async fn available(&mut self, at: u64, end: u64) -> io::Result<Option<u64>> {
+        let size = self.size;
         let available = |progress: Progress| match progress {
-            Progress::Bytes(bytes) => bytes.min(end - 1),
+            Progress::Bytes(bytes) => bytes.min(size - 1).min(end),
             Progress::Verified => end,
             Progress::Opening | Progress::Failed(_) => at,
         };

@@ -1,6 +1,7 @@
 //! One server at a time: what it has in memory, and what it may sweep, depend on that.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -48,5 +49,36 @@ impl Lock {
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
         }
+    }
+}
+
+/// A command that works on the directory, beside a server or without one. There may be several.
+#[derive(Debug)]
+pub(super) struct Beside {
+    _file: File,
+}
+
+impl Beside {
+    pub(super) fn join(root: &Path) -> io::Result<Self> {
+        let file = Self::open(root)?;
+        file.lock_shared()?;
+        Ok(Self { _file: file })
+    }
+
+    /// Whether no command is at work.
+    pub(super) fn nobody(root: &Path) -> io::Result<bool> {
+        match Self::open(root)?.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn open(root: &Path) -> io::Result<File> {
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(root.join(".beside"))
     }
 }
