@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -186,6 +187,92 @@ fn is_killed(at: usize, calls: &str, when: u32) -> bool {
     server.stop().expect(0);
     run_check(storage.path());
     killed
+}
+
+/// What `gc` would take: two versions by their policy, and blobs that are nobody's.
+fn garbage(storage: &Path) {
+    let server = Server::start(storage);
+    for version in ["1.0.0", "1.1.0", "1.2.0", "1.3.0"] {
+        server.publish(&format!("/artefacts/hello/{version}/f"), version);
+    }
+    server.publish("/channels/hello/stable", "1.1.0");
+    server.publish("/retention/hello", "keep=1");
+    server.stop().expect(0);
+    for old in [
+        "0180a1b2c3d47e5f8a9b0c1d2e3f4a5b",
+        "0180a1b2c3d47e5f8a9b0c1d2e3f4a5c",
+    ] {
+        std::fs::write(storage.join("blobs").join(old), "garbage").unwrap();
+        std::fs::write(storage.join("proofs").join(old), "garbage").unwrap();
+    }
+    // Ages count in seconds.
+    thread::sleep(Duration::from_millis(1100));
+}
+
+fn gc(storage: &Path, injected: Option<(&str, u32)>) -> bool {
+    let location = format!("file://{}", storage.display());
+    let environment = [
+        ("REPOSITORY_STORAGE".into(), location.into()),
+        ("REPOSITORY_UPLOAD_TIMEOUT".into(), "10ms".into()),
+        ("REPOSITORY_GC_AGE".into(), "20ms".into()),
+        ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
+    ];
+    let repository = binaries::repository();
+    let mut command: Vec<String> = Vec::new();
+    if let Some((calls, when)) = injected {
+        let inject = format!("inject={calls}:signal=KILL:when={when}");
+        let trace = format!("trace={calls}");
+        command.extend(["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject].map(str::to_owned));
+        command.push(repository.display().to_string());
+    }
+    command.extend(["gc", "--delete"].map(str::to_owned));
+    let program = match injected {
+        Some(_) => Path::new("strace"),
+        None => &repository,
+    };
+    run::spawn(program, &command, &environment).wait().code == 0
+}
+
+#[test]
+fn a_kill_at_any_call_of_gc_loses_nothing_that_is_needed() {
+    if !strace::is_here("durability::a_kill_at_any_call_of_gc_loses_nothing_that_is_needed") {
+        return;
+    }
+    let full = tempfile::tempdir().unwrap();
+    garbage(full.path());
+    let all = CALLS.join(",");
+    let mut kills = 0;
+    for calls in CALLS.into_iter().chain([all.as_str()]) {
+        for when in 1..60 {
+            let directory = tempfile::tempdir().unwrap();
+            let storage = directory.path().join("store");
+            let mut copy = Command::new("cp");
+            let copied = copy.arg("-a").arg(full.path()).arg(&storage).status();
+            assert!(copied.unwrap().success());
+            if gc(&storage, Some((calls, when))) {
+                break;
+            }
+            kills += 1;
+            let server = Server::start(&storage);
+            for version in ["1.1.0", "1.3.0"] {
+                let path = format!("/artefacts/hello/{version}/f");
+                assert_eq!(server.get(&path).text(), version, "{calls} {when}");
+            }
+            nothing_is_partial(&server);
+            server.stop().expect(0);
+            assert!(gc(&storage, None), "{calls} {when} again");
+            let server = Server::start(&storage);
+            for version in ["1.0.0", "1.2.0"] {
+                let path = format!("/artefacts/hello/{version}/f");
+                assert_eq!(server.get(&path).status, 410, "{calls} {when}");
+            }
+            server.stop().expect(0);
+            let left = std::fs::read_dir(storage.join("blobs")).unwrap().count();
+            assert_eq!(left, 2, "{calls} {when}");
+            run_check(&storage);
+        }
+    }
+    assert!(kills >= 10, "{kills} kills");
 }
 
 /// Everything that is listed can be read, whole.
