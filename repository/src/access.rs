@@ -64,17 +64,34 @@ impl Who {
     }
 }
 
+/// Why somebody may not, and who it is, if that is known.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) failure: Failure,
+    pub(crate) who: Option<Who>,
+}
+
+impl<T: Into<Failure>> From<T> for Refusal {
+    fn from(failure: T) -> Self {
+        Self {
+            failure: failure.into(),
+            who: None,
+        }
+    }
+}
+
 /// Refuses those who may not, before a body is read.
 pub(crate) async fn may(
     repository: &Repository,
     peer: Peer,
     request: &Parts,
-) -> Result<Who, Failure> {
+) -> Result<Who, Refusal> {
     let hosts = request.headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version >= Version::HTTP_11) {
-        return Err(Failure::bad_request(
+        let failure = Failure::bad_request(
             "the request names no host, or more than one: send one Host header",
-        ));
+        );
+        return Err(failure.into());
     }
     if matches!(request.uri.path(), "/healthz" | "/readyz") {
         return Ok(Who::anonymous());
@@ -83,7 +100,7 @@ pub(crate) async fn may(
         refuse_in_the_open(peer)?;
         return with_token(repository, peer, request, &secret).await;
     }
-    without_token(repository, peer, request).await
+    Ok(without_token(repository, peer, request).await?)
 }
 
 /// What `Authorization` holds: as a bearer, or as the password of whatever user.
@@ -144,7 +161,7 @@ async fn with_token(
     peer: Peer,
     request: &Parts,
     secret: &str,
-) -> Result<Who, Failure> {
+) -> Result<Who, Refusal> {
     let hash = Hash::of(secret);
     let is_admin = repository
         .admin
@@ -159,24 +176,28 @@ async fn with_token(
         found = known(repository.catalogue.tokens(NEW).await?, &hash);
     }
     let Some((name, scopes, is_expired)) = found else {
-        return Err(turned_away(
+        let failure = turned_away(
             repository,
             peer,
             "there is no such token, or it was revoked: ask for one that is made with repository token create",
-        ));
+        );
+        return Err(failure.into());
     };
+    let who = Some(Who(name.clone()));
     if is_expired {
         let detail = format!(
             "the token {name} has expired: ask for another one, made with repository token create"
         );
-        return Err(turned_away(repository, peer, &detail));
+        let failure = turned_away(repository, peer, &detail);
+        return Err(Refusal { failure, who });
     }
     let need = needs::of(&request.method, &request.uri);
     let is_open_read = repository.settings.open_reads && is_read(&request.method);
     if is_open_read || scopes.iter().any(|scope| scope.covers(&need)) {
         return Ok(Who(name));
     }
-    Err(not_covered(&name, &scopes, &need))
+    let failure = not_covered(&name, &scopes, &need);
+    Err(Refusal { failure, who })
 }
 
 /// Name and scopes of a token, and whether it has expired.
@@ -192,14 +213,11 @@ fn turned_away(repository: &Repository, peer: Peer, detail: &str) -> Failure {
     repository.metrics.turned_away.inc();
     match repository.failures.count(peer.address.ip()) {
         None => Failure::new(StatusCode::UNAUTHORIZED, detail),
-        Some(wait) => {
-            tracing::warn!(from = %peer.address.ip(), "somebody tries one token after the other");
-            Failure::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!("{detail}; too many were tried from this address, wait for a minute"),
-            )
-            .retry_after(wait)
-        }
+        Some(wait) => Failure::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("{detail}; too many were tried from this address, wait for a minute"),
+        )
+        .retry_after(wait),
     }
 }
 

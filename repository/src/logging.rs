@@ -3,6 +3,8 @@
 //! As text: `level message name=value`. A value is quoted where it would not be one word, so that nobody can
 //! write a line of the log by way of a name.
 
+mod output;
+
 use std::fmt;
 
 use tracing::field::{Field, Visit};
@@ -15,6 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Settings;
+use output::Output;
 
 pub(crate) fn start(settings: &Settings) {
     let level = LevelFilter::from_level(settings.log_level);
@@ -29,7 +32,7 @@ pub(crate) fn start(settings: &Settings) {
         .with_default(others);
     // A log that cannot be written must not end the server: what says so would go the same way, and panic.
     let layer = fmt_layer()
-        .with_writer(std::io::stderr)
+        .with_writer(Output)
         .with_ansi(false)
         .log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(wanted);

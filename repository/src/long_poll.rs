@@ -86,8 +86,8 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     }
     if has_waited && response.status() != StatusCode::NOT_MODIFIED {
         // The token may have been revoked meanwhile.
-        if let Err(failure) = access::may(repository, peer, &parts).await {
-            return failure.into_response();
+        if let Err(refusal) = access::may(repository, peer, &parts).await {
+            return refusal.failure.into_response();
         }
     }
     if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs())) {

@@ -32,6 +32,7 @@ mod router;
 mod serve;
 mod settings;
 mod socket;
+mod stamp;
 mod storage;
 mod timestamp;
 mod tls;
@@ -42,9 +43,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::admin;
+use access::admin::Admin;
 use access::failures::Failures;
-use access::token::Hash;
 use arguments::Command;
 use catalogue::Catalogue;
 use layers::Layers;
@@ -72,7 +72,7 @@ pub(crate) struct Repository {
     /// Requests that may wait for a change at once.
     pub(crate) max_waiting: i64,
     /// The admin token, if there is one.
-    pub(crate) admin: Option<Hash>,
+    pub(crate) admin: Option<Arc<Admin>>,
     /// Of those who came with a token that is none.
     pub(crate) failures: Failures,
     /// Whether the server was told to stop: nobody waits for changes any more.
@@ -80,7 +80,7 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    fn new(settings: Settings, storage: Storage, admin: Option<Hash>) -> Arc<Self> {
+    fn new(settings: Settings, storage: Storage, admin: Option<Arc<Admin>>) -> Arc<Self> {
         Arc::new(Self {
             settings,
             catalogue: Catalogue::new(storage.clone()),
@@ -120,7 +120,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         tracing::warn!("{warning}");
     }
     let admin = settings.admin_token_file.as_deref();
-    let admin = admin.map(admin::read_or_make).transpose()?;
+    let admin = admin.map(Admin::open).transpose()?;
     let storage = Storage::open(&settings.storage).await?;
     use_cache(&storage, &settings);
     let repository = Repository::new(settings, storage, admin);

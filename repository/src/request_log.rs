@@ -1,4 +1,4 @@
-//! One line a request; of one that writes, with who did it and from where. Each answer has the id by which the log
+//! One line a request; of one that writes, or is refused, with who did it and from where. Each answer has the id by which the log
 //! knows its request.
 
 use std::sync::LazyLock;
@@ -68,10 +68,12 @@ impl RequestLine {
         let path = self.uri.path();
         let path = path.get(..MAX_PATH).unwrap_or(path);
         let id = self.id.to_str().unwrap_or_default();
-        if self.is_write() {
+        let is_refused = matches!(status, 401 | 403 | 429);
+        if self.is_write() || is_refused {
+            let message = if is_refused { "refused" } else { "write" };
             let who = who.map_or(ANONYMOUS, |Who(who)| who);
             let from = self.peer.address.ip();
-            tracing::info!(method, path, status, elapsed_ms, who, %from, id, "write");
+            tracing::info!(method, path, status, elapsed_ms, who, %from, id, "{message}");
         } else if matches!(path, "/healthz" | "/readyz" | "/metrics") {
             // Probes come every few seconds for ever.
             tracing::debug!(method, path, status, elapsed_ms, id, "request");

@@ -27,7 +27,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::Service as _;
 
 use crate::Repository;
-use crate::access::Peer;
+use crate::access::{Peer, Refusal};
 use crate::drain::Drained;
 use crate::metrics::Counted;
 use crate::request_log::RequestLine;
@@ -147,7 +147,9 @@ async fn answer(
     let line = RequestLine::begin(&parts, peer);
     let who = match access::may(&repository, peer, &parts).await {
         Ok(who) => who,
-        Err(failure) => return line.end(&repository.metrics, failure.into_response(), None),
+        Err(Refusal { failure, who }) => {
+            return line.end(&repository.metrics, failure.into_response(), who.as_ref());
+        }
     };
     if line.is_write() {
         parts.extensions.insert(who.clone());

@@ -10,7 +10,6 @@ use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -19,11 +18,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::socket::Socket;
+use crate::stamp::{self, INTERVAL, Stamp};
 pub(crate) use client::to_this_machine;
 pub(crate) use stream::Encrypted;
-
-/// Between two looks at the files.
-const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the certificate is, with those that it rests on, and its key: both PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +50,11 @@ pub(crate) enum TlsError {
 }
 
 /// Whoever renews a certificate writes two files; what is seen in between is looked at again.
-type Stamp = [Option<(SystemTime, u64)>; 2];
+type Stamps = [Stamp; 2];
 
 impl Files {
-    fn stamp(&self) -> Stamp {
-        [&self.certificate, &self.key].map(|path| {
-            let found = std::fs::metadata(path).ok()?;
-            Some((found.modified().ok()?, found.len()))
-        })
+    fn stamps(&self) -> Stamps {
+        [&self.certificate, &self.key].map(|path| stamp::of(path))
     }
 
     fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {
@@ -94,7 +88,7 @@ impl Files {
 impl Tls {
     /// Fails where the files cannot be used: a server that nobody can talk to is none.
     pub(crate) fn open(files: Files) -> Result<Arc<Self>, TlsError> {
-        let stamp = files.stamp();
+        let stamp = files.stamps();
         let tls = Arc::new(Self {
             config: RwLock::new(files.read()?),
             files,
@@ -104,11 +98,11 @@ impl Tls {
     }
 
     /// Takes renewed files up. Those that cannot be used leave the old ones in use.
-    async fn follow(self: Arc<Self>, mut used: Stamp) {
+    async fn follow(self: Arc<Self>, mut used: Stamps) {
         let mut told = used;
         loop {
             tokio::time::sleep(INTERVAL).await;
-            let stamp = self.files.stamp();
+            let stamp = self.files.stamps();
             if stamp == used {
                 continue;
             }

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Stdio;
 
 use platformer_tests::binaries;
 use platformer_tests::http;
@@ -313,33 +315,71 @@ fn figures_for_prometheus() {
     assert!(figure("repository_connections ") >= 1);
 }
 
-/// Somebody else's full disk, or a reader of the log that went away, ends no server.
-#[test]
-fn a_log_that_cannot_be_written_ends_nothing() {
-    let storage = tempfile::tempdir().unwrap();
+/// A server whose log goes somewhere else.
+fn logging_to(storage: &Path, log: Stdio) -> (std::process::Child, SocketAddr) {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
-    let mut server = std::process::Command::new(binaries::repository())
+    let server = std::process::Command::new(binaries::repository())
         .env_clear()
         .env(
             "REPOSITORY_STORAGE",
-            format!("file://{}", storage.path().display()),
+            format!("file://{}", storage.display()),
         )
         .env("REPOSITORY_LISTEN", format!("127.0.0.1:{port}"))
-        .stderr(fs::File::options().write(true).open("/dev/full").unwrap())
+        .stderr(log)
         .spawn()
         .unwrap();
     let address = ([127, 0, 0, 1], port).into();
     eventually("it answers", || {
         http::try_request(address, "GET", "/readyz", &[], b"").is_some()
     });
+    (server, address)
+}
+
+fn end(mut server: std::process::Child) {
+    assert!(server.try_wait().unwrap().is_none(), "it still runs");
+    run::kill(i32::try_from(server.id()).unwrap(), libc::SIGTERM);
+    assert!(server.wait().unwrap().success());
+}
+
+/// Somebody else's full disk ends no server.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let storage = tempfile::tempdir().unwrap();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let (server, address) = logging_to(storage.path(), full.into());
     let put = http::put(address, "/artefacts/hello/1.0.0/f", b"x");
     assert_eq!(put.status, 201);
     assert_eq!(http::get(address, "/artefacts/hello/1.0.0/f").text(), "x");
-    assert!(server.try_wait().unwrap().is_none());
-    run::kill(i32::try_from(server.id()).unwrap(), libc::SIGTERM);
-    assert!(server.wait().unwrap().success());
+    end(server);
+}
+
+/// Nor does a reader of the log who stands still, or who has gone.
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let storage = tempfile::tempdir().unwrap();
+    let (mut server, address) = logging_to(storage.path(), Stdio::piped());
+    let long = "x".repeat(3000);
+    for number in 0..300 {
+        let path = format!("/artefacts/hello/1.0.{number}/{long}");
+        assert_eq!(http::get(address, &path).status, 400);
+    }
+    assert_eq!(http::get(address, "/healthz").status, 200);
+    let mut log = server.stderr.take().unwrap();
+    let mut read = vec![0; 1 << 20];
+    let mut text = String::new();
+    eventually("what was dropped is told", || {
+        http::get(address, "/artefacts/");
+        let length = log.read(&mut read).unwrap();
+        text.push_str(&String::from_utf8_lossy(&read[..length]));
+        text.contains(" lines of the log were dropped")
+    });
+    drop(log);
+    for _ in 0..3 {
+        assert_eq!(http::get(address, "/artefacts/").status, 200);
+    }
+    end(server);
 }

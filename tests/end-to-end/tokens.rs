@@ -82,6 +82,17 @@ fn an_admin_token_is_made_and_never_shown() {
     // It stays the same one.
     let server = Server::start_with(&store, &settings);
     assert_eq!(status(&server, "GET", FILE, &secret, ""), 200);
+    // Until its owner puts another one there.
+    let other = "another-secret-of-the-owner";
+    fs::write(&file, format!("{other}\n")).unwrap();
+    eventually("the other one is in use", || {
+        status(&server, "GET", FILE, other, "") == 200
+    });
+    // It was asked for often.
+    assert!(matches!(
+        status(&server, "GET", FILE, &secret, ""),
+        401 | 429
+    ));
     server.stop().expect(0).does_not_say("made an admin token");
     fs::write(&file, "short").unwrap();
     let location = format!("file://{}", store.display());
@@ -92,7 +103,7 @@ fn an_admin_token_is_made_and_never_shown() {
     run::spawn::<&str>(&binaries::repository(), &[], &environment)
         .wait()
         .expect(1)
-        .says("is too short");
+        .says("is no admin token");
 }
 
 #[test]
@@ -176,6 +187,8 @@ fn a_token_covers_what_it_says() {
     }
     stopped
         .says("write method=PUT path=/channels/hello/stable status=201")
+        .says("refused method=GET path=/artefacts/other/1.0.0/f status=403")
+        .says("who=reader from=127.0.0.1 id=")
         .says("who=deploy from=127.0.0.1 id=");
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// Counts another one; returns for how long the next is refused unseen, if it is.
+    /// Counts another one; returns how long to wait, if there were too many.
     pub(super) fn count(&self, from: IpAddr) -> Option<Duration> {
         self.count_at(network(from), Instant::now())
     }
@@ -37,6 +37,9 @@ impl Failures {
             (*since, *count) = (now, 0);
         }
         *count = count.saturating_add(1);
+        if *count == FREE + 1 {
+            tracing::warn!(%from, "somebody tries one token after the other");
+        }
         (*count > FREE).then(|| INTERVAL.saturating_sub(now.duration_since(*since)))
     }
 }
