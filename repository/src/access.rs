@@ -13,6 +13,7 @@ mod needs;
 pub(crate) mod scope;
 pub(crate) mod token;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -49,18 +50,18 @@ pub(crate) struct Peer {
 
 /// Who asks.
 #[derive(Debug, Clone)]
-pub(crate) struct Who(pub(crate) String);
+pub(crate) struct Who(pub(crate) Cow<'static, str>);
 
 impl Who {
     /// Of a request that was let in.
     pub(crate) fn of(extensions: &Extensions) -> String {
         extensions
             .get::<Self>()
-            .map_or_else(|| ANONYMOUS.to_owned(), |who| who.0.clone())
+            .map_or_else(|| ANONYMOUS.to_owned(), |who| who.0.to_string())
     }
 
     fn anonymous() -> Self {
-        Self(ANONYMOUS.to_owned())
+        Self(Cow::Borrowed(ANONYMOUS))
     }
 }
 
@@ -168,7 +169,7 @@ async fn with_token(
         .as_ref()
         .is_some_and(|admin| admin.is(&hash));
     if is_admin {
-        return Ok(Who(ADMIN.to_owned()));
+        return Ok(Who(Cow::Borrowed(ADMIN)));
     }
     let mut found = known(repository.catalogue.tokens(LASTING).await?, &hash);
     if found.is_none() {
@@ -183,7 +184,7 @@ async fn with_token(
         );
         return Err(failure.into());
     };
-    let who = Some(Who(name.clone()));
+    let who = Some(Who(Cow::Owned(name.clone())));
     if is_expired {
         let detail = format!(
             "the token {name} has expired: ask for another one, made with repository token create"
@@ -194,7 +195,7 @@ async fn with_token(
     let need = needs::of(&request.method, &request.uri);
     let is_open_read = repository.settings.open_reads && is_read(&request.method);
     if is_open_read || scopes.iter().any(|scope| scope.covers(&need)) {
-        return Ok(Who(name));
+        return Ok(Who(Cow::Owned(name)));
     }
     let failure = not_covered(&name, &scopes, &need);
     Err(Refusal { failure, who })

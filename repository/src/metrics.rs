@@ -20,6 +20,9 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     seconds: Family<Asked, Histogram>,
+    /// The most frequent one, which needs no search.
+    got: Counter,
+    get_seconds: Histogram,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     /// Requests that wait for a change.
@@ -70,7 +73,7 @@ impl EncodeLabelValue for Method {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("repository");
-        let requests = Family::default();
+        let requests: Family<Answered, Counter> = Family::default();
         registry.register("requests", "Requests that were answered", requests.clone());
         let seconds = Family::new_with_constructor(seconds as fn() -> Histogram);
         registry.register_with_unit(
@@ -100,6 +103,15 @@ impl Default for Metrics {
             "Requests with a token that is unknown, revoked or over",
             turned_away.clone(),
         );
+        let answered = Answered {
+            method: Method::Get,
+            status: 200,
+        };
+        let got = requests.get_or_create(&answered).clone();
+        let asked = Asked {
+            method: Method::Get,
+        };
+        let get_seconds = seconds.get_or_create(&asked).clone();
         let (memory, descriptors) = (Gauge::default(), Gauge::default());
         registry.register_with_unit(
             "resident_memory",
@@ -116,6 +128,8 @@ impl Default for Metrics {
             registry,
             requests,
             seconds,
+            got,
+            get_seconds,
             connections,
             waiting,
             turned_away,
@@ -133,6 +147,11 @@ fn seconds() -> Histogram {
 
 impl Metrics {
     pub(crate) fn answered(&self, method: &http::Method, status: u16, elapsed: Duration) {
+        if status == 200 && *method == http::Method::GET {
+            self.got.inc();
+            self.get_seconds.observe(elapsed.as_secs_f64());
+            return;
+        }
         let method = match *method {
             http::Method::GET => Method::Get,
             http::Method::HEAD => Method::Head,

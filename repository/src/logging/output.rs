@@ -2,10 +2,11 @@
 //! moment, and then drops lines until there is room again, and says how many.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FileType;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long a reader may stand still before lines are dropped.
@@ -67,8 +68,17 @@ impl Write for Output {
     }
 }
 
+/// A file takes what it is given, or says that it cannot; it makes nobody wait.
+static IS_FILE: LazyLock<bool> = LazyLock::new(|| {
+    rustix::fs::fstat(io::stderr())
+        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+});
+
 /// Where that cannot be told, there is.
 fn has_room(patience: Duration) -> bool {
+    if *IS_FILE {
+        return true;
+    }
     let stderr = io::stderr();
     let mut descriptors = [PollFd::new(&stderr, PollFlags::OUT)];
     let timeout = Timespec {
