@@ -2,7 +2,7 @@
 //! searches no store, and a start reads none.
 //!
 //! - [`event`]: what can happen to an app
-//! - [`state`]: what follows
+//! - [`state`]: what follows; [`version`]: for one version
 //! - [`app`]: up to date, and written by one rule
 //! - [`changes`]: what happens, for those who wait for it
 
@@ -10,6 +10,7 @@ mod app;
 mod changes;
 mod event;
 mod state;
+mod version;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -21,9 +22,8 @@ use repository_api::{AppName, FileName, VersionName};
 pub(crate) use app::{App, Decision};
 use changes::Changes;
 pub(crate) use event::Event;
-pub(crate) use state::{
-    AppState, ArtefactRecord, Generation, MoveRecord, TokenRecord, VersionState,
-};
+pub(crate) use state::{AppState, Generation, MoveRecord, TokenRecord};
+pub(crate) use version::{ArtefactRecord, VersionState};
 
 use crate::failure::Failure;
 use crate::storage::entry::Entry;

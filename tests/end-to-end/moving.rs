@@ -395,8 +395,8 @@ fn a_backup_is_kept_from_others_and_from_losses() {
     fs::remove_file(tree.join("artefacts/hello/1.2.0/extra")).unwrap();
     let restored = tempfile::tempdir().unwrap();
     let imported = command(&on_disk(restored.path()), &["import", target], 1);
-    imported.says("see what is said of hello");
     imported
+        .says("see what is said of hello")
         .says("hello is not taken over: ")
         .says("extra\" is not in the export");
     let restored = Server::start(restored.path());

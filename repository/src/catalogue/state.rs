@@ -3,35 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use repository_api::release::{Artefact, LayerName, LayerPin, Statement};
+use repository_api::release::{LayerName, LayerPin, Statement};
 use repository_api::{ChannelName, Digest, FileName, VersionName};
 
 use super::event::Event;
+use super::version::{ArtefactRecord, VersionState};
 use crate::access::scope::Scope;
 use crate::access::token::{Hash, TokenName};
 use crate::retention::Policy;
-use crate::storage::Located;
 use crate::storage::entry::Entry;
-use crate::storage::keys::BlobId;
-
-#[derive(Debug, Clone)]
-pub(crate) struct ArtefactRecord {
-    pub(crate) blob: BlobId,
-    /// Bytes.
-    pub(crate) size: u64,
-    pub(crate) sha256: Digest,
-    pub(crate) created: String,
-}
-
-impl ArtefactRecord {
-    pub(crate) fn located(&self) -> Located {
-        Located {
-            id: self.blob,
-            size: self.size,
-            sha256: self.sha256,
-        }
-    }
-}
 
 /// A generation of a layer. Its content may be large, and stays in the log.
 #[derive(Debug, Clone, Copy)]
@@ -90,15 +70,6 @@ pub(crate) struct AppState {
     pub(crate) bytes: u64,
     /// Of the log of tokens.
     pub(crate) tokens: BTreeMap<TokenName, TokenRecord>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct VersionState {
-    /// By name. Mostly there is one, and for that a map would take ten times the room.
-    files: Vec<(FileName, ArtefactRecord)>,
-    sealed: bool,
-    yanked: bool,
-    purged: bool,
 }
 
 impl AppState {
@@ -333,59 +304,10 @@ impl AppState {
     }
 }
 
-impl VersionState {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty()
-    }
-
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&FileName, &ArtefactRecord)> {
-        self.files.iter().map(|(file, record)| (file, record))
-    }
-
-    pub(crate) fn file(&self, file: &FileName) -> Option<&ArtefactRecord> {
-        let at = self.position(file).ok()?;
-        self.files.get(at).map(|(_, record)| record)
-    }
-
-    /// Where it is, or where it would be.
-    fn position(&self, file: &FileName) -> Result<usize, usize> {
-        self.files.binary_search_by(|(name, _)| name.cmp(file))
-    }
-
-    fn insert(&mut self, file: FileName, record: ArtefactRecord) {
-        match self.position(&file) {
-            Ok(at) => self.files[at].1 = record,
-            Err(at) => {
-                if self.files.is_empty() {
-                    self.files.reserve_exact(1);
-                }
-                self.files.insert(at, (file, record));
-            }
-        }
-    }
-
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.sealed
-    }
-
-    pub(crate) fn is_yanked(&self) -> bool {
-        self.yanked
-    }
-
-    pub(crate) fn artefacts(&self) -> Vec<Artefact> {
-        self.files()
-            .map(|(file, record)| Artefact {
-                file: file.clone(),
-                size: record.size,
-                sha256: record.sha256,
-            })
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::keys::BlobId;
 
     fn entry(number: u64, events: Vec<Event>) -> Entry<Event> {
         Entry {
