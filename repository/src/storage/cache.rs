@@ -324,3 +324,40 @@ async fn straight(
         key: key.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::storage::blob::Sum;
+    use crate::storage::{Location, Storage};
+
+    /// A disk stands for the store that is far away.
+    #[tokio::test]
+    async fn a_copy_that_is_not_what_it_was_is_let_go() {
+        let (far, near) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let location = Location::Directory(far.path().to_owned());
+        let storage = Storage::open(&location).await.unwrap();
+        storage.use_cache(Cache::open(near.path(), 1 << 20).unwrap());
+        let bytes = Bytes::from(vec![7; 100_000]);
+        let mut upload = storage.begin_blob().await.unwrap();
+        upload.write(&bytes).await.unwrap();
+        let id = upload.finish().await.unwrap();
+        let mut sum = Sum::default();
+        sum.add(&bytes);
+        let (size, sha256) = sum.end();
+        let blob = Located { id, size, sha256 };
+        let copy = near.path().join(id.to_string());
+        let Content::Stream(chunks) = storage.blob(blob, 0..size).await.unwrap() else {
+            panic!("it comes while it is fetched");
+        };
+        assert_eq!(Sum::of(chunks).await.unwrap(), (size, sha256));
+        assert!(storage.check_cached(blob).await && copy.exists());
+        let mut damaged = bytes.to_vec();
+        damaged[50_000] ^= 1;
+        fs::write(&copy, damaged).unwrap();
+        assert!(!storage.check_cached(blob).await, "it is found");
+        assert!(!copy.exists() && storage.check_cached(blob).await);
+    }
+}
