@@ -4,16 +4,19 @@
 //! - [`event`]: what can happen to an app
 //! - [`state`]: what follows; [`version`]: for one version
 //! - [`app`]: up to date, and written by one rule
-//! - [`changes`]: what happens, for those who wait for it
+//! - [`changes`]: that something happens, for those who wait for it
+//! - [`news`], [`feed`]: what happens, for those who follow it
 
 mod app;
 mod changes;
 mod event;
+mod feed;
+mod news;
 mod state;
 mod version;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use repository_api::release::LayerName;
@@ -22,6 +25,10 @@ use repository_api::{AppName, FileName, VersionName};
 pub(crate) use app::{App, Decision};
 use changes::Changes;
 pub(crate) use event::Event;
+use feed::Round;
+pub(crate) use feed::{Feed, Next};
+use news::Announcer;
+pub(crate) use news::News;
 pub(crate) use state::{AppState, Generation, MoveRecord, TokenRecord};
 pub(crate) use version::{ArtefactRecord, VersionState};
 
@@ -42,16 +49,23 @@ pub(crate) struct Catalogue {
     /// Owns the layer under every app, and nothing else.
     default_layer: Arc<App>,
     tokens: Arc<App>,
+    announcer: Announcer,
+    /// Who asks for all apps, while somebody follows them all.
+    round: Mutex<Weak<Round>>,
 }
 
 impl Catalogue {
     pub(crate) fn new(storage: Storage) -> Self {
+        let announcer = Announcer::default();
+        let app = |owner| Arc::new(App::new(owner, announcer.clone()));
         Self {
             storage,
             apps: RwLock::default(),
             strangers: Mutex::default(),
-            default_layer: Arc::new(App::new(Owner::Default)),
-            tokens: Arc::new(App::new(Owner::Tokens)),
+            default_layer: app(Owner::Default),
+            tokens: app(Owner::Tokens),
+            announcer,
+            round: Mutex::default(),
         }
     }
 
@@ -96,7 +110,7 @@ impl Catalogue {
             return entry;
         }
         strangers.retain(|_, entry| entry.strong_count() > 0);
-        let entry = Arc::new(App::new(Owner::App(app.clone())));
+        let entry = Arc::new(App::new(Owner::App(app.clone()), self.announcer.clone()));
         strangers.insert(app.clone(), Arc::downgrade(&entry));
         entry
     }
@@ -178,6 +192,10 @@ impl Catalogue {
         };
         let logs = own.into_iter().chain([Arc::clone(&self.default_layer)]);
         Changes::of(logs, &self.storage)
+    }
+
+    fn round(&self) -> MutexGuard<'_, Weak<Round>> {
+        self.round.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The names of the apps after `after`, in order.

@@ -3,6 +3,7 @@
 pub(crate) mod artefact;
 pub(crate) mod channel;
 pub(crate) mod config;
+pub(crate) mod events;
 pub(crate) mod legacy;
 pub(crate) mod listing;
 pub(crate) mod probe;

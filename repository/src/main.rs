@@ -6,6 +6,7 @@ mod catalogue;
 mod check;
 mod commands;
 mod conditional;
+mod configure;
 mod drain;
 mod export;
 mod failure;

@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Requests that wait for a change.
     pub(crate) waiting: Gauge,
+    /// Requests that follow what happens.
+    pub(crate) following: Gauge,
     /// Requests with a token that is none.
     pub(crate) turned_away: Counter,
     /// What the last check found.
@@ -89,6 +91,7 @@ impl Default for Metrics {
         };
         let connections = gauge("connections", "Connections that are open");
         let waiting = gauge("long_polls", "Requests that wait for a change");
+        let following = gauge("event_streams", "Requests that follow what happens");
         let damaged = gauge(
             "check_findings",
             "What the last check found damaged or missing",
@@ -132,6 +135,7 @@ impl Default for Metrics {
             get_seconds,
             connections,
             waiting,
+            following,
             turned_away,
             damaged,
             checked,

@@ -9,7 +9,7 @@ use http::{Method, StatusCode, Uri};
 use crate::Repository;
 use crate::failure::Failure;
 use crate::handlers::{
-    artefact, channel, config, legacy, listing, probe, release, retention, signature, yank,
+    artefact, channel, config, events, legacy, listing, probe, release, retention, signature, yank,
 };
 
 pub(crate) fn router(repository: Arc<Repository>) -> Router {
@@ -17,6 +17,7 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
         .route("/healthz", get(probe::live))
         .route("/readyz", get(probe::ready))
         .route("/metrics", get(probe::metrics))
+        .route(events::PATH, get(events::get))
         .route("/artefacts", get(listing::apps))
         .route("/artefacts/", get(listing::apps))
         .route("/artefacts/{app}", get(listing::versions))
@@ -40,6 +41,7 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
         .route("/config/{app}", get(config::merged))
         .route("/config/{app}/", get(config::merged))
         .route("/config/{app}/{file}", get(config::get).put(config::put))
+        .route("/config/{app}/{file}/history", get(config::history))
         .route("/releases/{app}", get(release::list))
         .route("/releases/{app}/", get(release::list))
         .route(

@@ -29,6 +29,7 @@ use tower::Service as _;
 use crate::Repository;
 use crate::access::{Peer, Refusal};
 use crate::drain::Drained;
+use crate::handlers::events;
 use crate::metrics::Counted;
 use crate::request_log::RequestLine;
 use crate::socket::Socket;
@@ -153,6 +154,10 @@ async fn answer(
     };
     if line.is_write() {
         parts.extensions.insert(who.clone());
+    }
+    if parts.uri.path() == events::PATH {
+        // It is asked again while the answer goes on.
+        parts.extensions.insert(peer);
     }
     let request = http::Request::from_parts(parts, body);
     let ask = |request: http::Request<Body>| router.clone().call(request).map(unfailing);

@@ -13,6 +13,7 @@ mod encryption;
 mod exit_codes;
 mod faults;
 mod fetching;
+mod following;
 mod healthcheck;
 mod hostile;
 mod https;

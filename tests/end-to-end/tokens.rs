@@ -8,7 +8,7 @@ use platformer_tests::binaries;
 use platformer_tests::run::{self, Ended, eventually};
 use platformer_tests::server::Server;
 
-fn token(storage: &Path, arguments: &[&str], code: i32) -> Ended {
+pub(crate) fn token(storage: &Path, arguments: &[&str], code: i32) -> Ended {
     let location = format!("file://{}", storage.display());
     let environment = [("REPOSITORY_STORAGE".into(), location.into())];
     let arguments = [&["token"], arguments].concat();
@@ -17,7 +17,7 @@ fn token(storage: &Path, arguments: &[&str], code: i32) -> Ended {
     ended
 }
 
-fn create(storage: &Path, arguments: &[&str]) -> String {
+pub(crate) fn create(storage: &Path, arguments: &[&str]) -> String {
     let made = token(storage, &[&["create"], arguments].concat(), 0);
     made.stdout.trim().to_owned()
 }

@@ -4,7 +4,7 @@ use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::scope::{Layered, Need};
-use crate::handlers::has_parameter;
+use crate::handlers::{has_parameter, parameter};
 use crate::storage::keys::DEFAULT_OWNER;
 
 /// `None` for a path that means nothing: whoever may do anything is told so.
@@ -21,7 +21,7 @@ pub(super) fn of(method: &Method, uri: &Uri) -> Need {
     let segments = segments.unwrap_or_default();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let need = if matches!(*method, Method::GET | Method::HEAD) {
-        read(&segments)
+        read(uri, &segments)
     } else {
         write(method, uri, &segments)
     };
@@ -29,8 +29,10 @@ pub(super) fn of(method: &Method, uri: &Uri) -> Need {
     need.unwrap_or(Need::Valid)
 }
 
-fn read(segments: &[&str]) -> Option<Need> {
+fn read(uri: &Uri, segments: &[&str]) -> Option<Need> {
     match segments {
+        // A name that is none, or is given twice, is refused by the handler.
+        ["events"] => Some(Need::Read(parameter(uri.query(), "app").ok()?)),
         ["artefacts" | "metrics"] => Some(Need::Read(None)),
         ["config", DEFAULT_OWNER, ..] => Some(Need::ReadDefault),
         [
@@ -85,6 +87,10 @@ mod tests {
             ("GET", "/channels/a/stable/history", "read:a"),
             ("GET", "/files/a/a.tgz", "read:a"),
             ("GET", "/retention/a", "read:a"),
+            ("GET", "/events", "read:*"),
+            ("GET", "/events?app=a", "read:a"),
+            ("GET", "/events?x&app=%61", "read:a"),
+            ("GET", "/events?app=a&app=b", "any scope"),
             ("GET", "/", "any scope"),
             ("GET", "/nothing", "any scope"),
             ("PUT", "/artefacts/a/1.0.0/f", "publish:a"),

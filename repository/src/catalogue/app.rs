@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::event::Event;
+use super::news::{Announcer, Draft};
 use super::state::AppState;
 use crate::failure::Failure;
 use crate::storage::entry::Entry;
@@ -23,6 +24,9 @@ use crate::timestamp;
 
 /// For how long a writer tries, when others are always quicker.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An app that was not yet read may have been made by another server just now: that is news, too.
+const JUST_NOW: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct App {
@@ -38,6 +42,9 @@ pub(crate) struct App {
     changed: watch::Sender<u64>,
     /// Whether the store is asked for it now and then.
     is_polled: Mutex<bool>,
+    announcer: Announcer,
+    /// Whether the log was read to its end: what comes from then on is new.
+    is_loaded: AtomicBool,
 }
 
 /// What a writer wants, given a state.
@@ -49,7 +56,7 @@ pub(crate) enum Decision<T> {
 }
 
 impl App {
-    pub(crate) fn new(owner: Owner) -> Self {
+    pub(super) fn new(owner: Owner, announcer: Announcer) -> Self {
         Self {
             owner,
             state: RwLock::default(),
@@ -59,6 +66,8 @@ impl App {
             enlisted: AtomicBool::default(),
             changed: watch::Sender::default(),
             is_polled: Mutex::default(),
+            announcer,
+            is_loaded: AtomicBool::default(),
         }
     }
 
@@ -93,17 +102,31 @@ impl App {
     async fn catch_up(&self, storage: &Storage) -> Result<(), StorageError> {
         let position = self.read(|state| state.position);
         storage
-            .read_log(&self.owner, position, |entry| self.apply(entry))
+            .read_log(&self.owner, position, |entry| {
+                let is_new = self.is_loaded.load(Ordering::Relaxed);
+                self.apply(entry, is_new);
+            })
             .await?;
+        self.is_loaded.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    fn apply(&self, entry: Entry<Event>) {
+    fn apply(&self, entry: Entry<Event>, is_new: bool) {
+        let is_news =
+            self.announcer.is_heard() && (is_new || timestamp::is_within(&entry.created, JUST_NOW));
+        let draft = is_news.then(|| Draft::of(&entry));
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let before = state.position;
         if let Err(missing) = state.apply(entry) {
             tracing::error!(owner = %self.owner, missing, "an entry of the log was passed over");
         }
         let position = state.position;
+        // Two may have read the same entry.
+        if let Some(draft) = draft.filter(|_| position > before) {
+            for news in draft.finish(&self.owner, &state) {
+                self.announcer.announce(news);
+            }
+        }
         drop(state);
         self.changed.send_if_modified(|last| {
             let is_newer = *last < position;
@@ -172,7 +195,7 @@ impl App {
             };
             if storage.append(&self.owner, &entry).await? == Created::Now {
                 let number = entry.number;
-                self.apply(entry);
+                self.apply(entry, true);
                 if number.is_multiple_of(SEGMENT) {
                     storage.write_segment_soon(&self.owner, number / SEGMENT - 1);
                 }

@@ -10,10 +10,10 @@ use super::app::App;
 use crate::storage::Storage;
 
 /// Between two questions whether another server wrote something.
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Questions a second at the most: with more apps that somebody waits for, each is asked about less often.
-const MAX_RATE: u32 = 100;
+pub(super) const MAX_RATE: u32 = 100;
 
 /// How many apps somebody waits for.
 static WATCHED: AtomicUsize = AtomicUsize::new(0);

@@ -1,6 +1,7 @@
 //! An app's state: what follows from its log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use repository_api::release::{LayerName, LayerPin, Statement};
@@ -14,19 +15,24 @@ use crate::retention::Policy;
 use crate::storage::entry::Entry;
 
 /// A generation of a layer. Its content may be large, and stays in the log.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Generation {
     pub(crate) sha256: Digest,
     /// The number of the entry that holds the content.
     pub(crate) entry: u64,
+    /// Who wrote it.
+    pub(crate) by: Arc<str>,
+    pub(crate) created: String,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct MoveRecord {
     pub(crate) release: u64,
     pub(crate) from: Option<u64>,
+    /// The number of the entry that says so.
+    pub(crate) entry: u64,
     /// Who moved it.
-    pub(crate) by: String,
+    pub(crate) by: Arc<str>,
     pub(crate) created: String,
 }
 
@@ -35,6 +41,8 @@ pub(crate) struct ReleaseEntry {
     pub(crate) text: String,
     pub(crate) statement: Statement,
     pub(crate) minisig: Option<String>,
+    /// Who made it.
+    pub(crate) by: Arc<str>,
     pub(crate) created: String,
 }
 
@@ -70,6 +78,8 @@ pub(crate) struct AppState {
     pub(crate) bytes: u64,
     /// Of the log of tokens.
     pub(crate) tokens: BTreeMap<TokenName, TokenRecord>,
+    /// Whoever did something: few names, which many records share.
+    people: BTreeSet<Arc<str>>,
 }
 
 impl AppState {
@@ -90,13 +100,23 @@ impl AppState {
             ..
         } = entry;
         self.position = number;
+        let by = self.person(&by);
         for event in events {
             self.happened(event, &created, &by);
         }
         Ok(())
     }
 
-    fn happened(&mut self, event: Event, created: &str, by: &str) {
+    fn person(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.people.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.people.insert(Arc::clone(&name));
+        name
+    }
+
+    fn happened(&mut self, event: Event, created: &str, by: &Arc<str>) {
         match event {
             Event::Publish {
                 version,
@@ -109,6 +129,7 @@ impl AppState {
                     blob,
                     size,
                     sha256,
+                    by: Arc::clone(by),
                     created: created.to_owned(),
                 };
                 self.bytes += size;
@@ -132,13 +153,15 @@ impl AppState {
                 self.bytes -= files.iter().map(|(_, record)| record.size).sum::<u64>();
             }
             Event::Configure { layer, sha256, .. } => {
-                let entry = self.position;
-                self.layers
-                    .entry(layer)
-                    .or_default()
-                    .push(Generation { sha256, entry });
+                let generation = Generation {
+                    sha256,
+                    entry: self.position,
+                    by: Arc::clone(by),
+                    created: created.to_owned(),
+                };
+                self.layers.entry(layer).or_default().push(generation);
             }
-            Event::Release { statement: text } => self.released(text, created),
+            Event::Release { statement: text } => self.released(text, created, by),
             Event::Move { channel, release } => {
                 let moves = self.channels.entry(channel).or_default();
                 let (number, from) = match moves.last_key_value() {
@@ -148,7 +171,8 @@ impl AppState {
                 let record = MoveRecord {
                     release,
                     from,
-                    by: by.to_owned(),
+                    entry: self.position,
+                    by: Arc::clone(by),
                     created: created.to_owned(),
                 };
                 moves.insert(number, record);
@@ -180,7 +204,7 @@ impl AppState {
         }
     }
 
-    fn released(&mut self, text: String, created: &str) {
+    fn released(&mut self, text: String, created: &str, by: &Arc<str>) {
         let Ok(statement) = Statement::from_text(&text) else {
             // It was made here, and its entry had the right sum: another version wrote it.
             tracing::error!("a release's statement cannot be read: the release is left out");
@@ -194,6 +218,7 @@ impl AppState {
             text,
             statement,
             minisig: None,
+            by: Arc::clone(by),
             created: created.to_owned(),
         };
         self.releases.insert(number, entry);
@@ -236,7 +261,12 @@ impl AppState {
 
     pub(crate) fn generation(&self, layer: &LayerName, number: u64) -> Option<Generation> {
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.layers.get(layer)?.get(index).copied()
+        self.layers.get(layer)?.get(index).cloned()
+    }
+
+    /// The generations of a layer, from the first one on.
+    pub(crate) fn generations(&self, layer: &LayerName) -> &[Generation] {
+        self.layers.get(layer).map_or(&[], Vec::as_slice)
     }
 
     /// The newest generation of every layer, as a statement pins them.

@@ -1,5 +1,7 @@
 //! A version: its files, and whether it is sealed, yanked or purged.
 
+use std::sync::Arc;
+
 use repository_api::release::Artefact;
 use repository_api::{Digest, FileName};
 
@@ -12,6 +14,8 @@ pub(crate) struct ArtefactRecord {
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
+    /// Who published it.
+    pub(crate) by: Arc<str>,
     pub(crate) created: String,
 }
 

@@ -129,7 +129,7 @@ pub(crate) async fn history(
             .ok_or_else(|| unknown_channel(&app, &channel, state))?;
         let moved = |entry: &MoveRecord| Moved {
             at: entry.created.clone(),
-            by: entry.by.clone(),
+            by: entry.by.to_string(),
             from: entry.from.map(|from| format!("r{from}")),
             to: format!("r{}", entry.release),
         };

@@ -87,6 +87,7 @@ struct ListedFile {
     size: u64,
     sha256: repository_api::Digest,
     created: String,
+    by: String,
 }
 
 /// The table of a page: names that lead on, and what there is to say of each. Every text comes from
@@ -242,6 +243,7 @@ pub(crate) async fn files(
                     size: record.size,
                     sha256: record.sha256,
                     created: record.created.clone(),
+                    by: record.by.to_string(),
                 })
                 .collect(),
         )

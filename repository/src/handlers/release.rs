@@ -63,6 +63,8 @@ struct Listed {
     release: String,
     version: String,
     created: String,
+    by: String,
+    signed: bool,
     /// The channels that point here.
     channels: Vec<ChannelName>,
 }
@@ -88,6 +90,8 @@ pub(crate) async fn list(
                 release: format!("r{number}"),
                 version: entry.statement.version.to_string(),
                 created: entry.created.clone(),
+                by: entry.by.to_string(),
+                signed: entry.minisig.is_some(),
                 channels: state
                     .channels
                     .keys()

@@ -13,7 +13,7 @@ use repository_api::{AppName, Digest, config};
 
 use super::{ImportError, children, regular, upload};
 use crate::Repository;
-use crate::handlers::config::write;
+use crate::configure::{self, LayerFile};
 use crate::progress::say;
 use crate::publish::{Address, commit};
 use crate::storage::keys::DEFAULT_OWNER;
@@ -142,7 +142,11 @@ async fn layer(
 ) -> Result<(), ImportError> {
     let content = text(path)?;
     config::parse(content.as_bytes()).map_err(|error| refused(path, &error))?;
-    write(repository, app, &layer, &HeaderMap::new(), content, IMPORT).await?;
+    let address = LayerFile {
+        app: app.clone(),
+        layer,
+    };
+    configure::write(repository, &address, &HeaderMap::new(), content, IMPORT).await?;
     Ok(())
 }
 

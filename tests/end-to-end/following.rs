@@ -1,0 +1,222 @@
+//! Server-sent events: who follows is told what happens, and of nothing that is not theirs.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use platformer_tests::http;
+use platformer_tests::run::PATIENCE;
+use platformer_tests::s3::S3;
+use platformer_tests::server::Server;
+use serde_json::Value;
+
+const STABLE: &str = "/channels/hello/stable";
+
+struct Follower(BufReader<TcpStream>);
+
+struct Told {
+    id: Option<u64>,
+    kind: String,
+    data: Value,
+}
+
+impl Follower {
+    fn new(server: &Server, query: &str, headers: &str) -> Self {
+        let mut connection = TcpStream::connect(server.address).unwrap();
+        let patience = Some(Duration::from_secs(20));
+        connection.set_read_timeout(patience).unwrap();
+        let address = server.address;
+        let request = format!("GET /events{query} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut follower = Self(BufReader::new(connection));
+        assert!(follower.line().starts_with("HTTP/1.1 200 "));
+        while !follower.line().is_empty() {}
+        // The first thing that is said; from here on nothing is missed.
+        while follower.line() != "retry: 2000" {}
+        follower
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.0.read_line(&mut line).unwrap() > 0, "it was cut off");
+        line.trim_end().to_owned()
+    }
+
+    /// The next event.
+    fn next(&mut self) -> Told {
+        let (mut id, mut kind, mut data) = (None, None, None);
+        // It goes on saying something for ever.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let line = self.line();
+            assert!(Instant::now() < deadline, "nothing happened");
+            match line.split_once(": ") {
+                Some(("id", text)) => id = Some(text.parse().unwrap()),
+                Some(("event", text)) => kind = Some(text.to_owned()),
+                Some(("data", text)) => data = Some(serde_json::from_str(text).unwrap()),
+                _ => {}
+            }
+            if line.is_empty()
+                && let Some(kind) = kind.take()
+            {
+                let data = data.unwrap();
+                return Told { id, kind, data };
+            }
+        }
+    }
+
+    /// Whether the answer ended, or will within a while.
+    fn ends(mut self) -> bool {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).is_ok()
+    }
+}
+
+#[test]
+fn what_happens_is_told_in_order_and_without_values() {
+    let (_storage, server) = Server::fresh();
+    server.publish("/artefacts/hello/0.9.0/f", "before");
+    let mut all = Follower::new(&server, "", "");
+    let mut one = Follower::new(&server, "?app=hello", "");
+    server.publish("/artefacts/other/1.0.0/f", "x");
+    server.publish("/artefacts/hello/1.0.0/f", "x");
+    server.publish("/config/hello/hello.config", "SECRET=hunter2\n");
+    server.publish("/config/hello/hello.config", "SECRET=hunter3\n");
+    server.publish("/config/_default/_default.config", "A=1\n");
+    server.publish(STABLE, "1.0.0");
+    assert_eq!(
+        server
+            .request("DELETE", "/artefacts/hello/0.9.0", &[], b"")
+            .status,
+        204
+    );
+    let other = all.next();
+    assert_eq!(
+        (other.kind.as_str(), &other.data["app"]),
+        ("publish", &"other".into())
+    );
+    for follower in [&mut all, &mut one] {
+        let told = follower.next();
+        assert_eq!(told.kind, "publish");
+        assert_eq!(told.data["version"], "1.0.0");
+        assert_eq!(told.data["file"], "f");
+        assert_eq!(told.data["by"], "anonymous");
+        for generation in 1..=2 {
+            let told = follower.next();
+            assert_eq!(told.kind, "configure");
+            assert_eq!(told.data["generation"], generation);
+            assert!(!told.data.to_string().contains("hunter"));
+        }
+        let told = follower.next();
+        assert_eq!((&told.data["app"], told.id), (&"_default".into(), None));
+        let told = follower.next();
+        assert_eq!((told.kind.as_str(), told.id), ("release", None));
+        assert_eq!(told.data["release"], "r1");
+        let told = follower.next();
+        assert_eq!(told.kind, "move");
+        assert_eq!(
+            (&told.data["channel"], &told.data["to"]),
+            (&"stable".into(), &"r1".into())
+        );
+        assert!(told.id.is_some() && told.data.get("from").is_none());
+        assert_eq!(follower.next().kind, "yank");
+    }
+    assert_eq!(server.get("/events?app=nobody").status, 404);
+    assert_eq!(server.get("/events?app=No").status, 400);
+    // A server that is told to stop does not wait for those who would stay for ever.
+    server.process().signal(libc::SIGTERM);
+    assert!(all.ends() && one.ends());
+    server.stop_was_asked().expect(0);
+}
+
+#[test]
+fn who_comes_back_is_told_what_was_missed() {
+    let (_storage, server) = Server::fresh();
+    server.publish("/artefacts/hello/1.0.0/f", "x");
+    let mut first = Follower::new(&server, "?app=hello", "");
+    server.publish(STABLE, "1.0.0");
+    assert_eq!(first.next().kind, "release");
+    let last = first.next().id.unwrap();
+    drop(first);
+    server.publish("/artefacts/hello/1.1.0/f", "y");
+    server.publish("/config/hello/hello.config", "A=1\n");
+    server.publish(STABLE, "1.1.0");
+    let mut again = Follower::new(&server, "?app=hello", &format!("Last-Event-ID: {last}\r\n"));
+    server.publish("/artefacts/hello/1.2.0/f", "z");
+    let told: Vec<Told> = (0..5).map(|_| again.next()).collect();
+    let kinds: Vec<&str> = told.iter().map(|told| told.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["publish", "configure", "release", "move", "publish"]
+    );
+    assert_eq!(told[1].data["generation"], 1);
+    assert_eq!(
+        (&told[3].data["from"], &told[3].data["to"]),
+        (&"r1".into(), &"r2".into())
+    );
+    assert_eq!(told[4].data["version"], "1.2.0");
+    // Too much to be told again: then at least that.
+    for number in 0..1001 {
+        server.publish("/config/hello/hello.config", format!("A={number}\n"));
+    }
+    let mut late = Follower::new(&server, "?app=hello", &format!("Last-Event-ID: {last}\r\n"));
+    assert_eq!(late.next().kind, "missed");
+    // A number that was never given counts for nothing.
+    let mut strange = Follower::new(&server, "?app=hello", "Last-Event-ID: 99999999\r\n");
+    server.publish("/artefacts/hello/2.0.0/f", "z");
+    assert_eq!(strange.next().data["version"], "2.0.0");
+}
+
+#[test]
+fn another_replica_is_heard_within_seconds() {
+    let Some(store) = S3::moto("following::another_replica_is_heard_within_seconds") else {
+        return;
+    };
+    let one = Server::start_on(&store, "p", &[]);
+    let two = Server::start_on(&store, "p", &[]);
+    one.publish("/artefacts/hello/1.0.0/f", "x");
+    let mut all = Follower::new(&two, "", "");
+    let mut hello = Follower::new(&two, "?app=hello", "");
+    one.publish("/artefacts/hello/1.1.0/f", "y");
+    assert_eq!(hello.next().data["version"], "1.1.0");
+    one.publish("/artefacts/fresh/1.0.0/f", "y");
+    // An app that this server met just now may be told of with what happened some seconds before.
+    let mut next = all.next().data;
+    if next["version"] == "1.0.0" {
+        next = all.next().data;
+    }
+    assert_eq!(next["version"], "1.1.0");
+    assert_eq!(all.next().data["app"], "fresh");
+}
+
+#[test]
+fn a_token_that_is_revoked_hears_no_more() {
+    let storage = tempfile::tempdir().unwrap();
+    let token = crate::tokens::create(storage.path(), &["reader", "read:hello"]);
+    let admin = crate::tokens::create(storage.path(), &["boss", "admin"]);
+    let server = Server::start(storage.path());
+    let publish = |version: &str| {
+        let path = format!("/artefacts/hello/{version}/f");
+        let authorization = format!("Bearer {admin}");
+        let answer = server.request("PUT", &path, &[("Authorization", &authorization)], b"x");
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    };
+    publish("1.0.0");
+    let authorization = format!("Authorization: Bearer {token}\r\n");
+    let mut follower = Follower::new(&server, "?app=hello", &authorization);
+    let forbidden = http::request(
+        server.address,
+        "GET",
+        "/events",
+        &[("Authorization", &format!("Bearer {token}"))],
+        b"",
+    );
+    assert_eq!(forbidden.status, 403, "{}", forbidden.text());
+    assert_eq!(server.get("/events?app=hello").status, 401);
+    publish("1.1.0");
+    assert_eq!(follower.next().data["version"], "1.1.0");
+    crate::tokens::token(storage.path(), &["revoke", "reader"], 0);
+    std::thread::sleep(Duration::from_millis(2500));
+    publish("1.2.0");
+    assert!(follower.ends());
+}
