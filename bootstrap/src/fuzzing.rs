@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
+use repository_api::signature::TrustedKeys;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use crate::arguments::StartArguments;
@@ -13,7 +14,6 @@ use crate::fetch::continues;
 use crate::release;
 use crate::repository::retry_after;
 use crate::settings::{self, Limits, Settings};
-use crate::signature::TrustedKeys;
 use crate::unpack::{self, Rules};
 
 /// A directory of this process for trees.

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use repository_api::signature::TrustedKeys;
 use repository_api::{AppReference, EnvironmentName, units};
 
 use crate::arguments::StartArguments;
 use crate::exit::{Exit, Failure};
 use crate::init::{RemapExit, SignalScope};
 use crate::logging::Log;
-use crate::signature::TrustedKeys;
 use crate::user::AppUser;
 pub(crate) use origin::Origin;
 use texts::Texts;

@@ -21,6 +21,7 @@ mod long_poll;
 mod metrics;
 mod negotiate;
 mod progress;
+mod promote;
 mod publish;
 mod purge;
 mod range;

@@ -200,6 +200,21 @@ pub(crate) async fn small(
     Ok(bytes)
 }
 
+/// A body that says `true` or `false`.
+pub(crate) async fn truth(
+    repository: &Repository,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<bool, Failure> {
+    match small(repository, headers, body, 4096).await?.trim_ascii() {
+        b"true" => Ok(true),
+        b"false" => Ok(false),
+        _ => Err(Failure::bad_request(
+            "the body is neither true nor false: send one of them",
+        )),
+    }
+}
+
 async fn next_chunk(body: &mut Body, patience: Duration) -> Result<Option<Bytes>, Failure> {
     loop {
         let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {

@@ -55,6 +55,10 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
             get(channel::get).put(channel::put),
         )
         .route("/channels/{app}/{channel}/history", get(channel::history))
+        .route(
+            "/channels/{app}/{channel}/signed-only",
+            get(channel::get_signed_only).put(channel::put_signed_only),
+        )
         .route("/retention/{app}", get(retention::get).put(retention::put))
         .route("/files/{app}/{file}", get(legacy::get))
         .route("/", get(listing::root))

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use repository_api::signature::TrustedKeys;
 use repository_api::units;
 use serde::Deserialize;
 
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) open_reads: bool,
     /// Where the admin token is; made if it is not there.
     pub(crate) admin_token_file: Option<PathBuf>,
+    /// minisign's public keys: who may sign what a channel for signed releases takes.
+    pub(crate) trusted_keys_file: Option<PathBuf>,
     /// Bytes.
     pub(crate) max_upload: u64,
     /// Bytes of one app's artefacts at the most, where its policy does not say.
@@ -92,9 +95,10 @@ struct Texts {
     open_reads: String,
     tls_cert: String,
     tls_key: String,
+    trusted_keys_file: String,
 }
 
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "LISTEN",
     "STORAGE",
     "CACHE",
@@ -115,6 +119,7 @@ const KNOWN: [&str; 20] = [
     "OPEN_READS",
     "TLS_CERT",
     "TLS_KEY",
+    "TRUSTED_KEYS_FILE",
 ];
 
 /// Reads the settings, and what deserves a warning once the log has started.
@@ -185,6 +190,7 @@ impl Texts {
             tls,
             admin_token_file: (!self.admin_token_file.is_empty())
                 .then(|| PathBuf::from(&self.admin_token_file)),
+            trusted_keys_file: trusted_keys_file(&self.trusted_keys_file)?,
             open_reads: setting("OPEN_READS", &self.open_reads, "false", truth)?,
             anonymous_writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", truth)?,
             max_upload: setting("MAX_UPLOAD", &self.max_upload, "16GiB", units::size)?,
@@ -231,6 +237,25 @@ fn setting<T, E: ToString>(
         name,
         expected: error.to_string(),
     })
+}
+
+/// A file of keys that can be read now: it is read anew when it is needed.
+fn trusted_keys_file(text: &str) -> Result<Option<PathBuf>, SettingsError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let path = PathBuf::from(text);
+    let malformed = |expected| SettingsError::Malformed {
+        name: "TRUSTED_KEYS_FILE",
+        expected,
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        malformed(format!(
+            "expected a file of minisign's public keys: {error}"
+        ))
+    })?;
+    TrustedKeys::parse(&text).map_err(|what| malformed(format!("it names a file {what}")))?;
+    Ok(Some(path))
 }
 
 /// A time-out of nothing would refuse everybody.

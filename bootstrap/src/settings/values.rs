@@ -8,12 +8,12 @@ use super::texts::Texts;
 use super::{Change, Limits, PREFIX, Token, Trust};
 use crate::exit::{Exit, Failure};
 use crate::logging::Log;
-use crate::signature::TrustedKeys;
+use crate::signature;
 
 pub(super) fn trust(keys: Option<String>, min_release: Option<&str>) -> Result<Trust, Failure> {
     Ok(Trust {
         keys: keys
-            .map(|path| TrustedKeys::read(Path::new(&path)))
+            .map(|path| signature::read(Path::new(&path)))
             .transpose()?,
         min_release: min_release
             .map(|text| {

@@ -6,10 +6,11 @@
 //! 3. [`digest`]: SHA-256 in its spellings
 //! 4. [`release`]: the document that `bootstrap` asks for
 //! 5. [`candidate`]: which artefact is meant for a machine
-//! 6. [`config`]: the config grammar, merge and rendering
-//! 7. [`routes`]: the paths
-//! 8. [`problem`]: errors over HTTP
-//! 9. [`units`]: durations and sizes in settings
+//! 6. [`signature`]: who signed a release
+//! 7. [`config`]: the config grammar, merge and rendering
+//! 8. [`routes`]: the paths
+//! 9. [`problem`]: errors over HTTP
+//! 10. [`units`]: durations and sizes in settings
 
 pub mod candidate;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod names;
 pub mod problem;
 pub mod release;
 pub mod routes;
+pub mod signature;
 pub mod units;
 pub mod version;
 

@@ -54,6 +54,7 @@ fn write(method: &Method, uri: &Uri, segments: &[&str]) -> Option<Need> {
             Some(Need::Publish(app.parse().ok()?))
         }
         ["config", owner, ..] => Some(Need::Config(owner.parse::<Layered>().ok()?)),
+        ["channels", _, _, "signed-only", ..] => Some(Need::Admin),
         ["channels", app, channel, ..] => {
             let channel = Some(channel.parse().ok()?);
             Some(Need::Release(app.parse().ok()?, channel))
@@ -101,6 +102,9 @@ mod tests {
             ("PUT", "/config/a/a.config", "config:a"),
             ("PUT", "/config/_default/_default.config", "config:_default"),
             ("PUT", "/channels/a/stable", "release:a/stable"),
+            ("PUT", "/channels/a/stable/signed-only", "admin"),
+            ("PUT", "/channels/a/stable/%73igned-only", "admin"),
+            ("PUT", "/channels/a/stable/signed-only/", "admin"),
             ("PUT", "/releases/a/r1.minisig", "release:a/*"),
             ("PUT", "/retention/a", "admin"),
             ("POST", "/", "admin"),

@@ -52,6 +52,11 @@ pub(crate) enum Event {
         channel: ChannelName,
         release: u64,
     },
+    /// Whether a channel takes signed releases only.
+    Restrict {
+        channel: ChannelName,
+        signed_only: bool,
+    },
     /// A release's signature: the file as minisign wrote it.
     Sign {
         release: u64,
@@ -86,6 +91,7 @@ impl std::fmt::Debug for Event {
             Self::Configure { .. } => "Configure",
             Self::Release { .. } => "Release",
             Self::Move { .. } => "Move",
+            Self::Restrict { .. } => "Restrict",
             Self::Sign { .. } => "Sign",
             Self::Retain { .. } => "Retain",
             Self::Grant { .. } => "Grant",

@@ -76,6 +76,10 @@ pub(super) enum What {
         from: Option<String>,
         to: String,
     },
+    Restrict {
+        channel: ChannelName,
+        signed_only: bool,
+    },
     Sign {
         release: String,
     },
@@ -122,6 +126,13 @@ impl What {
                 from: None,
                 to: format!("r{release}"),
             },
+            Event::Restrict {
+                channel,
+                signed_only,
+            } => Self::Restrict {
+                channel: channel.clone(),
+                signed_only: *signed_only,
+            },
             Event::Sign { release, .. } => Self::Sign {
                 release: format!("r{release}"),
             },
@@ -158,6 +169,7 @@ impl What {
             Self::Configure { .. } => "configure",
             Self::Release { .. } => "release",
             Self::Move { .. } => "move",
+            Self::Restrict { .. } => "restrict",
             Self::Sign { .. } => "sign",
             Self::Retain {} => "retain",
         }

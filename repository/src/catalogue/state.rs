@@ -73,6 +73,8 @@ pub(crate) struct AppState {
     layers: BTreeMap<LayerName, Vec<Generation>>,
     pub(crate) releases: BTreeMap<u64, ReleaseEntry>,
     pub(crate) channels: BTreeMap<ChannelName, BTreeMap<u64, MoveRecord>>,
+    /// Channels that take signed releases only.
+    pub(crate) signed_only: BTreeSet<ChannelName>,
     pub(crate) policy: Policy,
     /// Of all artefacts.
     pub(crate) bytes: u64,
@@ -176,6 +178,16 @@ impl AppState {
                     created: created.to_owned(),
                 };
                 moves.insert(number, record);
+            }
+            Event::Restrict {
+                channel,
+                signed_only,
+            } => {
+                if signed_only {
+                    self.signed_only.insert(channel);
+                } else {
+                    self.signed_only.remove(&channel);
+                }
             }
             Event::Sign { release, minisig } => {
                 if let Some(entry) = self.releases.get_mut(&release) {

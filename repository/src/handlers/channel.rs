@@ -5,30 +5,19 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri, header};
-use repository_api::{AppName, ChannelName, Reference, ReleaseNumber, VersionName};
+use repository_api::{AppName, ChannelName};
 use serde::Serialize;
 
 use super::listing::{Page, paged};
 use super::release::{line, line_answer};
 use super::{JSON, Names, TEXT, answer, json, tagged, text_value};
 use crate::access::Who;
-use crate::catalogue::{AppState, Decision, Event, MoveRecord};
-use crate::conditional::{self, Outcome};
+use crate::catalogue::MoveRecord;
 use crate::failure::Failure;
 use crate::negotiate::{self, Form};
-use crate::releases::{self, unknown_channel};
-use crate::to_the_end::to_the_end;
+use crate::promote::{Target, etag, etag_of_json, promote, restrict};
+use crate::releases::unknown_channel;
 use crate::{Repository, receive};
-
-/// Counts moves, not releases: a channel that went away and came back has moved.
-fn etag(moved: u64) -> String {
-    format!("\"m{moved}\"")
-}
-
-/// The same pointer in other bytes needs a strong tag of its own.
-fn etag_of_json(moved: u64) -> String {
-    format!("\"m{moved}.json\"")
-}
 
 #[derive(Serialize)]
 struct Pointer {
@@ -38,6 +27,7 @@ struct Pointer {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     moved: String,
+    signed_only: bool,
 }
 
 pub(crate) async fn get(
@@ -60,6 +50,7 @@ pub(crate) async fn get(
             release: format!("r{}", entry.release),
             version,
             moved: entry.created.clone(),
+            signed_only: state.signed_only.contains(&channel),
         };
         Ok::<_, Failure>((moved, pointer, entry.release))
     })?;
@@ -150,122 +141,42 @@ pub(crate) async fn put(
     let (parts, body) = request.into_parts();
     let by = Who::of(&parts.extensions);
     let body = receive::small(&repository, &parts.headers, body, 4096).await?;
-    let target = target(&body)?;
-    to_the_end(
-        async move { point(&repository, &app, &channel, &parts.headers, &target, &by).await },
-    )
-    .await
-}
-
-async fn point(
-    repository: &Repository,
-    app: &AppName,
-    channel: &ChannelName,
-    headers: &HeaderMap,
-    target: &Target,
-    by: &str,
-) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(app).await?;
-    let default = repository.catalogue.default_layer().await?;
-    let default_pins = default.read(AppState::pins);
-    default.make_durable(&repository.storage).await?;
-    let (status, release, moved) = entry
-        .commit(&repository.storage, by, |state| {
-            let current = state
-                .channel(channel)
-                .map(|(moved, entry)| (moved, entry.release));
-            refuse_stale(app, channel, headers, current.map(|(moved, _)| moved))?;
-            let now = current.map(|(_, release)| release);
-            let (made, release) = match target {
-                Target::Version(version) => {
-                    releases::make(app, state, version, default_pins.clone(), now)?
-                }
-                Target::Release(number) => (None, existing(app, state, *number)?),
-            };
-            match current {
-                Some((moved, now)) if now == release => {
-                    Ok(Decision::Settled((StatusCode::OK, release, moved)))
-                }
-                current => {
-                    let moved = current.map_or(1, |(moved, _)| moved + 1);
-                    let channel = channel.clone();
-                    let events = made.into_iter().chain([Event::Move { channel, release }]);
-                    let outcome = (StatusCode::CREATED, release, moved);
-                    Ok(Decision::Append(events.collect(), outcome))
-                }
-            }
-        })
-        .await?;
-    let mut response = line_answer(status, release);
+    let target = Target::read(&body)?;
+    let moved = promote(repository, app, channel, parts.headers, target, by).await?;
+    let status = if moved.is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = line_answer(status, moved.release);
     response
         .headers_mut()
-        .insert(header::ETAG, text_value(&etag(moved)));
+        .insert(header::ETAG, text_value(&etag(moved.number)));
     Ok(response)
 }
 
-/// 412 where the request's conditions do not hold.
-fn refuse_stale(
-    app: &AppName,
-    channel: &ChannelName,
-    headers: &HeaderMap,
-    moved: Option<u64>,
-) -> Result<(), Failure> {
-    if holds(headers, moved) {
-        return Ok(());
-    }
-    Err(Failure::precondition(match moved.map(etag) {
-        Some(tag) => {
-            format!("channel {channel} of {app} is at {tag}: look at it again before you move it")
-        }
-        None => format!("{app} has no channel {channel} yet: move it without If-Match"),
-    }))
+/// Whether the channel takes signed releases only.
+pub(crate) async fn get_signed_only(
+    State(repository): State<Arc<Repository>>,
+    Names((app, channel)): Names<(AppName, ChannelName)>,
+) -> Result<Response, Failure> {
+    let entry = repository.catalogue.known(&app).await?;
+    let is_so = entry.read(|state| state.signed_only.contains(&channel));
+    let mut response = answer(StatusCode::OK, TEXT, format!("{is_so}\n"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, text_value("no-cache"));
+    Ok(response)
 }
 
-/// Whether the request's conditions hold for the tag of either form.
-fn holds(headers: &HeaderMap, moved: Option<u64>) -> bool {
-    let proceeds = |tag: Option<&str>| conditional::evaluate(headers, tag) == Outcome::Proceed;
-    match moved {
-        None => proceeds(None),
-        Some(moved) if headers.contains_key(header::IF_MATCH) => {
-            proceeds(Some(&etag(moved))) || proceeds(Some(&etag_of_json(moved)))
-        }
-        Some(moved) => proceeds(Some(&etag(moved))),
-    }
-}
-
-/// What a channel is pointed at.
-enum Target {
-    Version(VersionName),
-    Release(ReleaseNumber),
-}
-
-/// What a body of a line of text names.
-fn target(body: &[u8]) -> Result<Target, Failure> {
-    let text = std::str::from_utf8(body).unwrap_or_default().trim();
-    let target = text.parse::<Reference>().map_err(|error| {
-        Failure::unprocessable(format!("the body names no version and no release: {error}"))
-    })?;
-    match target {
-        Reference::Version(version) => Ok(Target::Version(version)),
-        Reference::Release(release) => Ok(Target::Release(release)),
-        Reference::Latest | Reference::Channel(_) => Err(Failure::unprocessable(format!(
-            "{text} is no version and no release: send one of them, such as 1.0.0 or r41"
-        ))),
-    }
-}
-
-/// 422 for a release that is not there, or whose version was yanked or purged.
-fn existing(app: &AppName, state: &AppState, number: ReleaseNumber) -> Result<u64, Failure> {
-    let Some(release) = state.releases.get(&number.get()) else {
-        return Err(Failure::unprocessable(format!(
-            "{app} has no release {number}: GET /releases/{app}/ lists those there are"
-        )));
-    };
-    releases::refuse_unreleasable(app, state, &release.statement.version).map_err(|failure| {
-        Failure::unprocessable(format!(
-            "{number} cannot be released again: {}",
-            failure.detail
-        ))
-    })?;
-    Ok(number.get())
+pub(crate) async fn put_signed_only(
+    State(repository): State<Arc<Repository>>,
+    Names((app, channel)): Names<(AppName, ChannelName)>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
+    let signed_only = receive::truth(&repository, &parts.headers, body).await?;
+    restrict(repository, app, channel, signed_only, by).await?;
+    Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
 }

@@ -42,18 +42,7 @@ pub(crate) async fn put(
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let by = Who::of(&parts.extensions);
-    let yanked = match receive::small(&repository, &parts.headers, body, 4096)
-        .await?
-        .trim_ascii()
-    {
-        b"true" => true,
-        b"false" => false,
-        _ => {
-            return Err(Failure::bad_request(
-                "the body is neither true nor false: send one of them",
-            ));
-        }
-    };
+    let yanked = receive::truth(&repository, &parts.headers, body).await?;
     to_the_end(async move {
         set(&repository, &app, &version, yanked, &by).await?;
         Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
