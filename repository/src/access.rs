@@ -2,14 +2,17 @@
 //!
 //! 1. whoever asks may know whether the server lives
 //! 2. who comes with a token may do what it covers ([`scope`], [`needs`]), and is counted if it is none ([`failures`])
-//! 3. who comes without: while no token was ever made, and no admin token is set, on a loopback address all is
+//! 3. a browser's token is in a cookie ([`cookie`]), and it must be a page of ours that makes it write ([`origin`])
+//! 4. who comes without: while no token was ever made, and no admin token is set, on a loopback address all is
 //!    open to this machine ([`loopback`]), elsewhere reads are; with tokens nothing is, but reads where
 //!    `REPOSITORY_OPEN_READS` says so; `REPOSITORY_ANONYMOUS_WRITES` opens everything
 
 pub(crate) mod admin;
+pub(crate) mod cookie;
 pub(crate) mod failures;
 mod loopback;
 mod needs;
+mod origin;
 pub(crate) mod scope;
 pub(crate) mod token;
 
@@ -26,7 +29,8 @@ use crate::Repository;
 use crate::catalogue::{App, AppState};
 use crate::failure::Failure;
 use crate::settings::Settings;
-use scope::{Need, Scope};
+pub(crate) use scope::Need;
+use scope::Scope;
 use token::Hash;
 
 /// Who writes without a token.
@@ -50,18 +54,55 @@ pub(crate) struct Peer {
 
 /// Who asks.
 #[derive(Debug, Clone)]
-pub(crate) struct Who(pub(crate) Cow<'static, str>);
+pub(crate) struct Who {
+    pub(crate) name: Cow<'static, str>,
+    rights: Rights,
+}
+
+#[derive(Debug, Clone)]
+enum Rights {
+    /// What the token covers; and reads, where these are open.
+    Scopes(Vec<Scope>, bool),
+    Reads,
+    Everything,
+}
 
 impl Who {
     /// Of a request that was let in.
     pub(crate) fn of(extensions: &Extensions) -> String {
         extensions
             .get::<Self>()
-            .map_or_else(|| ANONYMOUS.to_owned(), |who| who.0.to_string())
+            .map_or_else(|| ANONYMOUS.to_owned(), |who| who.name.to_string())
     }
 
-    fn anonymous() -> Self {
-        Self(Cow::Borrowed(ANONYMOUS))
+    fn anonymous(rights: Rights) -> Self {
+        Self {
+            name: Cow::Borrowed(ANONYMOUS),
+            rights,
+        }
+    }
+
+    fn admin() -> Self {
+        Self {
+            name: Cow::Borrowed(ADMIN),
+            rights: Rights::Everything,
+        }
+    }
+
+    pub(crate) fn may(&self, need: &Need) -> bool {
+        let is_read = matches!(need, Need::Valid | Need::Read(_) | Need::ReadDefault);
+        match &self.rights {
+            Rights::Everything => true,
+            Rights::Reads => is_read,
+            Rights::Scopes(scopes, reads_are_open) => {
+                (is_read && *reads_are_open) || scopes.iter().any(|scope| scope.covers(need))
+            }
+        }
+    }
+
+    /// Whether it came without a token.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.name == ANONYMOUS
     }
 }
 
@@ -94,14 +135,28 @@ pub(crate) async fn may(
         );
         return Err(failure.into());
     }
-    if matches!(request.uri.path(), "/healthz" | "/readyz") {
-        return Ok(Who::anonymous());
+    let from_cookie = cookie::token(&request.headers);
+    let is_of_a_browser = request.method == Method::POST || from_cookie.is_some();
+    if is_of_a_browser && !is_read(&request.method) && !origin::is_own(request) {
+        let failure = Failure::new(
+            StatusCode::FORBIDDEN,
+            "another site's page made this request, or nobody says whose: use the forms of this one, or the API with Authorization",
+        );
+        return Err(failure.into());
     }
-    if let Some(secret) = secret(&request.headers)? {
-        refuse_in_the_open(peer)?;
+    if is_for_everyone(request.uri.path()) {
+        return Ok(Who::anonymous(Rights::Reads));
+    }
+    if let Some(secret) = secret(&request.headers)?.or(from_cookie) {
         return with_token(repository, peer, request, &secret).await;
     }
     Ok(without_token(repository, peer, request).await?)
+}
+
+/// Probes, and what a page is made of before anybody has signed in.
+fn is_for_everyone(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/sign-in" | "/sign-out")
+        || path.starts_with("/assets/")
 }
 
 /// What `Authorization` holds: as a bearer, or as the password of whatever user.
@@ -163,13 +218,30 @@ async fn with_token(
     request: &Parts,
     secret: &str,
 ) -> Result<Who, Refusal> {
+    let who = who_has(repository, peer, secret).await?;
+    let need = needs::of(&request.method, &request.uri);
+    if who.may(&need) {
+        return Ok(who);
+    }
+    let failure = not_covered(&who, &need);
+    let who = Some(who);
+    Err(Refusal { failure, who })
+}
+
+/// Whose token it is, if it counts.
+pub(crate) async fn who_has(
+    repository: &Repository,
+    peer: Peer,
+    secret: &str,
+) -> Result<Who, Refusal> {
+    refuse_in_the_open(peer)?;
     let hash = Hash::of(secret);
     let is_admin = repository
         .admin
         .as_ref()
         .is_some_and(|admin| admin.is(&hash));
     if is_admin {
-        return Ok(Who(Cow::Borrowed(ADMIN)));
+        return Ok(Who::admin());
     }
     let mut found = known(repository.catalogue.tokens(LASTING).await?, &hash);
     if found.is_none() {
@@ -184,21 +256,20 @@ async fn with_token(
         );
         return Err(failure.into());
     };
-    let who = Some(Who(Cow::Owned(name.clone())));
+    let who = Who {
+        name: Cow::Owned(name),
+        rights: Rights::Scopes(scopes, repository.settings.open_reads),
+    };
     if is_expired {
         let detail = format!(
-            "the token {name} has expired: ask for another one, made with repository token create"
+            "the token {} has expired: ask for another one, made with repository token create",
+            who.name
         );
         let failure = turned_away(repository, peer, &detail);
+        let who = Some(who);
         return Err(Refusal { failure, who });
     }
-    let need = needs::of(&request.method, &request.uri);
-    let is_open_read = repository.settings.open_reads && is_read(&request.method);
-    if is_open_read || scopes.iter().any(|scope| scope.covers(&need)) {
-        return Ok(Who(Cow::Owned(name)));
-    }
-    let failure = not_covered(&name, &scopes, &need);
-    Err(Refusal { failure, who })
+    Ok(who)
 }
 
 /// Name and scopes of a token, and whether it has expired.
@@ -222,12 +293,16 @@ fn turned_away(repository: &Repository, peer: Peer, detail: &str) -> Failure {
     }
 }
 
-fn not_covered(name: &str, scopes: &[Scope], need: &Need) -> Failure {
-    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+fn not_covered(who: &Who, need: &Need) -> Failure {
+    let scopes: Vec<String> = match &who.rights {
+        Rights::Scopes(scopes, _) => scopes.iter().map(ToString::to_string).collect(),
+        Rights::Reads | Rights::Everything => Vec::new(),
+    };
     Failure::new(
         StatusCode::FORBIDDEN,
         format!(
-            "the token {name} covers {}, and this needs {need}: use one that was made with that scope",
+            "the token {} covers {}, and this needs {need}: use one that was made with that scope",
+            who.name,
             scopes.join(" ")
         ),
     )
@@ -255,8 +330,11 @@ async fn without_token(
     request: &Parts,
 ) -> Result<Who, Failure> {
     let settings = &repository.settings;
-    if settings.anonymous_writes || (settings.open_reads && is_read(&request.method)) {
-        return Ok(Who::anonymous());
+    if settings.anonymous_writes {
+        return Ok(Who::anonymous(Rights::Everything));
+    }
+    if settings.open_reads && is_read(&request.method) {
+        return Ok(Who::anonymous(Rights::Reads));
     }
     let tokens = repository.catalogue.tokens(LASTING).await?;
     if repository.admin.is_some() || !tokens.read(AppState::is_empty) {
@@ -268,7 +346,7 @@ async fn without_token(
     if settings.listen.ip().is_loopback() {
         // The address is looked at, too: a kernel can be told to let neighbours reach a loopback address.
         if peer.address.ip().to_canonical().is_loopback() && loopback::is_of_this_machine(request) {
-            return Ok(Who::anonymous());
+            return Ok(Who::anonymous(Rights::Everything));
         }
         return Err(Failure::new(
             StatusCode::FORBIDDEN,
@@ -276,7 +354,7 @@ async fn without_token(
         ));
     }
     if is_read(&request.method) {
-        return Ok(Who::anonymous());
+        return Ok(Who::anonymous(Rights::Reads));
     }
     Err(Failure::new(
         StatusCode::UNAUTHORIZED,

@@ -29,7 +29,7 @@ use feed::Round;
 pub(crate) use feed::{Feed, Next};
 use news::Announcer;
 pub(crate) use news::News;
-pub(crate) use state::{AppState, Generation, MoveRecord, TokenRecord};
+pub(crate) use state::{AppState, Generation, MoveRecord, ReleaseEntry, TokenRecord};
 pub(crate) use version::{ArtefactRecord, VersionState};
 
 use crate::failure::Failure;

@@ -93,8 +93,7 @@ pub(crate) async fn configure(
     by: String,
 ) -> Result<Written, Failure> {
     let (content, parsed) = checked(&address.file(), bytes)?;
-    let twice = parsed.warnings.iter().map(ToString::to_string);
-    let warnings = twice.chain(secrets(&parsed)).collect();
+    let warnings = warnings_of(&parsed);
     let mut written =
         to_the_end(async move { write(&repository, &address, &headers, content, &by).await })
             .await?;
@@ -102,8 +101,18 @@ pub(crate) async fn configure(
     Ok(written)
 }
 
+fn warnings_of(parsed: &Config) -> Vec<String> {
+    let twice = parsed.warnings.iter().map(ToString::to_string);
+    twice.chain(secrets(parsed)).collect()
+}
+
+/// What the writer of a content that is taken should know.
+pub(crate) fn warnings(content: &str) -> Vec<String> {
+    config::parse(content.as_bytes()).map_or_else(|_| Vec::new(), |parsed| warnings_of(&parsed))
+}
+
 /// The text and what it says; 422 with the place where it breaks the grammar.
-pub(crate) fn checked(file: &str, bytes: Vec<u8>) -> Result<(String, Config), Failure> {
+fn checked(file: &str, bytes: Vec<u8>) -> Result<(String, Config), Failure> {
     let parsed = config::parse(&bytes).map_err(|error| {
         let excerpt = config::excerpt(&bytes, &error);
         Failure::unprocessable(format!("{file}, {error}")).excerpt(excerpt)

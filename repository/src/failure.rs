@@ -35,6 +35,10 @@ impl Failure {
         Self { excerpt, ..self }
     }
 
+    pub(crate) fn shown_excerpt(&self) -> Option<&str> {
+        self.excerpt.as_deref()
+    }
+
     /// When another attempt may do better.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self {

@@ -7,6 +7,8 @@ mod check;
 mod commands;
 mod conditional;
 mod configure;
+mod console;
+mod differences;
 mod drain;
 mod export;
 mod failure;

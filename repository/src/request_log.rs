@@ -71,7 +71,7 @@ impl RequestLine {
         let is_refused = matches!(status, 401 | 403 | 429);
         if self.is_write() || is_refused {
             let message = if is_refused { "refused" } else { "write" };
-            let who = who.map_or(ANONYMOUS, |Who(who)| who);
+            let who = who.map_or(ANONYMOUS, |who| &who.name);
             let from = self.peer.address.ip();
             tracing::info!(method, path, status, elapsed_ms, who, %from, id, "{message}");
         } else if matches!(path, "/healthz" | "/readyz" | "/metrics") {

@@ -7,6 +7,7 @@ use axum::routing::{get, put};
 use http::{Method, StatusCode, Uri};
 
 use crate::Repository;
+use crate::console;
 use crate::failure::Failure;
 use crate::handlers::{
     artefact, channel, config, events, legacy, listing, probe, release, retention, signature, yank,
@@ -66,6 +67,7 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
             "/artefacts/{app}/{version}/yanked",
             put(yank::put).get(yank::get),
         )
+        .merge(console::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(repository)

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use futures_util::FutureExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -28,6 +28,7 @@ use tower::Service as _;
 
 use crate::Repository;
 use crate::access::{Peer, Refusal};
+use crate::console::{self, session};
 use crate::drain::Drained;
 use crate::handlers::events;
 use crate::metrics::Counted;
@@ -149,14 +150,17 @@ async fn answer(
     let who = match access::may(&repository, peer, &parts).await {
         Ok(who) => who,
         Err(Refusal { failure, who }) => {
-            return line.end(&repository.metrics, failure.into_response(), who.as_ref());
+            parts.extensions.insert(peer);
+            let response = session::refusal(&parts, failure);
+            return line.end(&repository.metrics, response, who.as_ref());
         }
     };
-    if line.is_write() {
+    let path = parts.uri.path();
+    let (is_page, is_stream) = (console::is_page(path), path == events::PATH);
+    if line.is_write() || is_page {
         parts.extensions.insert(who.clone());
     }
-    if parts.uri.path() == events::PATH {
-        // It is asked again while the answer goes on.
+    if is_page || is_stream {
         parts.extensions.insert(peer);
     }
     let request = http::Request::from_parts(parts, body);

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod browsing;
 mod cache;
 mod changes;
 mod concurrency;
 mod config_grammar;
+mod console;
 mod containers;
 mod downloads;
 mod durability;

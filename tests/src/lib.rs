@@ -26,6 +26,7 @@
 pub mod archive;
 pub mod binaries;
 pub mod bombs;
+pub mod browser;
 pub mod ceph;
 pub mod dice;
 pub mod docker;

@@ -34,9 +34,9 @@ fn read(uri: &Uri, segments: &[&str]) -> Option<Need> {
         // A name that is none, or is given twice, is refused by the handler.
         ["events"] => Some(Need::Read(parameter(uri.query(), "app").ok()?)),
         ["artefacts" | "metrics"] => Some(Need::Read(None)),
-        ["config", DEFAULT_OWNER, ..] => Some(Need::ReadDefault),
+        ["config" | "apps", DEFAULT_OWNER, ..] => Some(Need::ReadDefault),
         [
-            "artefacts" | "config" | "releases" | "channels" | "files" | "retention",
+            "apps" | "artefacts" | "config" | "releases" | "channels" | "files" | "retention",
             app,
             ..,
         ] => Some(Need::Read(Some(app.parse().ok()?))),
@@ -46,6 +46,8 @@ fn read(uri: &Uri, segments: &[&str]) -> Option<Need> {
 
 fn write(method: &Method, uri: &Uri, segments: &[&str]) -> Option<Need> {
     match segments {
+        // Forms of the console, each of which does what a verb of the API does.
+        ["apps", app, "versions", ..] => Some(Need::Publish(app.parse().ok()?)),
         ["artefacts", app, ..] => {
             let purges = *method == Method::DELETE && has_parameter(uri.query(), "purge");
             if purges {
@@ -53,9 +55,11 @@ fn write(method: &Method, uri: &Uri, segments: &[&str]) -> Option<Need> {
             }
             Some(Need::Publish(app.parse().ok()?))
         }
-        ["config", owner, ..] => Some(Need::Config(owner.parse::<Layered>().ok()?)),
+        ["config", owner, ..] | ["apps", owner, "config", ..] => {
+            Some(Need::Config(owner.parse::<Layered>().ok()?))
+        }
         ["channels", _, _, "signed-only", ..] => Some(Need::Admin),
-        ["channels", app, channel, ..] => {
+        ["channels", app, channel, ..] | ["apps", app, "channels", channel, ..] => {
             let channel = Some(channel.parse().ok()?);
             Some(Need::Release(app.parse().ok()?, channel))
         }
@@ -108,6 +112,22 @@ mod tests {
             ("PUT", "/releases/a/r1.minisig", "release:a/*"),
             ("PUT", "/retention/a", "admin"),
             ("POST", "/", "admin"),
+            ("GET", "/apps/a", "read:a"),
+            ("GET", "/apps/a/config/a.config", "read:a"),
+            (
+                "GET",
+                "/apps/_default/config/_default.config",
+                "read, of any app",
+            ),
+            ("POST", "/apps/a/versions/1.0.0", "publish:a"),
+            ("POST", "/apps/a/channels/stable", "release:a/stable"),
+            ("POST", "/apps/a/config/a.config", "config:a"),
+            (
+                "POST",
+                "/apps/_default/config/_default.config",
+                "config:_default",
+            ),
+            ("POST", "/apps/a", "admin"),
         ] {
             let uri: Uri = path.parse().unwrap();
             let need = of(&method.parse().unwrap(), &uri);

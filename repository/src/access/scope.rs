@@ -55,6 +55,16 @@ pub(crate) enum Need {
     Release(AppName, Option<ChannelName>),
 }
 
+impl Need {
+    pub(crate) fn config_of(app: &AppName) -> Self {
+        Self::Config(Layered::App(app.clone()))
+    }
+
+    pub(crate) fn config_of_default() -> Self {
+        Self::Config(Layered::Default)
+    }
+}
+
 impl<T: PartialEq> Any<T> {
     fn covers(&self, wanted: &T) -> bool {
         match self {

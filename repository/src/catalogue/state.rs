@@ -80,6 +80,8 @@ pub(crate) struct AppState {
     pub(crate) bytes: u64,
     /// Of the log of tokens.
     pub(crate) tokens: BTreeMap<TokenName, TokenRecord>,
+    /// When something last happened, and who did it.
+    pub(crate) last: Option<(String, Arc<str>)>,
     /// Whoever did something: few names, which many records share.
     people: BTreeSet<Arc<str>>,
 }
@@ -106,6 +108,7 @@ impl AppState {
         for event in events {
             self.happened(event, &created, &by);
         }
+        self.last = Some((created, by));
         Ok(())
     }
 

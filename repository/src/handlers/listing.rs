@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::artefact::missing;
 use super::{HTML, JSON, Names, Number, answer, json, parameter, text_value};
 use crate::Repository;
+use crate::console::{self, Visit};
 use crate::failure::Failure;
 use crate::negotiate::{self, Form};
 
@@ -110,20 +111,20 @@ fn varying(mut response: Response) -> Response {
     response
 }
 
-pub(crate) async fn root(headers: HeaderMap) -> Response {
+/// The console, or where a script begins.
+pub(crate) async fn root(
+    State(repository): State<Arc<Repository>>,
+    headers: HeaderMap,
+    visit: Visit,
+) -> Result<Response, console::Trouble> {
     if negotiate::form(&headers, Form::Json) == Form::Html {
-        let rows = [(
-            "/artefacts/".to_owned(),
-            "artefacts".to_owned(),
-            "apps, versions, files".to_owned(),
-        )];
-        return varying(html("repository", rows.into_iter()));
+        return console::apps(&repository, &visit).await;
     }
-    varying(answer(
+    Ok(varying(answer(
         StatusCode::OK,
         JSON,
         json(&serde_json::json!({ "artefacts": "/artefacts/" })),
-    ))
+    )))
 }
 
 pub(crate) async fn apps(

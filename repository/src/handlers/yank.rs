@@ -68,7 +68,7 @@ pub(crate) async fn get(
     )
 }
 
-async fn set(
+pub(crate) async fn set(
     repository: &Repository,
     app: &AppName,
     version: &VersionName,

@@ -1,0 +1,311 @@
+//! `/apps/{app}/config/{file}`: one layer: what it says, an editor that shows where the grammar is broken, and its
+//! history with what each generation changed.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use maud::{Markup, html};
+use repository_api::EnvironmentName;
+use repository_api::config::{self, ConfigError};
+use repository_api::release::LayerName;
+use similar::{ChangeTag, TextDiff};
+
+use super::Shown;
+use super::elements::{command, digest, done, empty};
+use super::form::{Form, expecting, see_other};
+use super::page::{self, Tab, Trouble};
+use super::visit::Visit;
+use crate::Repository;
+use crate::access::{Need, Who};
+use crate::catalogue::Generation;
+use crate::configure::{self, LayerFile, configure, etag};
+use crate::failure::Failure;
+use crate::handlers::{JSON, Names, answer, json};
+use crate::releases;
+use crate::storage::keys::DEFAULT_OWNER;
+
+/// Generations on a page.
+const LIMIT: usize = 50;
+
+/// Bytes of a form with a config in it: each may be written as three.
+const MAX: usize = 3 * config::MAX_FILE_BYTES + 4096;
+
+/// A layer as it is.
+struct Layer {
+    owner: String,
+    file: String,
+    at: LayerFile,
+    /// Newest first, with their numbers.
+    history: Vec<(u64, Generation)>,
+    newest: Option<u64>,
+}
+
+impl Layer {
+    async fn read(repository: &Repository, owner: String, file: String) -> Result<Self, Failure> {
+        let at = LayerFile::read(&owner, &file)?;
+        let entry = repository.catalogue.layer_owner(&at.app, &at.layer).await?;
+        if entry.is_none() {
+            repository.catalogue.known(&at.app).await?;
+        }
+        let history: Vec<(u64, Generation)> = entry.map_or_else(Vec::new, |entry| {
+            entry.read(|state| {
+                let written = state.generations(&at.layer);
+                let numbers = (1..=written.len() as u64).rev();
+                let newest = numbers.zip(written.iter().rev().cloned());
+                newest.take(LIMIT).collect()
+            })
+        });
+        Ok(Self {
+            owner,
+            file,
+            newest: history.first().map(|(number, _)| *number),
+            history,
+            at,
+        })
+    }
+
+    async fn content(&self, repository: &Repository, generation: u64) -> Result<String, Failure> {
+        releases::layer(repository, &self.at.app, &self.at.layer, generation).await
+    }
+
+    fn path(&self) -> String {
+        format!("/apps/{}/config/{}", self.owner, self.file)
+    }
+
+    fn need(&self) -> Need {
+        match self.at.layer {
+            LayerName::Default => Need::config_of_default(),
+            LayerName::App | LayerName::Environment(_) => Need::config_of(&self.at.app),
+        }
+    }
+}
+
+/// What somebody wrote that was not taken.
+struct Draft {
+    content: String,
+    failure: Failure,
+    error: Option<ConfigError>,
+}
+
+type Path = Names<(String, String)>;
+
+pub(super) async fn get(
+    State(repository): State<Arc<Repository>>,
+    path: Result<Path, Failure>,
+    visit: Visit,
+) -> Result<Response, Trouble> {
+    let Names((owner, file)) = path?;
+    if let ("new", Some(name)) = (file.as_str(), visit.parameter("environment")) {
+        let environment: EnvironmentName = name
+            .parse()
+            .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
+        return Ok(see_other(&format!(
+            "/apps/{owner}/config/{environment}.config"
+        )));
+    }
+    let layer = Layer::read(&repository, owner, file).await?;
+    show(&repository, &visit, &layer, None).await
+}
+
+async fn show(
+    repository: &Repository,
+    visit: &Visit,
+    layer: &Layer,
+    draft: Option<&Draft>,
+) -> Shown {
+    let wanted: Option<u64> = visit
+        .parameter("generation")
+        .and_then(|text| text.parse().ok())
+        .filter(|wanted| Some(*wanted) != layer.newest);
+    let content = match layer.newest {
+        Some(newest) => layer.content(repository, newest).await?,
+        None => String::new(),
+    };
+    let main = html! {
+        @if visit.parameter("saved").is_some() && let Some(newest) = layer.newest {
+            p.notice.good role="status" { "Saved: this is generation " (newest) "." }
+        }
+        @if let Some(wanted) = wanted {
+            (old(repository, layer, wanted).await?)
+        } @else {
+            (warnings(&content))
+            (editor(visit, layer, &content, draft))
+        }
+        section aria-labelledby="history" {
+            h2 #history { "History" }
+            (history(layer, wanted))
+        }
+        (command("The same in a terminal", &format!(
+            "curl --fail-with-body{} -T {} {}/config/{}/", visit.credentials(), layer.file, visit.base, layer.owner
+        )))
+    };
+    if layer.owner == DEFAULT_OWNER {
+        let head = html! {
+            nav.path aria-label="Where this is" { a href="/" { "Apps" } }
+            h1 { "Under every app" }
+        };
+        return Ok(page::show(visit, "Under every app", None, &head, &main));
+    }
+    Ok(page::of_app(
+        visit,
+        &layer.at.app,
+        Tab::Config,
+        &layer.file,
+        &main,
+    ))
+}
+
+/// A generation that is not the newest, and what it changed.
+async fn old(repository: &Repository, layer: &Layer, wanted: u64) -> Result<Markup, Failure> {
+    let content = layer.content(repository, wanted).await?;
+    let before = match wanted {
+        1 => String::new(),
+        later => layer.content(repository, later - 1).await?,
+    };
+    Ok(html! {
+        p.lead {
+            "This is generation " (wanted) ". "
+            a href=(layer.path()) { "Back to the newest" }
+        }
+        h2 { "What it changed" }
+        (difference(&before, &content))
+        h2 { "What it said" }
+        pre.content tabindex="0" { code { (content) } }
+    })
+}
+
+fn warnings(content: &str) -> Markup {
+    let found = configure::warnings(content);
+    html! {
+        @for warning in found { p.notice.careful { (warning) } }
+    }
+}
+
+fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) -> Markup {
+    let shown = draft.map_or(content, |draft| &draft.content);
+    let error = draft.and_then(|draft| draft.error.as_ref());
+    if !visit.may(&layer.need()) {
+        return html! {
+            pre.content tabindex="0" { code { (content) } }
+            (empty("Your token does not cover this layer: ask for one with its config scope."))
+        };
+    }
+    html! {
+        @if let Some(draft) = draft {
+            div.notice.bad role="alert" #refused {
+                p { (draft.failure.detail) }
+                @if let Some(excerpt) = draft.failure.shown_excerpt() { pre { (excerpt) } }
+            }
+        }
+        form.editor method="post" action=(layer.path())
+            data-line=[error.map(|error| error.line)] data-column=[error.map(|error| error.column)] {
+            input type="hidden" name="generation" value=[layer.newest];
+            label for="content" { (layer.file) @if let Some(newest) = layer.newest { " at generation " (newest) } @else { ", which is new" } }
+            // A line feed at the beginning belongs to the element, and not to what is in it.
+            textarea #content name="content" wrap="off" rows=(rows(shown)) spellcheck="false" autocapitalize="off" autocomplete="off"
+                aria-invalid=[error.map(|_| "true")] aria-describedby="grammar" { "\n" (shown) }
+            p.hint #grammar {
+                "One " code { "NAME=value" } " a line; single quotes keep everything as it is. Secrets belong into files of BOOTSTRAP_SECRETS_DIR, not here."
+            }
+            button type="submit" { "Save as the next generation" }
+        }
+    }
+}
+
+fn rows(content: &str) -> usize {
+    (content.lines().count() + 2).clamp(8, 40)
+}
+
+fn history(layer: &Layer, wanted: Option<u64>) -> Markup {
+    html! {
+        @if layer.history.is_empty() { (empty("It was never written.")) } @else {
+            table {
+                thead { tr {
+                    th scope="col" { "Generation" }
+                    th scope="col" { "Digest" }
+                    th scope="col" { "Written" }
+                } }
+                tbody {
+                    @for (number, written) in &layer.history {
+                        tr aria-current=[(wanted == Some(*number)).then_some("true")] {
+                            th scope="row" {
+                                @if Some(*number) == layer.newest { "g" (number) " " span.badge.strong { "newest" } }
+                                @else { a href={ (layer.path()) "?generation=" (number) } { "g" (number) } }
+                            }
+                            td data-label="Digest" { (digest(&written.sha256)) }
+                            td data-label="Written" { (done(&written.created, &written.by)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lines that went and lines that came, with some around them.
+fn difference(before: &str, after: &str) -> Markup {
+    let found = TextDiff::from_lines(before, after);
+    html! {
+        pre.difference tabindex="0" {
+            @for group in found.grouped_ops(3) {
+                @for change in group.iter().flat_map(|part| found.iter_changes(part)) {
+                    @match change.tag() {
+                        ChangeTag::Delete => del { "- " (change.value().trim_end_matches('\n')) "\n" },
+                        ChangeTag::Insert => ins { "+ " (change.value().trim_end_matches('\n')) "\n" },
+                        ChangeTag::Equal => { "  " (change.value().trim_end_matches('\n')) "\n" },
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn post(
+    State(repository): State<Arc<Repository>>,
+    path: Result<Path, Failure>,
+    visit: Visit,
+    request: Request,
+) -> Shown {
+    let Names((owner, file)) = path?;
+    let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
+    let sent = Form::read(&repository, &parts.headers, body, MAX).await?;
+    // Forms write lines as CRLF, whatever was typed.
+    let content = sent.field("content").replace("\r\n", "\n");
+    if sent.field("check") == "true" {
+        return Ok(check(&content));
+    }
+    let generation: Option<u64> = sent.field("generation").parse().ok();
+    let condition = expecting(generation.map(etag).as_deref());
+    let at = LayerFile::read(&owner, &file)?;
+    let bytes = content.clone().into_bytes();
+    let outcome = configure(Arc::clone(&repository), at, condition, bytes, by).await;
+    let layer = Layer::read(&repository, owner, file).await?;
+    let Err(failure) = outcome else {
+        return Ok(see_other(&format!("{}?saved=1", layer.path())));
+    };
+    let status = failure.status;
+    let draft = Draft {
+        error: config::parse(content.as_bytes()).err(),
+        content,
+        failure,
+    };
+    let mut response = show(&repository, &visit, &layer, Some(&draft)).await?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// Whether a text would be taken, for the script that looks while somebody types.
+fn check(content: &str) -> Response {
+    let found = match config::parse(content.as_bytes()) {
+        Ok(_) => serde_json::json!({ "warnings": configure::warnings(content) }),
+        Err(error) => serde_json::json!({
+            "line": error.line,
+            "column": error.column,
+            "detail": error.to_string(),
+        }),
+    };
+    answer(StatusCode::OK, JSON, json(&found))
+}
