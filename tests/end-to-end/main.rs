@@ -9,6 +9,7 @@ mod config_grammar;
 mod containers;
 mod downloads;
 mod durability;
+mod encodings;
 mod encryption;
 mod exit_codes;
 mod faults;

@@ -6,6 +6,7 @@
 //! - [`mock`]: a repository that answers from a script
 //! - [`server`]: the real repository on a port of its own
 //! - [`s3`]: a store that speaks S3, and bad ways to it; [`ceph`]: a real one
+//! - [`proxy`]: nginx or HAProxy in front of it
 //! - [`strace`]: calls that fail or kill; [`power`]: a disk whose power can be cut
 //! - [`bombs`]: small archives of much
 //! - [`dice`]: numbers for what is generated
@@ -13,6 +14,7 @@
 //! - [`fixture`]: an app, as a repository shows it
 //! - [`docker`]: containers, where Docker answers
 //! - [`terminal`]: a terminal, and what runs on it
+//! - [`tree`]: what lies below a directory; [`wire`]: a connection for any bytes
 //! - [`tls`]: the mock behind HTTPS
 //! - [`measure`]: figures for the benches
 //! - [`signing`]: minisign keys
@@ -34,6 +36,7 @@ pub mod http;
 pub mod measure;
 pub mod mock;
 pub mod power;
+pub mod proxy;
 pub mod run;
 pub mod s3;
 pub mod server;
@@ -42,3 +45,5 @@ pub mod skip;
 pub mod strace;
 pub mod terminal;
 pub mod tls;
+pub mod tree;
+pub mod wire;
