@@ -220,6 +220,8 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES)
+        // The buffer alone may hold more by the time that its size is looked at.
+        .max_header_size(HEAD_BYTES)
         // `printf … | nc -N` closes its side and waits for the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
