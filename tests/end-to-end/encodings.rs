@@ -55,8 +55,10 @@ impl Place {
                 |app: &str| app == "_default" || grammar::written(at_app(app).as_bytes()).is_some();
             match names.as_slice() {
                 [] | ["apps" | "names" | "blobs" | "proofs" | "uploads"] => true,
-                ["names", app] | ["apps", app] | ["apps", app, "log" | "segments"] => is_owner(app),
-                ["apps", app, "log", file] => is_owner(app) && file.ends_with(".json"),
+                ["names" | "apps", app] | ["apps", app, "log" | "segments"] => is_owner(app),
+                ["apps", app, "log", file] => {
+                    is_owner(app) && file.strip_suffix(".json").is_some_and(is_number)
+                }
                 ["blobs", id] => uuid(id),
                 _ => false,
             }
@@ -111,6 +113,10 @@ impl Place {
 
 fn at_app(app: &str) -> String {
     format!("/artefacts/{app}/1/f")
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn uuid(text: &str) -> bool {

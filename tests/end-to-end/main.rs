@@ -31,6 +31,7 @@ mod secrets;
 mod serving;
 mod signals;
 mod signed;
+mod smuggling;
 mod sources;
 mod starts;
 mod startup_command;

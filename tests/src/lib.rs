@@ -6,7 +6,7 @@
 //! - [`mock`]: a repository that answers from a script
 //! - [`server`]: the real repository on a port of its own
 //! - [`s3`]: a store that speaks S3, and bad ways to it; [`ceph`]: a real one
-//! - [`proxy`]: nginx or HAProxy in front of it
+//! - [`proxy`]: nginx or `HAProxy` in front of it
 //! - [`strace`]: calls that fail or kill; [`power`]: a disk whose power can be cut
 //! - [`bombs`]: small archives of much
 //! - [`dice`]: numbers for what is generated

@@ -1,4 +1,4 @@
-//! nginx or HAProxy in front of a repository, as docs/proxies.md says: what is tried is what is read there.
+//! nginx or `HAProxy` in front of a repository, as docs/proxies.md says: what is tried is what is read there.
 //!
 //! The port is bound here and handed over as standard input, so nobody else can get it in between.
 
@@ -106,7 +106,7 @@ impl Proxy {
         let to = repository.to_string();
         let mut text = kind.documented();
         let own = [(listen.0, listen.1.as_str()), ("127.0.0.1:8080", &to)];
-        for (from, to) in own.iter().chain(changes) {
+        for (from, to) in changes.iter().chain(&own) {
             assert!(text.contains(from), "{from} in\n{text}");
             text = text.replace(from, to);
         }

@@ -1,7 +1,7 @@
 //! A connection that takes any bytes, and reads the answers one after the other.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use crate::http::Response;
 use crate::run::PATIENCE;
@@ -27,6 +27,11 @@ impl Wire {
     /// Who is refused early may not get rid of all of it.
     pub fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// The next answer to its end, past those that are provisional; none where the other side has closed.
@@ -59,15 +64,12 @@ impl Wire {
             let length: Option<usize> = response
                 .header("content-length")
                 .map(|length| length.parse().expect("a length"));
-            match length {
-                Some(length) => {
-                    self.until(|rest| (rest.len() >= length).then_some(()))?;
-                    response.body = self.rest.drain(..length).collect();
-                }
-                None => {
-                    self.until(|_| None::<()>);
-                    response.body = std::mem::take(&mut self.rest);
-                }
+            if let Some(length) = length {
+                self.until(|rest| (rest.len() >= length).then_some(()))?;
+                response.body = self.rest.drain(..length).collect();
+            } else {
+                self.until(|_| None::<()>);
+                response.body = std::mem::take(&mut self.rest);
             }
             return Some(response);
         }
