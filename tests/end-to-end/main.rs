@@ -15,6 +15,7 @@ mod exit_codes;
 mod faults;
 mod fetching;
 mod healthcheck;
+mod held;
 mod hostile;
 mod https;
 mod init;

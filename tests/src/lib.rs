@@ -9,6 +9,7 @@
 //! - [`proxy`]: nginx or `HAProxy` in front of it
 //! - [`strace`]: calls that fail or kill; [`power`]: a disk whose power can be cut
 //! - [`bombs`]: small archives of much
+//! - [`crowd`]: thousands of connections that are held
 //! - [`dice`]: numbers for what is generated
 //! - [`archive`]: archives, well-formed and hostile
 //! - [`fixture`]: an app, as a repository shows it
@@ -29,6 +30,7 @@ pub mod archive;
 pub mod binaries;
 pub mod bombs;
 pub mod ceph;
+pub mod crowd;
 pub mod dice;
 pub mod docker;
 pub mod fixture;
