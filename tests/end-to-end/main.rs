@@ -25,6 +25,7 @@ mod model;
 mod moving;
 mod offline;
 mod other_machines;
+mod proxied;
 mod publishing;
 mod releasing;
 mod replicas;
