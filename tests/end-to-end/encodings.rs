@@ -2,130 +2,21 @@
 //! ever written, nothing is read or changed that is not the store's, and a proxy changes nothing about that.
 
 mod grammar;
+mod names;
+mod place;
 mod targets;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use platformer_tests::http::Response;
 use platformer_tests::proxy::{Kind, Proxy};
-use platformer_tests::server::Server;
-use platformer_tests::tree::snapshot;
 use platformer_tests::wire::{Wire, stays_open};
-use tempfile::TempDir;
 
+use place::{CANARY, Place};
 use targets::{body, targets};
 
-const CANARY: &str = "a secret that no answer tells";
 const METHODS: [&str; 4] = ["GET", "HEAD", "PUT", "DELETE"];
-
-/// A store with canaries above it, beside it and in it, and what the targets build on.
-struct Place {
-    home: TempDir,
-    server: Server,
-}
-
-impl Place {
-    fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let store = home.path().join("a/b/store");
-        fs::create_dir_all(&store).unwrap();
-        let settings = [("ANONYMOUS_WRITES", "true"), ("HEADER_TIMEOUT", "60s")];
-        let server = Server::start_with(&store, &settings);
-        server.publish("/artefacts/hello/0.1.0/f", "seed");
-        for directory in ["", "a", "a/b", "a/b/store", "a/b/store/apps/hello"] {
-            let canary = home.path().join(directory).join("canary");
-            fs::write(&canary, CANARY).unwrap();
-            fs::set_permissions(&canary, fs::Permissions::from_mode(0o640)).unwrap();
-        }
-        Self { home, server }
-    }
-
-    /// Asserts that all is as it was, but for what the store has under names of its own.
-    fn expect_untouched(&self) {
-        let is_legal = |path: &Path| {
-            let Ok(inside) = path.strip_prefix("a/b/store") else {
-                return false;
-            };
-            let names: Vec<&str> = inside.iter().map(|name| name.to_str().unwrap()).collect();
-            let is_owner =
-                |app: &str| app == "_default" || grammar::written(at_app(app).as_bytes()).is_some();
-            match names.as_slice() {
-                [] | ["apps" | "names" | "blobs" | "proofs" | "uploads"] => true,
-                ["names" | "apps", app] | ["apps", app, "log" | "segments"] => is_owner(app),
-                ["apps", app, "log", file] => {
-                    is_owner(app) && file.strip_suffix(".json").is_some_and(is_number)
-                }
-                ["blobs", id] => uuid(id),
-                _ => false,
-            }
-        };
-        let mut left = snapshot(self.home.path());
-        left.retain(|path, _| !is_legal(path));
-        for directory in ["", "a", "a/b", "a/b/store", "a/b/store/apps/hello"] {
-            let canary = left.remove(&Path::new(directory).join("canary")).unwrap();
-            assert_eq!(canary.content, CANARY.as_bytes(), "{directory}");
-            assert_eq!(canary.mode & 0o7777, 0o640, "{directory}");
-        }
-        left.retain(|path, seen| seen.kind != 'd' || !Path::new("a/b").starts_with(path));
-        for own in [".lock", ".beside"] {
-            left.remove(&Path::new("a/b/store").join(own));
-        }
-        assert!(left.is_empty(), "{:?}", left.keys());
-    }
-
-    /// All files and channels there are, as addresses.
-    fn listed(&self) -> BTreeSet<String> {
-        let names = |path: &str, list: &str| -> Vec<String> {
-            let answer = self.server.get(&format!("{path}?limit=1000"));
-            assert_eq!(answer.status, 200, "{path}");
-            assert_eq!(answer.header("link"), None, "all of it");
-            answer.json()[list]
-                .as_array()
-                .unwrap_or_else(|| panic!("{list} in {}", answer.text()))
-                .iter()
-                .map(|entry| match entry {
-                    serde_json::Value::String(name) => name.clone(),
-                    entry => ["name", "version", "file", "channel"]
-                        .iter()
-                        .find_map(|key| entry[key].as_str())
-                        .unwrap_or_else(|| panic!("{entry}"))
-                        .to_owned(),
-                })
-                .collect()
-        };
-        let mut found = BTreeSet::new();
-        for app in names("/artefacts/", "apps") {
-            for version in names(&format!("/artefacts/{app}/"), "versions") {
-                let path = format!("/artefacts/{app}/{version}/");
-                found.extend(names(&path, "files").iter().map(|file| path.clone() + file));
-            }
-            for channel in names(&format!("/channels/{app}/"), "channels") {
-                found.insert(format!("/channels/{app}/{channel}"));
-            }
-        }
-        found
-    }
-}
-
-fn at_app(app: &str) -> String {
-    format!("/artefacts/{app}/1/f")
-}
-
-fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn uuid(text: &str) -> bool {
-    let length = text.chars().filter(|letter| *letter != '-').count();
-    length == 32
-        && text
-            .chars()
-            .all(|letter| letter == '-' || letter.is_ascii_hexdigit())
-}
 
 /// Asks for every target by every verb, and returns the answers in that order.
 fn ask_all(address: SocketAddr, targets: &[Vec<u8>]) -> Vec<Response> {
