@@ -16,7 +16,7 @@ use platformer_tests::skip::note;
 const COUNT: usize = 10_000;
 
 /// Bytes that one of them may cost at the most: what is read ahead of a head or a body, which is the largest
-/// that a connection holds for long. Without optimisation the average is half of it.
+/// that a connection holds for long. The average is half of it.
 const EACH: u64 = 64 << 10;
 
 /// Bytes (proc(5)).
@@ -42,7 +42,7 @@ fn ten_thousand_held_connections_hold_nobody_up() {
         note(
             "held",
             &format!(
-                "{count} connections and not {COUNT}: the limit of descriptors is too low, and only root may raise it"
+                "{count} connections and not {COUNT}: the limit of descriptors may not be raised here"
             ),
         );
     }
