@@ -27,6 +27,7 @@ use http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
 
 use crate::Repository;
 use crate::catalogue::{App, AppState};
+use crate::console;
 use crate::failure::Failure;
 use crate::settings::Settings;
 pub(crate) use scope::Need;
@@ -136,7 +137,8 @@ pub(crate) async fn may(
         return Err(failure.into());
     }
     let from_cookie = cookie::token(&request.headers);
-    let is_of_a_browser = request.method == Method::POST || from_cookie.is_some();
+    let is_form = request.method == Method::POST && console::is_page(request.uri.path());
+    let is_of_a_browser = is_form || from_cookie.is_some();
     if is_of_a_browser && !is_read(&request.method) && !origin::is_own(request) {
         let failure = Failure::new(
             StatusCode::FORBIDDEN,

@@ -49,6 +49,18 @@ impl Declared {
                 "bytes are kept as they are sent: send them without Content-Encoding",
             ));
         }
+        // Chunks are undone on the way in, and nothing else is: what is left would be kept as if it were the file.
+        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        let is_understood = match (codings.next(), codings.next()) {
+            (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+            (first, _) => first.is_none(),
+        };
+        if !is_understood {
+            return Err(Failure::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "the only Transfer-Encoding that is understood is chunked, once: send the bytes as they are",
+            ));
+        }
         let length = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
@@ -277,5 +289,14 @@ mod tests {
         assert_eq!(status(&[("content-range", "bytes 0-1/2")]), 400);
         assert_eq!(status(&[("content-length", "101")]), 413);
         assert_eq!(status(&[("content-encoding", "gzip")]), 415);
+        assert!(declared(&[("transfer-encoding", "Chunked")]).is_ok());
+        for coding in ["gzip, chunked", "identity, chunked", "chunked, chunked"] {
+            assert_eq!(status(&[("transfer-encoding", coding)]), 501, "{coding}");
+        }
+        let twice = [
+            ("transfer-encoding", "gzip"),
+            ("transfer-encoding", "chunked"),
+        ];
+        assert_eq!(status(&twice), 501);
     }
 }

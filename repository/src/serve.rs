@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
@@ -44,13 +45,16 @@ const HEAD_BYTES: usize = 64 << 10;
 /// Connections at once at the most, whatever the descriptors allow.
 const MAX_CONNECTIONS: usize = 50_000;
 
+/// Connections that wait to be accepted, at the most: as many as Linux allows unless it is told otherwise.
+const BACKLOG: u32 = 4096;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
     #[error(
         "failed to listen on {address}: is another server there, or is the port below 1024 without the right to use it?"
     )]
     Bind {
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         source: io::Error,
     },
     #[error("failed to handle signals")]
@@ -66,7 +70,7 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let address = repository.settings.listen;
     let bind = |source| ServeError::Bind { address, source };
-    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let listener = listen(address).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     tracing::info!(%address, storage = %repository.storage.location(), "repository is ready");
 
@@ -119,8 +123,24 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
     Ok(())
 }
 
-/// Connections at once: each needs a descriptor, and up to two more for the files that it reads or
-/// writes. The soft limit is raised to the hard one first.
+/// With a queue of our own length: musl's is 128, and whoever finds it full is not refused, but tries again after a
+/// second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A server that was just stopped leaves connections that hold its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Descriptors that are left for what is no connection's: the log, the cache, files that are kept open.
+const RESERVED: u64 = 512;
+
+/// Connections at once: each needs a descriptor, and another one for the file that it reads or writes. The soft limit
+/// is raised to the hard one first.
 pub(crate) fn max_connections() -> usize {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| {
@@ -128,7 +148,7 @@ pub(crate) fn max_connections() -> usize {
             Ok(hard)
         })
         .unwrap_or(1024);
-    usize::try_from(descriptors / 3)
+    usize::try_from(descriptors.saturating_sub(RESERVED) / 2)
         .unwrap_or(usize::MAX)
         .clamp(16, MAX_CONNECTIONS)
 }
@@ -229,6 +249,8 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES)
+        // The buffer alone may hold more by the time that its size is looked at.
+        .max_header_size(HEAD_BYTES)
         // `printf … | nc -N` closes its side and waits for the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);

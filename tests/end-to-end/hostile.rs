@@ -4,10 +4,8 @@
 mod listing;
 mod tricks;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,57 +16,12 @@ use platformer_tests::bombs::bombs;
 use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
+use platformer_tests::tree::snapshot;
 
 use listing::everybody_reads_the_same;
 use tricks::FAMILIES;
 
 const SEEDS: usize = 6;
-
-#[derive(Debug, PartialEq, Eq, Clone)]
-struct Seen {
-    kind: char,
-    mode: u32,
-    mtime: i64,
-    content: Vec<u8>,
-}
-
-/// Everything below a directory, by its path.
-fn snapshot(directory: &Path) -> BTreeMap<PathBuf, Seen> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(path) = open.pop() {
-        let metadata = fs::symlink_metadata(&path).unwrap();
-        let (kind, content) = if metadata.is_dir() {
-            open.extend(
-                fs::read_dir(&path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
-            ('d', Vec::new())
-        } else if metadata.is_symlink() {
-            (
-                'l',
-                fs::read_link(&path)
-                    .unwrap()
-                    .as_os_str()
-                    .as_bytes()
-                    .to_vec(),
-            )
-        } else if metadata.is_file() {
-            ('f', fs::read(&path).unwrap())
-        } else {
-            ('?', Vec::new())
-        };
-        let seen = Seen {
-            kind,
-            mode: metadata.mode(),
-            mtime: metadata.mtime(),
-            content,
-        };
-        found.insert(path.strip_prefix(directory).unwrap().to_owned(), seen);
-    }
-    found
-}
 
 fn make_canary(home: &Path) -> PathBuf {
     let canary = home.join("canary");

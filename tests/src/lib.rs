@@ -6,13 +6,16 @@
 //! - [`mock`]: a repository that answers from a script
 //! - [`server`]: the real repository on a port of its own
 //! - [`s3`]: a store that speaks S3, and bad ways to it; [`ceph`]: a real one
+//! - [`proxy`]: nginx or `HAProxy` in front of it
 //! - [`strace`]: calls that fail or kill; [`power`]: a disk whose power can be cut
 //! - [`bombs`]: small archives of much
+//! - [`crowd`]: thousands of connections that are held
 //! - [`dice`]: numbers for what is generated
 //! - [`archive`]: archives, well-formed and hostile
 //! - [`fixture`]: an app, as a repository shows it
 //! - [`docker`]: containers, where Docker answers
 //! - [`terminal`]: a terminal, and what runs on it
+//! - [`tree`]: what lies below a directory; [`wire`]: a connection for any bytes
 //! - [`tls`]: the mock behind HTTPS
 //! - [`measure`]: figures for the benches
 //! - [`signing`]: minisign keys
@@ -28,6 +31,7 @@ pub mod binaries;
 pub mod bombs;
 pub mod browser;
 pub mod ceph;
+pub mod crowd;
 pub mod dice;
 pub mod docker;
 pub mod fixture;
@@ -35,6 +39,7 @@ pub mod http;
 pub mod measure;
 pub mod mock;
 pub mod power;
+pub mod proxy;
 pub mod run;
 pub mod s3;
 pub mod server;
@@ -43,3 +48,5 @@ pub mod skip;
 pub mod strace;
 pub mod terminal;
 pub mod tls;
+pub mod tree;
+pub mod wire;

@@ -13,6 +13,17 @@ pub fn median<T: Ord + Copy>(figures: &[T]) -> T {
     sorted[sorted.len() / 2]
 }
 
+/// The measurement that so many in a hundred are not above.
+///
+/// # Panics
+///
+/// Where nothing was measured.
+pub fn percentile<T: Ord + Copy>(figures: &[T], rank: usize) -> T {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable();
+    sorted[(sorted.len() * rank).div_ceil(100) - 1]
+}
+
 /// Runs every peer once a round, so that what disturbs the machine disturbs all of them, and
 /// returns each one's figures.
 pub fn rounds<T>(rounds: usize, peers: &mut [&mut dyn FnMut() -> T]) -> Vec<Vec<T>> {

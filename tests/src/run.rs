@@ -119,8 +119,12 @@ pub fn spawn<A: AsRef<OsStr>>(
 }
 
 pub fn spawn_command(command: &mut Command) -> Running {
+    spawn_with_input(command, Stdio::null())
+}
+
+pub fn spawn_with_input(command: &mut Command, input: Stdio) -> Running {
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -15,3 +15,8 @@ pub fn skip(test: &str, reason: &str) {
     // Past the capture of the test harness: a skip that nobody sees is a lie.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
+
+/// Says that `test` did less than it would elsewhere.
+pub fn note(test: &str, what: &str) {
+    let _ = writeln!(std::io::stderr(), "LESS {test}: {what}");
+}

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use platformer_tests::skip::skip;
 
-use super::Seen;
+use platformer_tests::tree::Seen;
 
 /// Lists names with their kinds and sizes, one a line.
 const PYTHON: &str = r#"

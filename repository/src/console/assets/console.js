@@ -59,23 +59,38 @@ async function renew() {
   if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
+// A browser has six connections to a server, whatever the number of pages: who is not looked at, or was left, holds none.
 function follow(address) {
-  const events = new EventSource(address);
+  const kinds = ['publish', 'yank', 'purge', 'configure', 'release', 'move', 'restrict', 'sign', 'retain', 'missed'];
+  let events = null;
   let timer = 0;
+  let wasCutOff = false;
   const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(() => renew().catch(() => {}), 200);
   };
-  let wasCutOff = false;
-  events.addEventListener('open', () => {
-    live.textContent = 'live';
-    live.hidden = false;
-    if (wasCutOff) soon();
-    wasCutOff = false;
-  });
-  events.addEventListener('error', () => { live.hidden = true; wasCutOff = true; });
-  const kinds = ['publish', 'yank', 'purge', 'configure', 'release', 'move', 'restrict', 'sign', 'retain', 'missed'];
-  for (const kind of kinds) events.addEventListener(kind, soon);
+  const stop = () => {
+    events?.close();
+    events = null;
+    live.hidden = true;
+    wasCutOff = true;
+  };
+  const start = () => {
+    if (events || document.hidden) return;
+    events = new EventSource(address);
+    events.addEventListener('open', () => {
+      live.textContent = 'live';
+      live.hidden = false;
+      if (wasCutOff) soon();
+      wasCutOff = false;
+    });
+    events.addEventListener('error', () => { live.hidden = true; wasCutOff = true; });
+    for (const kind of kinds) events.addEventListener(kind, soon);
+  };
+  addEventListener('pagehide', stop);
+  addEventListener('pageshow', start);
+  document.addEventListener('visibilitychange', () => (document.hidden ? stop() : start()));
+  start();
 }
 
 // The place of an error is marked behind the text, while somebody writes.

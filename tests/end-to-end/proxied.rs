@@ -1,0 +1,97 @@
+//! The documented proxies pass on what is used: large uploads of either kind, downloads, long polls, tokens.
+
+use platformer_tests::dice::Dice;
+use platformer_tests::http;
+use platformer_tests::proxy::{Kind, Proxy};
+use platformer_tests::server::Server;
+
+/// More than nginx takes where it is not told to.
+const LARGE: usize = 3 << 20;
+
+fn with_each(test: &str, settings: &[(&str, &str)], check: impl Fn(&Server, &Proxy, Kind)) {
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_there(test)) {
+        let storage = tempfile::tempdir().unwrap();
+        let server = Server::start_with(storage.path(), settings);
+        let proxy = Proxy::start(kind, server.address, &[]);
+        check(&server, &proxy, kind);
+    }
+}
+
+#[test]
+fn proxies_pass_on_what_is_large_or_slow() {
+    let open = [("ANONYMOUS_WRITES", "true")];
+    with_each("proxied", &open, |server, proxy, kind| {
+        let bytes = Dice::new(7).noise(LARGE);
+        let put = http::put(proxy.address, "/artefacts/hello/1.0.0/f", &bytes);
+        assert_eq!(put.status, 201, "{kind}: {}", put.text());
+        let chunks: Vec<u8> = bytes
+            .chunks(100_000)
+            .flat_map(|chunk| {
+                [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()
+            })
+            .collect();
+        let head = "PUT /artefacts/hello/1.0.0/g HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let put = [head.as_bytes(), &chunks, b"0\r\n\r\n"].concat();
+        assert_eq!(http::raw(proxy.address, &put, false).status, 201, "{kind}");
+        for file in ["f", "g"] {
+            let got = http::get(proxy.address, &format!("/artefacts/hello/1.0.0/{file}"));
+            assert!(got.body == bytes, "{kind}: {file}");
+        }
+        let range = [("Range", "bytes=1000-1999")];
+        let part = http::request(
+            proxy.address,
+            "GET",
+            "/artefacts/hello/1.0.0/f",
+            &range,
+            b"",
+        );
+        assert_eq!(
+            (part.status, part.body.as_slice()),
+            (206, &bytes[1000..2000]),
+            "{kind}"
+        );
+
+        server.publish("/channels/hello/stable", "1.0.0");
+        let channel = http::get(proxy.address, "/channels/hello/stable");
+        let tag = channel.header("etag").unwrap();
+        let wait = [("Prefer", "wait=2"), ("If-None-Match", tag)];
+        let waited = http::request(proxy.address, "GET", "/channels/hello/stable", &wait, b"");
+        assert_eq!(waited.status, 304, "{kind}");
+        assert_eq!(
+            waited.header("preference-applied"),
+            Some("wait=2"),
+            "{kind}"
+        );
+    });
+}
+
+#[test]
+fn a_proxy_needs_tokens_behind_it() {
+    with_each("proxied", &[], |server, proxy, kind| {
+        assert_eq!(server.get("/artefacts/").status, 200, "this machine");
+        let refused = http::get(proxy.address, "/artefacts/");
+        assert_eq!(refused.status, 403, "{kind}");
+        assert!(refused.detail().contains("repository token create"));
+    });
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("admin");
+    let admin = [("ADMIN_TOKEN_FILE", file.to_str().unwrap())];
+    with_each("proxied", &admin, |_, proxy, kind| {
+        assert_eq!(
+            http::get(proxy.address, "/artefacts/").status,
+            401,
+            "{kind}"
+        );
+        let secret = std::fs::read_to_string(&file).unwrap();
+        let bearer = format!("Bearer {}", secret.trim());
+        let path = "/artefacts/hello/1.0.0/f";
+        let put = http::request(
+            proxy.address,
+            "PUT",
+            path,
+            &[("Authorization", &bearer)],
+            b"x",
+        );
+        assert_eq!(put.status, 201, "{kind}: {}", put.text());
+    });
+}

@@ -1,0 +1,142 @@
+//! nginx or `HAProxy` in front of a repository, as docs/proxies.md says: what is tried is what is read there.
+//!
+//! The port is bound here and handed over as standard input, so nobody else can get it in between.
+
+use std::fmt;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::http;
+use crate::run::{self, Running};
+use crate::skip::skip;
+
+/// A change to what is documented: the text, which must be there, and what is written in its place.
+pub type Change<'a> = (&'a str, &'a str);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Nginx,
+    Haproxy,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program())
+    }
+}
+
+impl Kind {
+    pub const ALL: [Self; 2] = [Self::Nginx, Self::Haproxy];
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+        }
+    }
+
+    /// Whether it is installed; a line that says so where it is not.
+    pub fn is_there(self, test: &str) -> bool {
+        let found = Command::new(self.program())
+            .arg("-v")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let is_there = found.is_ok_and(|status| status.success());
+        if !is_there {
+            skip(test, &format!("{self} is not installed"));
+        }
+        is_there
+    }
+
+    /// Its block in the documentation.
+    fn documented(self) -> String {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies.md");
+        let page = fs::read_to_string(page).expect("the page is there");
+        let begin = format!("```{self}\n");
+        let (_, block) = page.split_once(&begin).expect("a block for it");
+        let (block, _) = block.split_once("```").expect("the end of the block");
+        block.to_owned()
+    }
+}
+
+/// Ended with its owner.
+#[derive(Debug)]
+pub struct Proxy {
+    pub address: SocketAddr,
+    process: Option<Running>,
+    _home: TempDir,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Not killed: the worker of an nginx that is killed lives on.
+        if let Some(process) = self.process.take() {
+            process.signal(libc::SIGTERM);
+            process.wait();
+        }
+    }
+}
+
+impl Proxy {
+    /// In front of `repository`, with its documented configuration but for the changes.
+    pub fn start(kind: Kind, repository: SocketAddr, changes: &[Change<'_>]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut command = Command::new(kind.program());
+        let listen = match kind {
+            Kind::Nginx => {
+                command.args(["-e", "stderr", "-c", "conf", "-p"]);
+                command.arg(home.path());
+                // The way in which one nginx hands its sockets over to the next.
+                command.env("NGINX", "0;");
+                ("listen 80;", format!("listen {address};"))
+            }
+            Kind::Haproxy => {
+                command.arg("-db").arg("-f").arg(home.path().join("conf"));
+                ("bind :80", "bind fd@0".to_owned())
+            }
+        };
+        let to = repository.to_string();
+        let mut text = kind.documented();
+        let own = [(listen.0, listen.1.as_str()), ("127.0.0.1:8080", &to)];
+        for (from, to) in changes.iter().chain(&own) {
+            assert!(text.contains(from), "{from} in\n{text}");
+            text = text.replace(from, to);
+        }
+        fs::write(home.path().join("conf"), around(kind, &text)).expect("a place for it");
+        let process = run::spawn_with_input(&mut command, OwnedFd::from(listener).into());
+        // It listens already; this waits until somebody answers.
+        let answer = http::try_request(address, "GET", "/healthz", &[], b"");
+        let status = answer.map(|answer| answer.status);
+        assert_eq!(status, Some(200), "{kind}: {}", process.stderr_so_far());
+        Self {
+            address,
+            process: Some(process),
+            _home: home,
+        }
+    }
+}
+
+/// What belongs around it where it is not installed by a distribution. One worker, so that all that it passes
+/// on shares its connections to the repository.
+fn around(kind: Kind, text: &str) -> String {
+    match kind {
+        Kind::Nginx => format!(
+            "daemon off; user root; worker_processes 1; pid pid; error_log stderr crit;
+events {{ worker_connections 1024; }}
+http {{
+access_log off;
+client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+{text}}}
+"
+        ),
+        Kind::Haproxy => format!("global\n    nbthread 1\n\n{text}"),
+    }
+}

@@ -1,0 +1,109 @@
+//! A connection that takes any bytes, and reads the answers one after the other.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use crate::http::Response;
+use crate::run::PATIENCE;
+
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    /// Read, and not yet part of an answer.
+    rest: Vec<u8>,
+}
+
+impl Wire {
+    pub fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("somebody listens");
+        stream.set_nodelay(true).expect("an option");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Self {
+            stream,
+            rest: Vec::new(),
+        }
+    }
+
+    /// Who is refused early may not get rid of all of it.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// The next answer to its end, past those that are provisional; none where the other side has closed.
+    pub fn answer(&mut self, is_head: bool) -> Option<Response> {
+        loop {
+            let end = self.until(|rest| rest.windows(4).position(|four| four == b"\r\n\r\n"))?;
+            let head: Vec<u8> = self.rest.drain(..end + 4).collect();
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let mut lines = head.lines();
+            let line = lines.next().unwrap_or_default();
+            let status = line.strip_prefix("HTTP/1.").and_then(|line| line.get(2..5));
+            let status = status.and_then(|status| status.parse().ok());
+            let headers = lines
+                .filter_map(|line| line.split_once(':'))
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+                .collect();
+            let mut response = Response {
+                status: status.unwrap_or_else(|| panic!("an answer, and not {head:?}")),
+                headers,
+                body: Vec::new(),
+            };
+            if response.status < 200 {
+                continue;
+            }
+            if is_head || matches!(response.status, 204 | 304) {
+                return Some(response);
+            }
+            // Nobody here sends chunks: the least that can be got wrong is the other side's framing.
+            assert_eq!(response.header("transfer-encoding"), None, "{head}");
+            let length: Option<usize> = response
+                .header("content-length")
+                .map(|length| length.parse().expect("a length"));
+            if let Some(length) = length {
+                self.until(|rest| (rest.len() >= length).then_some(()))?;
+                response.body = self.rest.drain(..length).collect();
+            } else {
+                self.until(|_| None::<()>);
+                response.body = std::mem::take(&mut self.rest);
+            }
+            return Some(response);
+        }
+    }
+
+    /// Reads on until something is found in what was not taken yet; none at the end of the connection.
+    fn until<T>(&mut self, find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        let mut chunk = [0; 16 << 10];
+        loop {
+            if let Some(found) = find(&self.rest) {
+                return Some(found);
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(read) => self.rest.extend_from_slice(&chunk[..read]),
+                Err(error) => {
+                    let is_reset = error.kind() == std::io::ErrorKind::ConnectionReset;
+                    assert!(is_reset, "neither an answer nor the end came: {error}");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// What is there beyond the last answer, once the other side has closed.
+    pub fn remainder(mut self) -> Vec<u8> {
+        self.until(|_| None::<()>);
+        self.rest
+    }
+}
+
+/// Whether more can be asked on the connection that this answer came by.
+pub fn stays_open(answer: &Response) -> bool {
+    answer
+        .header("connection")
+        .is_none_or(|value| !value.eq_ignore_ascii_case("close"))
+}
