@@ -22,6 +22,7 @@ mod logging;
 mod long_poll;
 mod metrics;
 mod negotiate;
+mod openapi;
 mod progress;
 mod promote;
 mod publish;

@@ -1,10 +1,12 @@
-//! The routes of the contract. One handler a verb.
+//! The routes of the contract. One handler a verb, described beside it: path and method are taken from there.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, put};
+use axum::routing::get;
 use http::{Method, StatusCode, Uri};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::Repository;
 use crate::console;
@@ -12,65 +14,57 @@ use crate::failure::Failure;
 use crate::handlers::{
     artefact, channel, config, events, legacy, listing, probe, release, retention, signature, yank,
 };
+use crate::openapi::{self, Document};
 
 pub(crate) fn router(repository: Arc<Repository>) -> Router {
-    Router::new()
-        .route("/healthz", get(probe::live))
-        .route("/readyz", get(probe::ready))
-        .route("/metrics", get(probe::metrics))
-        .route(events::PATH, get(events::get))
-        .route("/artefacts", get(listing::apps))
-        .route("/artefacts/", get(listing::apps))
-        .route("/artefacts/{app}", get(listing::versions))
-        .route("/artefacts/{app}/", get(listing::versions))
-        .route(
-            "/artefacts/{app}/{version}",
-            get(listing::files)
-                .put(artefact::put_nameless)
-                .delete(yank::delete),
-        )
-        .route(
-            "/artefacts/{app}/{version}/",
-            get(listing::files)
-                .put(artefact::put_nameless)
-                .delete(yank::delete),
-        )
-        .route(
-            "/artefacts/{app}/{version}/{file}",
-            get(artefact::get).put(artefact::put),
-        )
-        .route("/config/{app}", get(config::merged))
-        .route("/config/{app}/", get(config::merged))
-        .route("/config/{app}/{file}", get(config::get).put(config::put))
-        .route("/config/{app}/{file}/history", get(config::history))
-        .route("/releases/{app}", get(release::list))
-        .route("/releases/{app}/", get(release::list))
-        .route(
-            "/releases/{app}/{reference}",
-            get(release::get).put(signature::put),
-        )
-        .route("/channels/{app}", get(channel::list))
-        .route("/channels/{app}/", get(channel::list))
-        .route(
-            "/channels/{app}/{channel}",
-            get(channel::get).put(channel::put),
-        )
-        .route("/channels/{app}/{channel}/history", get(channel::history))
-        .route(
-            "/channels/{app}/{channel}/signed-only",
-            get(channel::get_signed_only).put(channel::put_signed_only),
-        )
-        .route("/retention/{app}", get(retention::get).put(retention::put))
-        .route("/files/{app}/{file}", get(legacy::get))
-        .route("/", get(listing::root))
-        .route(
-            "/artefacts/{app}/{version}/yanked",
-            put(yank::put).get(yank::get),
-        )
+    let (router, document) = described().split_for_parts();
+    let document = Document::of(&document);
+    router
+        .merge(aliases())
         .merge(console::routes())
+        .route("/", get(listing::root))
+        .route("/openapi.json", get(async move || document.answer()))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(repository)
+}
+
+fn described() -> OpenApiRouter<Arc<Repository>> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(probe::live))
+        .routes(routes!(probe::ready))
+        .routes(routes!(probe::metrics))
+        .routes(routes!(events::get))
+        .routes(routes!(listing::apps))
+        .routes(routes!(listing::versions))
+        .routes(routes!(listing::files, yank::delete))
+        .routes(routes!(artefact::get, artefact::put))
+        .routes(routes!(yank::get, yank::put))
+        .routes(routes!(retention::get, retention::put))
+        .routes(routes!(legacy::get))
+        .routes(routes!(config::merged))
+        .routes(routes!(config::get, config::put))
+        .routes(routes!(config::history))
+        .routes(routes!(release::list))
+        .routes(routes!(release::get, signature::put))
+        .routes(routes!(channel::list))
+        .routes(routes!(channel::get, channel::put))
+        .routes(routes!(channel::history))
+        .routes(routes!(channel::get_signed_only, channel::put_signed_only))
+}
+
+/// With and without the last slash.
+fn aliases() -> Router<Arc<Repository>> {
+    Router::new()
+        .route("/artefacts", get(listing::apps))
+        .route("/artefacts/{app}", get(listing::versions))
+        .route(
+            "/artefacts/{app}/{version}",
+            get(listing::files).delete(yank::delete),
+        )
+        .route("/config/{app}", get(config::merged))
+        .route("/releases/{app}", get(release::list))
+        .route("/channels/{app}", get(channel::list))
 }
 
 async fn unknown(uri: Uri) -> Failure {
@@ -81,11 +75,13 @@ async fn unknown(uri: Uri) -> Failure {
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Failure {
-    Failure::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!(
-            "{method} is not possible at {}: this answer's Allow header says what is",
-            uri.path()
-        ),
-    )
+    let path = uri.path();
+    // `curl -T -` has no name to add after the last slash.
+    let is_nameless = method == Method::PUT && path.starts_with("/artefacts/");
+    let detail = if is_nameless {
+        "the address names no file: write it at the end, as in /artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz".to_owned()
+    } else {
+        format!("{method} is not possible at {path}: this answer's Allow header says what is")
+    };
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -216,8 +216,6 @@ fn names_are_checked_before_anything_else() {
         ("/artefacts/hello/1.0.0/.hidden", "is no file name"),
         ("/artefacts/hello/1.0.0/a.minisig", "sidecar"),
         ("/artefacts/hello/1.0.0/%79anked", "is no file name"),
-        ("/artefacts/hello/1.0.0/", "names no file"),
-        ("/artefacts/hello/1.0.0", "names no file"),
     ] {
         let response = server.put(path, "bytes");
         assert_eq!(response.status, 400, "{path}: {}", response.text());
@@ -226,6 +224,12 @@ fn names_are_checked_before_anything_else() {
             "{path}: {}",
             response.detail()
         );
+    }
+    for path in ["/artefacts/hello/1.0.0/", "/artefacts/hello/1.0.0"] {
+        let nameless = server.put(path, "bytes");
+        assert_eq!(nameless.status, 405, "{path}");
+        assert!(nameless.detail().contains("names no file"), "{path}");
+        assert!(nameless.header("allow").is_some());
     }
     assert_eq!(server.put("/artefacts/hello/1.0.0/%ff", "x").status, 400);
     assert_eq!(server.put("/nowhere", "x").status, 404);

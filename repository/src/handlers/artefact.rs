@@ -13,6 +13,7 @@ use crate::access::{self, Who};
 use crate::catalogue::{AppState, ArtefactRecord};
 use crate::conditional::{self, Outcome};
 use crate::failure::Failure;
+use crate::openapi;
 use crate::publish::{self, Address};
 use crate::range::{self, Wanted};
 use crate::storage::Located;
@@ -48,6 +49,26 @@ fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
     Ok((name, sidecar))
 }
 
+/// The bytes of a file; of `{file}.sha256`, its line for `sha256sum -c`.
+#[utoipa::path(
+    get,
+    path = "/artefacts/{app}/{version}/{file}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+        ("file" = openapi::File, Path),
+        ("range" = Option<String>, Header, description = "A part of it"),
+    ),
+    responses(
+        (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
+        (status = 206, description = "A part of them", body = openapi::Binary, content_type = "application/octet-stream"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        (status = 416, description = "It has no such bytes", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     Names((app, version, file)): FilePath,
@@ -242,6 +263,27 @@ fn describe(headers: &mut HeaderMap, blob: Located, etag: &str, cache_control: &
     headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
 }
 
+/// Publishes a file. It never changes again.
+#[utoipa::path(
+    put,
+    path = "/artefacts/{app}/{version}/{file}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+        ("file" = openapi::File, Path),
+        ("x-checksum-sha256" = Option<openapi::Sha256>, Header, description = "Compared; Repr-Digest and Content-Digest are, too"),
+    ),
+    request_body(content = openapi::Binary, content_type = "application/octet-stream", description = "The file as it is"),
+    responses(
+        (status = 200, description = "The same bytes are there", body = String, content_type = "text/plain"),
+        (status = 201, description = "It is published", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Contradicts,
+        openapi::Body,
+    )
+)]
 pub(crate) async fn put(
     State(repository): State<Arc<Repository>>,
     Names((app, version, file)): FilePath,
@@ -295,12 +337,5 @@ async fn compare(
         StatusCode::OK,
         TEXT,
         record.sha256.line(file.as_str()),
-    ))
-}
-
-/// `curl -T - …/1.0.0/` has no name to add after the slash.
-pub(crate) async fn put_nameless(Names((app, version)): Names<(AppName, VersionName)>) -> Failure {
-    Failure::bad_request(format!(
-        "the address names no file: write it at the end, as in /artefacts/{app}/{version}/{app}-{version}.tar.gz"
     ))
 }

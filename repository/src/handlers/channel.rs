@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri, header};
 use repository_api::{AppName, ChannelName};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::listing::{Page, paged};
 use super::release::{line, line_answer};
@@ -15,13 +16,16 @@ use crate::access::Who;
 use crate::catalogue::MoveRecord;
 use crate::failure::Failure;
 use crate::negotiate::{self, Form};
+use crate::openapi;
 use crate::promote::{Target, etag, etag_of_json, promote, restrict};
 use crate::releases::unknown_channel;
 use crate::{Repository, receive};
 
-#[derive(Serialize)]
-struct Pointer {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Pointer {
+    #[schema(value_type = String)]
     app: AppName,
+    #[schema(value_type = String)]
     channel: ChannelName,
     release: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +34,22 @@ struct Pointer {
     signed_only: bool,
 }
 
+/// Where a channel points: as a line of text, or JSON by `Accept`.
+#[utoipa::path(
+    get,
+    path = "/channels/{app}/{channel}",
+    tag = "channels",
+    params(
+        ("app" = openapi::App, Path),
+        ("channel" = openapi::Channel, Path),
+    ),
+    responses(
+        (status = 200, description = "The release", content((String = "text/plain"), (Pointer = "application/json"))),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     Names((app, channel)): Names<(AppName, ChannelName)>,
@@ -64,42 +84,86 @@ pub(crate) async fn get(
     Ok(response)
 }
 
+/// The channels of an app.
+#[utoipa::path(
+    get,
+    path = "/channels/{app}/",
+    tag = "channels",
+    params(
+        ("app" = openapi::App, Path),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
+        ("after" = Option<String>, Query, description = "The last row of the page before"),
+    ),
+    responses(
+        (status = 200, description = "Channels, by name", body = Channels),
+        openapi::Refused,
+        openapi::Absent,
+    )
+)]
 pub(crate) async fn list(
     State(repository): State<Arc<Repository>>,
     Names(app): Names<AppName>,
     uri: Uri,
 ) -> Result<Response, Failure> {
     let page = Page::read(&uri)?;
-    let rows: Vec<serde_json::Value> = repository.catalogue.known(&app).await?.read(|state| {
+    let rows: Vec<ListedChannel> = repository.catalogue.known(&app).await?.read(|state| {
         state
             .channels
             .keys()
             .filter(|channel| page.is_after(channel.as_str()))
             .filter_map(|channel| {
                 let (_, entry) = state.channel(channel)?;
-                Some(serde_json::json!({ "channel": channel, "release": format!("r{}", entry.release) }))
+                Some(ListedChannel {
+                    channel: channel.clone(),
+                    release: format!("r{}", entry.release),
+                })
             })
             .take(page.limit + 1)
             .collect()
     });
-    let key = |row: &serde_json::Value| row["channel"].as_str().unwrap_or_default().to_owned();
     Ok(paged(
         &format!("/channels/{app}/"),
         &page,
         rows,
-        key,
+        |row| row.channel.to_string(),
         |rows| {
             answer(
                 StatusCode::OK,
                 JSON,
-                json(&serde_json::json!({ "app": app, "channels": rows })),
+                json(&Channels {
+                    app,
+                    channels: rows.to_vec(),
+                }),
             )
         },
     ))
 }
 
-#[derive(Serialize)]
-struct Moved {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Moves {
+    #[schema(value_type = String)]
+    app: AppName,
+    #[schema(value_type = String)]
+    channel: ChannelName,
+    history: Vec<Moved>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Channels {
+    #[schema(value_type = String)]
+    app: AppName,
+    channels: Vec<ListedChannel>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct ListedChannel {
+    #[schema(value_type = String)]
+    channel: ChannelName,
+    release: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Moved {
     at: String,
     by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +172,21 @@ struct Moved {
 }
 
 /// Newest first.
+/// Who moved a channel, when, from what to what; newest first.
+#[utoipa::path(
+    get,
+    path = "/channels/{app}/{channel}/history",
+    tag = "channels",
+    params(
+        ("app" = openapi::App, Path),
+        ("channel" = openapi::Channel, Path),
+    ),
+    responses(
+        (status = 200, description = "Moves", body = Moves),
+        openapi::Refused,
+        openapi::Absent,
+    )
+)]
 pub(crate) async fn history(
     State(repository): State<Arc<Repository>>,
     Names((app, channel)): Names<(AppName, ChannelName)>,
@@ -129,10 +208,35 @@ pub(crate) async fn history(
     Ok(answer(
         StatusCode::OK,
         JSON,
-        json(&serde_json::json!({ "app": app, "channel": channel, "history": moves })),
+        json(&Moves {
+            app,
+            channel,
+            history: moves,
+        }),
     ))
 }
 
+/// Points a channel at a version, which makes a release of it, or at a release.
+#[utoipa::path(
+    put,
+    path = "/channels/{app}/{channel}",
+    tag = "channels",
+    params(
+        ("app" = openapi::App, Path),
+        ("channel" = openapi::Channel, Path),
+        ("if-match" = Option<String>, Header, description = "The entity tag of the move that was seen"),
+    ),
+    request_body(content = openapi::Target, content_type = "text/plain", description = "A version, or a release such as r41"),
+    responses(
+        (status = 200, description = "It points there already", body = String, content_type = "text/plain"),
+        (status = 201, description = "It points there now", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        openapi::Body,
+        openapi::Unusable,
+    )
+)]
 pub(crate) async fn put(
     State(repository): State<Arc<Repository>>,
     Names((app, channel)): Names<(AppName, ChannelName)>,
@@ -156,6 +260,20 @@ pub(crate) async fn put(
 }
 
 /// Whether the channel takes signed releases only.
+#[utoipa::path(
+    get,
+    path = "/channels/{app}/{channel}/signed-only",
+    tag = "channels",
+    params(
+        ("app" = openapi::App, Path),
+        ("channel" = openapi::Channel, Path),
+    ),
+    responses(
+        (status = 200, description = "true or false", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+    )
+)]
 pub(crate) async fn get_signed_only(
     State(repository): State<Arc<Repository>>,
     Names((app, channel)): Names<(AppName, ChannelName)>,
@@ -169,6 +287,24 @@ pub(crate) async fn get_signed_only(
     Ok(response)
 }
 
+/// Marks a channel as one for signed releases only, or takes the mark away.
+#[utoipa::path(
+    put,
+    path = "/channels/{app}/{channel}/signed-only",
+    tag = "channels",
+    params(
+        ("app" = openapi::App, Path),
+        ("channel" = openapi::Channel, Path),
+    ),
+    request_body(content = openapi::Truth, content_type = "text/plain", description = "true or false"),
+    responses(
+        (status = 204, description = "It is so"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Body,
+        openapi::Unusable,
+    )
+)]
 pub(crate) async fn put_signed_only(
     State(repository): State<Arc<Repository>>,
     Names((app, channel)): Names<(AppName, ChannelName)>,

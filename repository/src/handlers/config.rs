@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use repository_api::config::{self, Config};
 use repository_api::{AppName, Digest, EnvironmentName};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::listing::{Page, paged};
 use super::{JSON, Names, Number, TEXT, answer, json, parameter, tag_of, tagged, text_value};
@@ -16,9 +17,27 @@ use crate::access::Who;
 use crate::catalogue::AppState;
 use crate::configure::{LayerFile, configure, etag};
 use crate::failure::Failure;
+use crate::openapi;
 use crate::storage::keys::DEFAULT_OWNER;
 use crate::{Repository, receive, releases};
 
+/// A layer, as it was written.
+#[utoipa::path(
+    get,
+    path = "/config/{app}/{file}",
+    tag = "config",
+    params(
+        ("app" = openapi::App, Path),
+        ("file" = openapi::LayerFile, Path),
+        ("generation" = Option<u64>, Query, description = "An old one"),
+    ),
+    responses(
+        (status = 200, description = "The layer", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     Names((owner, file)): Names<(String, String)>,
@@ -41,15 +60,40 @@ pub(crate) async fn get(
     tagged(&headers, TEXT, &etag(generation), content)
 }
 
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LayerHistory {
+    owner: String,
+    file: String,
+    history: Vec<Listed>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct Listed {
     generation: u64,
+    #[schema(value_type = openapi::Sha256)]
     sha256: Digest,
     at: String,
     by: String,
 }
 
 /// Newest first.
+/// The generations of a layer, newest first.
+#[utoipa::path(
+    get,
+    path = "/config/{app}/{file}/history",
+    tag = "config",
+    params(
+        ("app" = openapi::App, Path),
+        ("file" = openapi::LayerFile, Path),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
+        ("after" = Option<u64>, Query, description = "The last generation of the page before"),
+    ),
+    responses(
+        (status = 200, description = "Who wrote what, and when", body = LayerHistory),
+        openapi::Refused,
+        openapi::Absent,
+    )
+)]
 pub(crate) async fn history(
     State(repository): State<Arc<Repository>>,
     Names((owner, file)): Names<(String, String)>,
@@ -85,7 +129,11 @@ pub(crate) async fn history(
         rows,
         |row| row.generation.to_string(),
         |rows| {
-            let shown = serde_json::json!({ "owner": owner, "file": file, "history": rows });
+            let shown = LayerHistory {
+                owner: owner.clone(),
+                file: file.clone(),
+                history: rows.to_vec(),
+            };
             answer(StatusCode::OK, JSON, json(&shown))
         },
     ))
@@ -97,6 +145,27 @@ fn absent(owner: &str, file: &str) -> Failure {
     ))
 }
 
+/// Writes the next generation of a layer.
+#[utoipa::path(
+    put,
+    path = "/config/{app}/{file}",
+    tag = "config",
+    params(
+        ("app" = openapi::App, Path),
+        ("file" = openapi::LayerFile, Path),
+        ("if-match" = Option<String>, Header, description = "The entity tag of the generation that was read"),
+    ),
+    request_body(content = Option<String>, content_type = "text/plain", description = "NAME=value lines"),
+    responses(
+        (status = 200, description = "It says so already", body = String, content_type = "text/plain"),
+        (status = 201, description = "It is written", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        openapi::Body,
+        openapi::Unusable,
+    )
+)]
 pub(crate) async fn put(
     State(repository): State<Arc<Repository>>,
     Names((owner, file)): Names<(String, String)>,
@@ -128,6 +197,23 @@ pub(crate) async fn put(
 }
 
 /// The merge, as an app would see it, in the grammar of the files.
+/// The merge of the layers, as an app would see it.
+#[utoipa::path(
+    get,
+    path = "/config/{app}/",
+    tag = "config",
+    params(
+        ("app" = openapi::App, Path),
+        ("environment" = Option<openapi::Channel>, Query, description = "With the layer of this environment"),
+    ),
+    responses(
+        (status = 200, description = "NAME=value lines", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        openapi::Unusable,
+    )
+)]
 pub(crate) async fn merged(
     State(repository): State<Arc<Repository>>,
     Names(owner): Names<String>,

@@ -24,6 +24,7 @@ use crate::access::{self, Peer};
 use crate::catalogue::{Feed, News, Next};
 use crate::failure::Failure;
 use crate::metrics::Counted;
+use crate::openapi;
 
 pub(crate) const PATH: &str = "/events";
 
@@ -47,6 +48,22 @@ struct Stream {
     _following: Counted,
 }
 
+/// What is published, configured and released from now on, as server-sent events.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    params(
+        ("app" = Option<openapi::App>, Query, description = "Of one app only"),
+        ("last-event-id" = Option<u64>, Header, description = "Begin behind this event of the app"),
+    ),
+    responses(
+        (status = 200, description = "It goes on until the server or the client ends it", body = String, content_type = "text/event-stream"),
+        openapi::Refused,
+        openapi::Absent,
+        (status = 503, description = "Too many follow already", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     request: Request,

@@ -11,9 +11,28 @@ use repository_api::{AppName, Reference, VersionName, candidate};
 use super::{Names, TEXT, tagged};
 use crate::failure::Failure;
 use crate::handlers::artefact;
+use crate::openapi;
 use crate::storage::Located;
 use crate::{Repository, releases};
 
+/// The address of the original design: the gzipped archive of `latest`, and its `.sha256`.
+#[utoipa::path(
+    get,
+    path = "/files/{app}/{file}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("file" = String, Path, description = "{app}.tgz, or {app}.tgz.sha256"),
+    ),
+    responses(
+        (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
+        (status = 206, description = "A part of them", body = openapi::Binary, content_type = "application/octet-stream"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        (status = 416, description = "It has no such bytes", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     Names((app, file)): Names<(AppName, String)>,

@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri, header};
 use repository_api::{AppName, VersionName};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::artefact::missing;
 use super::{HTML, JSON, Names, Number, answer, json, parameter, text_value};
@@ -16,6 +17,7 @@ use crate::Repository;
 use crate::console::{self, Visit};
 use crate::failure::Failure;
 use crate::negotiate::{self, Form};
+use crate::openapi;
 
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 10_000;
@@ -74,18 +76,45 @@ pub(crate) fn paged<T>(
     response
 }
 
-#[derive(Serialize)]
-struct ListedVersion {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AppsPage {
+    #[schema(value_type = Vec<String>)]
+    apps: Vec<AppName>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VersionsPage {
+    #[schema(value_type = String)]
+    app: AppName,
+    #[schema(value_type = Option<String>)]
+    latest: Option<VersionName>,
+    versions: Vec<ListedVersion>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FilesPage {
+    #[schema(value_type = String)]
+    app: AppName,
+    #[schema(value_type = String)]
+    version: VersionName,
+    files: Vec<ListedFile>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct ListedVersion {
+    #[schema(value_type = String)]
     version: VersionName,
     yanked: bool,
     sealed: bool,
     files: usize,
 }
 
-#[derive(Serialize)]
-struct ListedFile {
+#[derive(Clone, Serialize, ToSchema)]
+pub(crate) struct ListedFile {
     file: String,
+    /// Bytes.
     size: u64,
+    #[schema(value_type = openapi::Sha256)]
     sha256: repository_api::Digest,
     created: String,
     by: String,
@@ -127,6 +156,19 @@ pub(crate) async fn root(
     )))
 }
 
+#[utoipa::path(
+    get,
+    path = "/artefacts/",
+    tag = "artefacts",
+    params(
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
+        ("after" = Option<String>, Query, description = "The last row of the page before"),
+    ),
+    responses(
+        (status = 200, description = "Apps, by name; HTML by Accept; Link leads to the next page", body = AppsPage),
+        openapi::Refused,
+    )
+)]
 pub(crate) async fn apps(
     State(repository): State<Arc<Repository>>,
     uri: Uri,
@@ -151,13 +193,30 @@ pub(crate) async fn apps(
             answer(
                 StatusCode::OK,
                 JSON,
-                json(&serde_json::json!({ "apps": rows })),
+                json(&AppsPage {
+                    apps: rows.to_vec(),
+                }),
             )
         },
     ))
 }
 
 /// In the order of versions.
+#[utoipa::path(
+    get,
+    path = "/artefacts/{app}/",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
+        ("after" = Option<openapi::Version>, Query, description = "The last row of the page before"),
+    ),
+    responses(
+        (status = 200, description = "Versions, in their order", body = VersionsPage),
+        openapi::Refused,
+        openapi::Absent,
+    )
+)]
 pub(crate) async fn versions(
     State(repository): State<Arc<Repository>>,
     Names(app): Names<AppName>,
@@ -216,12 +275,32 @@ pub(crate) async fn versions(
             answer(
                 StatusCode::OK,
                 JSON,
-                json(&serde_json::json!({ "app": app, "latest": latest, "versions": rows })),
+                json(&VersionsPage {
+                    app,
+                    latest,
+                    versions: rows.to_vec(),
+                }),
             )
         },
     ))
 }
 
+#[utoipa::path(
+    get,
+    path = "/artefacts/{app}/{version}/",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
+        ("after" = Option<String>, Query, description = "The last row of the page before"),
+    ),
+    responses(
+        (status = 200, description = "Files of a version", body = FilesPage),
+        openapi::Refused,
+        openapi::Absent,
+    )
+)]
 pub(crate) async fn files(
     State(repository): State<Arc<Repository>>,
     Names((app, version)): Names<(AppName, VersionName)>,
@@ -269,7 +348,11 @@ pub(crate) async fn files(
             answer(
                 StatusCode::OK,
                 JSON,
-                json(&serde_json::json!({ "app": app, "version": version, "files": rows })),
+                json(&FilesPage {
+                    app,
+                    version,
+                    files: rows.to_vec(),
+                }),
             )
         },
     ))

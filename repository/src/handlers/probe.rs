@@ -9,11 +9,33 @@ use http::StatusCode;
 use super::{TEXT, answer};
 use crate::Repository;
 use crate::failure::Failure;
+use crate::openapi;
 
+/// Whether the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "probes",
+    security(()),
+    responses(
+        (status = 200, description = "It does", body = String, content_type = "text/plain"),
+    )
+)]
 pub(crate) async fn live() -> Response {
     answer(StatusCode::OK, TEXT, "ok\n")
 }
 
+/// Whether the store answers, too.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "probes",
+    security(()),
+    responses(
+        (status = 200, description = "It does", body = String, content_type = "text/plain"),
+        (status = 503, description = "It does not", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn ready(State(repository): State<Arc<Repository>>) -> Result<Response, Failure> {
     if repository.readiness.is_ready(&repository.storage).await {
         return Ok(answer(StatusCode::OK, TEXT, "ready\n"));
@@ -26,6 +48,16 @@ pub(crate) async fn ready(State(repository): State<Arc<Repository>>) -> Result<R
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Figures for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "probes",
+    responses(
+        (status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"),
+        openapi::Refused,
+    )
+)]
 pub(crate) async fn metrics(State(repository): State<Arc<Repository>>) -> Response {
     answer(StatusCode::OK, OPEN_METRICS, repository.metrics.text())
 }

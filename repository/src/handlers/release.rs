@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri};
 use repository_api::{AppName, ChannelName, EnvironmentName, Reference, ReleaseNumber};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::listing::{Page, paged};
 use super::signature;
@@ -14,8 +15,26 @@ use super::{JSON, Names, TEXT, answer, has_parameter, json, parameter, tag_of, t
 use crate::Repository;
 use crate::differences::{between, statement};
 use crate::failure::Failure;
+use crate::openapi;
 use crate::releases;
 
+/// The one document that `bootstrap` needs. Also `r41...r42`: what differs; and `r42.minisig`: a signature.
+#[utoipa::path(
+    get,
+    path = "/releases/{app}/{reference}",
+    tag = "releases",
+    params(
+        ("app" = openapi::App, Path),
+        ("reference" = openapi::Reference, Path),
+        ("environment" = Option<openapi::Channel>, Query, description = "With the layer of this environment"),
+    ),
+    responses(
+        (status = 200, description = "The release", body = openapi::ReleaseDocument),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     Names((app, reference)): Names<(AppName, String)>,
@@ -56,18 +75,43 @@ fn release_number(text: &str) -> Result<ReleaseNumber, Failure> {
         .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))
 }
 
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Releases {
+    #[schema(value_type = String)]
+    app: AppName,
+    releases: Vec<Listed>,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = ListedRelease)]
+pub(crate) struct Listed {
     release: String,
     version: String,
     created: String,
     by: String,
     signed: bool,
     /// The channels that point here.
+    #[schema(value_type = Vec<String>)]
     channels: Vec<ChannelName>,
 }
 
 /// Newest first; `after` names the last release of the page before.
+/// Releases, newest first.
+#[utoipa::path(
+    get,
+    path = "/releases/{app}/",
+    tag = "releases",
+    params(
+        ("app" = openapi::App, Path),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
+        ("after" = Option<openapi::Release>, Query, description = "The last release of the page before"),
+    ),
+    responses(
+        (status = 200, description = "Which version each names, and which channels point at it", body = Releases),
+        openapi::Refused,
+        openapi::Absent,
+    )
+)]
 pub(crate) async fn list(
     State(repository): State<Arc<Repository>>,
     Names(app): Names<AppName>,
@@ -112,7 +156,10 @@ pub(crate) async fn list(
             answer(
                 StatusCode::OK,
                 JSON,
-                json(&serde_json::json!({ "app": app, "releases": rows })),
+                json(&Releases {
+                    app,
+                    releases: rows.to_vec(),
+                }),
             )
         },
     ))

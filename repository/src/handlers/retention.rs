@@ -11,10 +11,26 @@ use super::{Names, TEXT, answer, tag_of, tagged};
 use crate::access::Who;
 use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
+use crate::openapi;
 use crate::retention::Policy;
 use crate::to_the_end::to_the_end;
 use crate::{Repository, receive};
 
+/// What of an app is kept.
+#[utoipa::path(
+    get,
+    path = "/retention/{app}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+    ),
+    responses(
+        (status = 200, description = "Words such as keep=10", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     Names(app): Names<AppName>,
@@ -25,6 +41,26 @@ pub(crate) async fn get(
     tagged(&headers, TEXT, &tag_of(text.as_bytes()), text)
 }
 
+/// Says what of an app is kept from now on.
+#[utoipa::path(
+    put,
+    path = "/retention/{app}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+    ),
+    request_body(content = Option<String>, content_type = "text/plain", description = "Words such as keep=10 keep-for=720h quota=20GiB"),
+    responses(
+        (status = 200, description = "It is so already", body = String, content_type = "text/plain"),
+        (status = 201, description = "It is so now", body = String, content_type = "text/plain"),
+        (status = 204, description = "It is so now"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        openapi::Body,
+        openapi::Unusable,
+    )
+)]
 pub(crate) async fn put(
     State(repository): State<Arc<Repository>>,
     Names(app): Names<AppName>,

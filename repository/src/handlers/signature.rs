@@ -13,6 +13,7 @@ use super::{Names, TEXT, answer, tag_of, tagged};
 use crate::access::Who;
 use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
+use crate::openapi;
 use crate::releases::unknown_release;
 use crate::to_the_end::to_the_end;
 use crate::{Repository, receive};
@@ -61,6 +62,27 @@ pub(super) async fn get(
     tagged(headers, TEXT, &tag_of(text.as_bytes()), text)
 }
 
+/// Gives a release its signature: `{reference}` is `r42.minisig`.
+#[utoipa::path(
+    put,
+    path = "/releases/{app}/{reference}",
+    tag = "releases",
+    params(
+        ("app" = openapi::App, Path),
+        ("reference" = String, Path, description = "r42.minisig", pattern = r"^r[1-9][0-9]{0,8}\.minisig$"),
+    ),
+    request_body(content = String, content_type = "text/plain", description = "The file that minisign wrote"),
+    responses(
+        (status = 200, description = "It is there", body = String, content_type = "text/plain"),
+        (status = 201, description = "It is signed", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        (status = 405, description = "It is no signature that is put", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+        openapi::Contradicts,
+        openapi::Body,
+        openapi::Unusable,
+    )
+)]
 pub(crate) async fn put(
     State(repository): State<Arc<Repository>>,
     Names((app, segment)): Names<(AppName, String)>,

@@ -13,9 +13,28 @@ use super::{Names, TEXT, answer, parameter, tagged};
 use crate::access::Who;
 use crate::catalogue::{Decision, Event};
 use crate::failure::Failure;
+use crate::openapi;
 use crate::to_the_end::to_the_end;
 use crate::{Repository, purge, receive};
 
+/// Yanks a version: it leaves `latest` and is still fetched by name. With `purge`, its bytes go for ever.
+#[utoipa::path(
+    delete,
+    path = "/artefacts/{app}/{version}/",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+        ("purge" = Option<bool>, Query, description = "Delete the bytes for ever"),
+    ),
+    responses(
+        (status = 204, description = "It is so"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Contradicts,
+        openapi::Body,
+    )
+)]
 pub(crate) async fn delete(
     State(repository): State<Arc<Repository>>,
     Names((app, version)): Names<(AppName, VersionName)>,
@@ -35,6 +54,24 @@ pub(crate) async fn delete(
     .await
 }
 
+/// Yanks a version, or undoes it.
+#[utoipa::path(
+    put,
+    path = "/artefacts/{app}/{version}/yanked",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+    ),
+    request_body(content = openapi::Truth, content_type = "text/plain", description = "true or false"),
+    responses(
+        (status = 204, description = "It is so"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Contradicts,
+        openapi::Body,
+    )
+)]
 pub(crate) async fn put(
     State(repository): State<Arc<Repository>>,
     Names((app, version)): Names<(AppName, VersionName)>,
@@ -50,6 +87,22 @@ pub(crate) async fn put(
     .await
 }
 
+/// Whether a version is yanked.
+#[utoipa::path(
+    get,
+    path = "/artefacts/{app}/{version}/yanked",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+    ),
+    responses(
+        (status = 200, description = "true or false", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+    )
+)]
 pub(crate) async fn get(
     State(repository): State<Arc<Repository>>,
     Names((app, version)): Names<(AppName, VersionName)>,
