@@ -101,9 +101,18 @@ pub(crate) async fn configure(
     Ok(written)
 }
 
+/// Warnings that are shown at the most.
+const WARNINGS: usize = 20;
+
 fn warnings_of(parsed: &Config) -> Vec<String> {
     let twice = parsed.warnings.iter().map(ToString::to_string);
-    twice.chain(secrets(parsed)).collect()
+    let mut all = twice.chain(secrets(parsed));
+    let mut shown: Vec<String> = all.by_ref().take(WARNINGS).collect();
+    let more = all.count();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown
 }
 
 /// What the writer of a content that is taken should know.
@@ -167,6 +176,18 @@ pub(crate) async fn write(
         .await
 }
 
+/// Some names, and how many more there are.
+pub(crate) fn first_of(names: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 {
+        shown
+    } else {
+        format!("{shown} and {more} more")
+    }
+}
+
 fn new_environment(app: &AppName, layer: &LayerName, state: &AppState) -> Option<String> {
     let LayerName::Environment(environment) = layer else {
         return None;
@@ -178,7 +199,7 @@ fn new_environment(app: &AppName, layer: &LayerName, state: &AppState) -> Option
     let existing = if existing.is_empty() {
         "none".to_owned()
     } else {
-        existing.join(", ")
+        first_of(&existing)
     };
     Some(format!(
         "{environment} is a new environment of {app}; so far there were: {existing}"

@@ -58,9 +58,8 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     ask: impl Fn(Request<Body>) -> F,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    // Whoever has gone holds a connection until the time is up: they must leave room for others.
-    let is_full = repository.metrics.waiting.get() >= repository.max_waiting;
-    let Some((owner, wait)) = wanted(&parts).filter(|_| !is_full) else {
+    let may_wait = repository.has_room_to_wait();
+    let Some((owner, wait)) = wanted(&parts).filter(|_| may_wait) else {
         return ask(Request::from_parts(parts, body)).await;
     };
     let _waiting = Counted::new(&repository.metrics.waiting);

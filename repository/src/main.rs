@@ -85,6 +85,12 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
+    /// Whether another one may hold a connection for what happens later: whoever has gone holds it until something
+    /// is to be said, and must leave room for others.
+    pub(crate) fn has_room_to_wait(&self) -> bool {
+        self.metrics.waiting.get() + self.metrics.following.get() < self.max_waiting
+    }
+
     fn new(settings: Settings, storage: Storage, admin: Option<Arc<Admin>>) -> Arc<Self> {
         Arc::new(Self {
             settings,

@@ -156,7 +156,7 @@ grammar! {
     /// A channel.
     Channel r"^(?!latest$)(?!r[1-9][0-9]*$)[a-z][a-z0-9-]{0,62}$" "stable"
     /// A file of a version.
-    File r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.tar\.gz$" "hello-world-1.0.0.tar.gz"
+    File r"^(?!yanked$)(?!.*\.(sha256|minisig)$)[A-Za-z0-9][A-Za-z0-9._+-]{0,254}$" "hello-world-1.0.0.tar.gz"
     /// A release, a version, a channel or `latest`.
     Reference r"^(r[1-9][0-9]{0,8}|[0-9][A-Za-z0-9._+-]{0,127}|[a-z][a-z0-9-]{0,62})$" "stable"
     /// A number of a release.

@@ -46,30 +46,52 @@ pub(crate) async fn promote(
     target: Target,
     by: String,
 ) -> Result<Moved, Failure> {
-    let keys = trusted_keys(&repository).await?;
+    let keys = Keys::read(&repository).await;
     to_the_end(async move {
         let address = (&app, &channel);
-        point(&repository, address, &headers, &target, keys.as_ref(), &by).await
+        point(&repository, address, &headers, &target, &keys, &by).await
     })
     .await
 }
 
-/// As they are in the file now; none without one.
-async fn trusted_keys(repository: &Repository) -> Result<Option<TrustedKeys>, Failure> {
-    let Some(path) = &repository.settings.trusted_keys_file else {
-        return Ok(None);
-    };
-    let text = tokio::fs::read_to_string(path).await;
-    let keys = text
-        .map_err(|error| error.to_string())
-        .and_then(|text| TrustedKeys::parse(&text));
-    keys.map(Some).map_err(|error| {
-        tracing::error!(%error, path = %path.display(), "the trusted keys cannot be read");
-        Failure::new(
-            http::StatusCode::INTERNAL_SERVER_ERROR,
-            "the file that REPOSITORY_TRUSTED_KEYS_FILE names cannot be read: nothing was moved; the repository's log says why",
+/// Who may sign. Only a channel for signed releases needs to know.
+enum Keys {
+    None,
+    Unreadable,
+    Known(TrustedKeys),
+}
+
+impl Keys {
+    /// As they are in the file now.
+    async fn read(repository: &Repository) -> Self {
+        let Some(path) = &repository.settings.trusted_keys_file else {
+            return Self::None;
+        };
+        let text = tokio::fs::read_to_string(path).await;
+        let keys = text
+            .map_err(|error| error.to_string())
+            .and_then(|text| TrustedKeys::parse(&text));
+        keys.map_or_else(
+            |error| {
+                tracing::error!(%error, path = %path.display(), "the trusted keys cannot be read");
+                Self::Unreadable
+            },
+            Self::Known,
         )
-    })
+    }
+
+    fn known(&self, app: &AppName, channel: &ChannelName) -> Result<&TrustedKeys, Failure> {
+        match self {
+            Self::Known(keys) => Ok(keys),
+            Self::None => Err(Failure::unprocessable(format!(
+                "channel {channel} of {app} is to take signed releases only, and this server knows no keys: set REPOSITORY_TRUSTED_KEYS_FILE to a file of minisign's public keys"
+            ))),
+            Self::Unreadable => Err(Failure::new(
+                http::StatusCode::INTERNAL_SERVER_ERROR,
+                "the file that REPOSITORY_TRUSTED_KEYS_FILE names cannot be read: nothing was moved; the repository's log says why",
+            )),
+        }
+    }
 }
 
 async fn point(
@@ -77,7 +99,7 @@ async fn point(
     (app, channel): (&AppName, &ChannelName),
     headers: &HeaderMap,
     target: &Target,
-    keys: Option<&TrustedKeys>,
+    keys: &Keys,
     by: &str,
 ) -> Result<Moved, Failure> {
     let entry = repository.catalogue.known(app).await?;
@@ -122,13 +144,9 @@ fn refuse_unsigned(
     channel: &ChannelName,
     state: &AppState,
     release: u64,
-    keys: Option<&TrustedKeys>,
+    keys: &Keys,
 ) -> Result<(), Failure> {
-    let Some(keys) = keys else {
-        return Err(Failure::unprocessable(format!(
-            "channel {channel} of {app} takes signed releases only, and this server knows no keys: set REPOSITORY_TRUSTED_KEYS_FILE"
-        )));
-    };
+    let keys = keys.known(app, channel)?;
     let Some(entry) = state.releases.get(&release) else {
         return Err(Failure::unprocessable(format!(
             "channel {channel} of {app} takes signed releases only, and a version would become a new one: point another channel at the version, sign the release that this makes, and point {channel} at the release"
@@ -151,7 +169,7 @@ pub(crate) async fn restrict(
     signed_only: bool,
     by: String,
 ) -> Result<bool, Failure> {
-    let keys = trusted_keys(&repository).await?;
+    let keys = Keys::read(&repository).await;
     to_the_end(async move {
         let entry = repository.catalogue.known(&app).await?;
         entry
@@ -161,11 +179,9 @@ pub(crate) async fn restrict(
                 }
                 // What it says must be true of where it points already.
                 if let (true, Some((_, now))) = (signed_only, state.channel(&channel)) {
-                    refuse_unsigned(&app, &channel, state, now.release, keys.as_ref())?;
-                } else if signed_only && keys.is_none() {
-                    return Err(Failure::unprocessable(
-                        "this server knows no keys: set REPOSITORY_TRUSTED_KEYS_FILE to a file of minisign's public keys first",
-                    ));
+                    refuse_unsigned(&app, &channel, state, now.release, &keys)?;
+                } else if signed_only {
+                    keys.known(&app, &channel)?;
                 }
                 let channel = channel.clone();
                 let event = Event::Restrict {

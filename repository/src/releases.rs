@@ -6,6 +6,7 @@ use repository_api::{AppName, ChannelName, Reference, ReleaseNumber, VersionName
 
 use crate::Repository;
 use crate::catalogue::{AppState, Event};
+use crate::configure::first_of;
 use crate::failure::Failure;
 use crate::publish::purged;
 
@@ -73,7 +74,7 @@ pub(crate) fn unknown_channel(app: &AppName, channel: &ChannelName, state: &AppS
     let existing = if existing.is_empty() {
         "it has none".to_owned()
     } else {
-        format!("there are {}", existing.join(", "))
+        format!("there are {}", first_of(&existing))
     };
     Failure::not_found(format!(
         "{app} has no channel {channel} ({existing}): point it somewhere with PUT /channels/{app}/{channel}"

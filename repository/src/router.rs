@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use http::{Method, StatusCode, Uri};
 use utoipa_axum::router::OpenApiRouter;
@@ -67,11 +68,18 @@ fn aliases() -> Router<Arc<Repository>> {
         .route("/channels/{app}", get(channel::list))
 }
 
-async fn unknown(uri: Uri) -> Failure {
-    Failure::not_found(format!(
+async fn unknown(uri: Uri) -> Response {
+    if uri.path() == "/apps" || uri.path() == "/apps/" {
+        return Redirect::to("/").into_response();
+    }
+    let failure = Failure::not_found(format!(
         "there is nothing at {}: artefacts are under /artefacts/, config under /config/, releases under /releases/, channels under /channels/",
         uri.path()
-    ))
+    ));
+    if console::is_page(uri.path()) {
+        return console::Trouble::from(failure).into_response();
+    }
+    failure.into_response()
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Failure {

@@ -112,6 +112,9 @@ fn the_editor_shows_errors_where_they_are() {
     browser.click("form.editor button");
     browser.until("document.querySelector('#refused')");
     browser.until("document.querySelector('mark b')?.innerText === '$'");
+    // What others do takes the draft away as little as a refusal.
+    server.publish("/artefacts/hello/1.2.0/f", "x");
+    browser.until("document.getElementById('live').innerText.startsWith('changed')");
     let kept = browser.evaluate("return document.getElementById('content').value");
     assert_eq!(kept, "STARTUP_COMMAND=./f\nCOLOUR=blue\nPATH_TO=$HOME/x\n");
     browser.clear("#content");

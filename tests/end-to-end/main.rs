@@ -9,6 +9,7 @@ mod concurrency;
 mod config_grammar;
 mod console;
 mod containers;
+mod described;
 mod downloads;
 mod durability;
 mod encodings;

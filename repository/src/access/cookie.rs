@@ -1,19 +1,26 @@
-//! The cookie that holds a browser's token: for the browser alone, never for a script in a page, and never sent
-//! along with what another site asks for.
+//! The cookie that holds a browser's token: for the browser alone, never for a script in a page, and not sent
+//! along with what a page of another site asks for.
 
 use http::{HeaderMap, HeaderValue, header};
 
 const NAME: &str = "repository-token";
 
+/// No other port, path or domain can set one of this name: browsers see to it, where the connection is encrypted.
+const HOST_NAME: &str = "__Host-repository-token";
+
 /// The token of a request, if it has one.
-pub(super) fn token(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn token(headers: &HeaderMap) -> Option<String> {
+    named(headers, HOST_NAME).or_else(|| named(headers, NAME))
+}
+
+fn named(headers: &HeaderMap, wanted: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, value)| *name == NAME && !value.is_empty())
+        .find(|(name, value)| *name == wanted && !value.is_empty())
         .map(|(_, value)| value.to_owned())
 }
 
@@ -25,14 +32,24 @@ pub(crate) fn set(token: &str, is_encrypted: bool) -> Option<HeaderValue> {
     if token.is_empty() || !is_plain {
         return None;
     }
-    let secure = if is_encrypted { "; Secure" } else { "" };
-    let text = format!("{NAME}={token}; Path=/; HttpOnly; SameSite=Strict{secure}");
+    let (name, secure) = if is_encrypted {
+        (HOST_NAME, "; Secure")
+    } else {
+        (NAME, "")
+    };
+    // Lax: whoever follows a link from elsewhere is signed in. What writes is looked at by its origin.
+    let text = format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&text).ok()
 }
 
 /// What makes a browser forget it.
-pub(crate) const FORGET: HeaderValue =
-    HeaderValue::from_static("repository-token=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+pub(crate) fn forget(is_encrypted: bool) -> HeaderValue {
+    HeaderValue::from_static(if is_encrypted {
+        "__Host-repository-token=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
+    } else {
+        "repository-token=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+    })
+}
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Version, header};
 
 pub(super) fn is_of_this_machine(request: &Parts) -> bool {
     let is_of_others = is_forwarded(&request.headers)
-        || is_of_another_site(&request.headers)
+        || (is_of_another_site(&request.headers) && !is_followed_link(request))
         || is_old_write(request);
     !is_of_others && names_loopback(request)
 }
@@ -24,6 +24,19 @@ fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+/// Somebody followed a link to a page: the other site sees nothing of what it says.
+fn is_followed_link(request: &Parts) -> bool {
+    let is = |name, wanted: &str| {
+        request
+            .headers
+            .get(name)
+            .is_some_and(|value| value == wanted)
+    };
+    request.method == Method::GET
+        && is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
 }
 
 /// Who passes a request on, by other names than those that begin with `x-forwarded`.

@@ -26,7 +26,7 @@ use crate::timestamp;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An app that was not yet read may have been made by another server just now: that is news, too.
-const JUST_NOW: Duration = Duration::from_secs(5);
+pub(super) const JUST_NOW: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct App {
@@ -112,10 +112,11 @@ impl App {
     }
 
     fn apply(&self, entry: Entry<Event>, is_new: bool) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // Only now: who listens from here on finds it in the state.
         let is_news =
             self.announcer.is_heard() && (is_new || timestamp::is_within(&entry.created, JUST_NOW));
         let draft = is_news.then(|| Draft::of(&entry));
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let before = state.position;
         if let Err(missing) = state.apply(entry) {
             tracing::error!(owner = %self.owner, missing, "an entry of the log was passed over");

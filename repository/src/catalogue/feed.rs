@@ -8,7 +8,7 @@ use repository_api::AppName;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::app::App;
+use super::app::{App, JUST_NOW};
 use super::changes::{Changes, INTERVAL, MAX_RATE};
 use super::news::{Draft, News};
 use crate::Repository;
@@ -67,8 +67,10 @@ impl Feed {
         let app = catalogue.known(name).await?;
         let default = catalogue.default_layer().await?;
         let now = app.read(|state| state.position);
-        let since = since.filter(|since| *since < now).unwrap_or(now);
-        let has_missed = now - since > MAX_AGAIN;
+        // A number that is still to come is of another history.
+        let is_strange = since.is_some_and(|since| since > now);
+        let since = since.unwrap_or(now).min(now);
+        let has_missed = is_strange || now - since > MAX_AGAIN;
         let earlier = if since == now || has_missed {
             VecDeque::new()
         } else {
@@ -89,17 +91,22 @@ impl Feed {
         })
     }
 
-    /// Of all apps, from now on.
-    pub(crate) fn of_all(repository: &Arc<Repository>) -> Self {
+    /// Of all apps, from now on. Whoever comes back cannot say from where: each app has numbers of its own.
+    pub(crate) fn of_all(repository: &Arc<Repository>, comes_back: bool) -> Self {
         Self {
             app: None,
             earlier: VecDeque::new(),
-            has_missed: false,
+            has_missed: comes_back,
             news: repository.catalogue.announcer.listen(),
             _asking: Asking::All {
                 _round: Round::join(repository),
             },
         }
+    }
+
+    /// Whether a number says from where to go on.
+    pub(crate) fn has_ids(&self) -> bool {
+        self.app.is_some()
     }
 
     pub(crate) async fn next(&mut self) -> Next {
@@ -170,23 +177,38 @@ impl Round {
 }
 
 async fn go(repository: Arc<Repository>, round: Weak<Round>) {
+    let mut is_first = true;
     while round.strong_count() > 0 {
         let began = Instant::now();
-        if let Err(error) = ask(&repository, &round).await {
+        if let Err(error) = ask(&repository, &round, is_first).await {
             tracing::warn!(error = %error.chain(), "those who follow what happens may be told late");
         }
+        // What happened before an app's turn came was taken for old.
+        if is_first && began.elapsed() > JUST_NOW {
+            repository.catalogue.announcer.announce(News::missed());
+        }
+        is_first = false;
         tokio::time::sleep(INTERVAL.saturating_sub(began.elapsed())).await;
     }
 }
 
-async fn ask(repository: &Repository, round: &Weak<Round>) -> Result<(), StorageError> {
+async fn ask(
+    repository: &Repository,
+    round: &Weak<Round>,
+    is_first: bool,
+) -> Result<(), StorageError> {
     const PAUSE: Duration = Duration::from_millis(1000 / MAX_RATE as u64);
     repository.catalogue.default_layer().await?;
     for name in repository.catalogue.names_after(None, usize::MAX).await? {
         if round.strong_count() == 0 {
             break;
         }
+        let is_met = repository.catalogue.in_memory(&name).is_some();
         repository.catalogue.app(&name).await?;
+        if !is_met && !is_first {
+            // Another server made it, and perhaps not just now.
+            repository.catalogue.announcer.announce(News::missed());
+        }
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())

@@ -29,6 +29,17 @@ pub(crate) struct News {
 }
 
 impl News {
+    /// That something may have happened that was not told.
+    pub(super) fn missed() -> Arc<Self> {
+        Arc::new(Self {
+            owner: Owner::Default,
+            number: u64::MAX,
+            is_last: false,
+            kind: "missed",
+            text: "{}".to_owned(),
+        })
+    }
+
     /// From where to go on. Not in the middle of an entry: then all of it is told again.
     pub(crate) fn id(&self) -> Option<u64> {
         (self.is_last && matches!(self.owner, Owner::App(_))).then_some(self.number)

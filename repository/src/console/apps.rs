@@ -9,10 +9,14 @@ use super::elements::{command, done, empty, next_page, release, version};
 use super::page;
 use super::visit::Visit;
 use crate::Repository;
+use crate::access::Need;
 use crate::catalogue::AppState;
 
 /// Apps on a page.
 const LIMIT: usize = 100;
+
+/// Channels of an app that are shown here.
+const CHANNELS: usize = 10;
 
 /// Apps that are read from the store at once.
 const PARALLEL: usize = 16;
@@ -26,6 +30,8 @@ struct Row {
 struct Summary {
     latest: Option<VersionName>,
     channels: Vec<(ChannelName, u64, Option<VersionName>)>,
+    /// Channels that are not shown.
+    more: usize,
     last: Option<(String, String)>,
 }
 
@@ -41,7 +47,8 @@ impl Summary {
         });
         Self {
             latest: state.latest().cloned(),
-            channels: channels.collect(),
+            channels: channels.take(CHANNELS).collect(),
+            more: state.channels.len().saturating_sub(CHANNELS),
             last: state
                 .last
                 .as_ref()
@@ -89,7 +96,7 @@ pub(crate) async fn apps(repository: &Repository, visit: &Visit) -> Shown {
     };
     let main = html! {
         @if total == 0 {
-            (empty("There is no app here yet. The first upload makes one:"))
+            (empty("There is no app here, or none that your token covers. The first upload makes one:"))
             (command("Publish", &format!(
                 "curl --fail-with-body{} -T hello-world-1.0.0.tar.gz {}/artefacts/hello-world/1.0.0/",
                 visit.credentials(), visit.base
@@ -102,7 +109,9 @@ pub(crate) async fn apps(repository: &Repository, visit: &Visit) -> Shown {
         }
         p.aside { a href="/apps/_default/config/_default.config" { "The config under every app" } }
     };
-    Ok(page::show(visit, "Apps", Some("/events"), &head, &main))
+    // Whoever may read some apps only is not told of all.
+    let events = visit.may(&Need::Read(None)).then_some("/events");
+    Ok(page::show(visit, "Apps", events, &head, &main))
 }
 
 fn table(rows: &[Row]) -> Markup {
@@ -150,6 +159,7 @@ fn channels(app: &AppName, summary: &Summary) -> Markup {
                     @if let Some(runs) = runs { " " (version(runs)) }
                 }
             }
+            @if summary.more > 0 { li { a href={ "/apps/" (app) } { "and " (summary.more) " more" } } }
         }
     }
 }

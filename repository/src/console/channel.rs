@@ -234,6 +234,7 @@ pub(super) async fn post(
     visit: Visit,
     request: Request,
 ) -> Shown {
+    let visit = visit.without_query();
     let Names((app, channel)) = path?;
     let (parts, body) = request.into_parts();
     let by = Who::of(&parts.extensions);
@@ -253,6 +254,8 @@ pub(super) async fn post(
     .await;
     match outcome {
         Ok(_) => Ok(see_other(&format!("/apps/{app}/channels/{channel}?done=1"))),
+        // Whoever may move a channel may not be one who may read.
+        Err(failure) if !visit.may_read(&app) => Err(failure.into()),
         Err(failure) => {
             let mut response = show(
                 &repository,

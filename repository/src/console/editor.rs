@@ -2,6 +2,7 @@
 //! history with what each generation changed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -25,6 +26,10 @@ use crate::failure::Failure;
 use crate::handlers::{JSON, Names, answer, json};
 use crate::releases;
 use crate::storage::keys::DEFAULT_OWNER;
+
+/// Lines that are compared at the most, and for how long: what is left then is shown as replaced as a whole.
+const MOST_LINES: usize = 20_000;
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Generations on a page.
 const LIMIT: usize = 50;
@@ -74,6 +79,14 @@ impl Layer {
         format!("/apps/{}/config/{}", self.owner, self.file)
     }
 
+    /// What reading it needs.
+    fn read_need(&self) -> Need {
+        match self.at.layer {
+            LayerName::Default => Need::ReadDefault,
+            LayerName::App | LayerName::Environment(_) => Need::Read(Some(self.at.app.clone())),
+        }
+    }
+
     fn need(&self) -> Need {
         match self.at.layer {
             LayerName::Default => Need::config_of_default(),
@@ -87,6 +100,10 @@ struct Draft {
     content: String,
     failure: Failure,
     error: Option<ConfigError>,
+    /// The generation that the writer had seen.
+    generation: Option<u64>,
+    /// What that one said, and the newest one, where others wrote meanwhile.
+    meanwhile: Option<(String, u64)>,
 }
 
 type Path = Names<(String, String)>;
@@ -98,6 +115,7 @@ pub(super) async fn get(
 ) -> Result<Response, Trouble> {
     let Names((owner, file)) = path?;
     if let ("new", Some(name)) = (file.as_str(), visit.parameter("environment")) {
+        LayerFile::read(&owner, &format!("{name}.config"))?;
         let environment: EnvironmentName = name
             .parse()
             .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
@@ -201,7 +219,7 @@ fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) ->
         }
         form.editor method="post" action=(layer.path())
             data-line=[error.map(|error| error.line)] data-column=[error.map(|error| error.column)] {
-            input type="hidden" name="generation" value=[layer.newest];
+            input type="hidden" name="generation" value=[draft.map_or(layer.newest, |draft| draft.generation)];
             label for="content" { (layer.file) @if let Some(newest) = layer.newest { " at generation " (newest) } @else { ", which is new" } }
             // A line feed at the beginning belongs to the element, and not to what is in it.
             textarea #content name="content" wrap="off" rows=(rows(shown)) spellcheck="false" autocapitalize="off" autocomplete="off"
@@ -209,7 +227,14 @@ fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) ->
             p.hint #grammar {
                 "One " code { "NAME=value" } " a line; single quotes keep everything as it is. Secrets belong into files of BOOTSTRAP_SECRETS_DIR, not here."
             }
-            button type="submit" { "Save as the next generation" }
+            @match draft.and_then(|draft| draft.meanwhile.as_ref()) {
+                Some((before, newest)) => {
+                    p { "Others wrote generation " (newest) " meanwhile. What it changed:" }
+                    (difference(before, content))
+                    button type="submit" name="replace" value=(newest) { "Replace generation " (newest) " by what is above" }
+                }
+                None => button type="submit" { "Save as the next generation" },
+            }
         }
     }
 }
@@ -246,7 +271,14 @@ fn history(layer: &Layer, wanted: Option<u64>) -> Markup {
 
 /// Lines that went and lines that came, with some around them.
 fn difference(before: &str, after: &str) -> Markup {
-    let found = TextDiff::from_lines(before, after);
+    if before.lines().count() + after.lines().count() > MOST_LINES {
+        return empty(
+            "There are too many lines to compare: fetch both generations, and compare them where you are.",
+        );
+    }
+    let found = TextDiff::configure()
+        .timeout(PATIENCE)
+        .diff_lines(before, after);
     html! {
         pre.difference tabindex="0" {
             @for group in found.grouped_ops(3) {
@@ -268,16 +300,19 @@ pub(super) async fn post(
     visit: Visit,
     request: Request,
 ) -> Shown {
+    let visit = visit.without_query();
     let Names((owner, file)) = path?;
     let (parts, body) = request.into_parts();
     let by = Who::of(&parts.extensions);
     let sent = Form::read(&repository, &parts.headers, body, MAX).await?;
     // Forms write lines as CRLF, whatever was typed.
-    let content = sent.field("content").replace("\r\n", "\n");
+    let content = sent.required("content")?.replace("\r\n", "\n");
     if sent.field("check") == "true" {
         return Ok(check(&content));
     }
-    let generation: Option<u64> = sent.field("generation").parse().ok();
+    // Whoever has seen what others wrote meanwhile may replace it.
+    let seen = [sent.field("replace"), sent.field("generation")];
+    let generation: Option<u64> = seen.iter().find_map(|seen| seen.parse().ok());
     let condition = expecting(generation.map(etag).as_deref());
     let at = LayerFile::read(&owner, &file)?;
     let bytes = content.clone().into_bytes();
@@ -286,8 +321,23 @@ pub(super) async fn post(
     let Err(failure) = outcome else {
         return Ok(see_other(&format!("{}?saved=1", layer.path())));
     };
+    if !visit.may(&layer.read_need()) {
+        return Err(failure.into());
+    }
     let status = failure.status;
+    let meanwhile = match (generation, layer.newest) {
+        (seen, Some(newest)) if seen != Some(newest) => {
+            let before = match seen {
+                Some(seen) if seen < newest => layer.content(&repository, seen).await?,
+                _ => String::new(),
+            };
+            Some((before, newest))
+        }
+        _ => None,
+    };
     let draft = Draft {
+        generation,
+        meanwhile,
         error: config::parse(content.as_bytes()).err(),
         content,
         failure,

@@ -19,12 +19,26 @@ impl Form {
         limit: usize,
     ) -> Result<Self, Failure> {
         let bytes = receive::small(repository, headers, body, limit).await?;
-        let pairs = form_urlencoded::parse(&bytes);
-        Ok(Self(
-            pairs
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect(),
-        ))
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(&bytes)
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        // The parser writes U+FFFD in place of what is not UTF-8.
+        let is_replaced = pairs.iter().any(|(_, value)| value.contains('\u{fffd}'));
+        let has_it = String::from_utf8_lossy(&bytes)
+            .to_ascii_uppercase()
+            .contains("%EF%BF%BD");
+        if is_replaced && !has_it {
+            return Err(Failure::bad_request("the form is not UTF-8"));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of a field; 400 without it.
+    pub(super) fn required(&self, name: &str) -> Result<&str, Failure> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found
+            .map(|(_, value)| value.as_str())
+            .ok_or_else(|| Failure::bad_request(format!("the form has no field {name}")))
     }
 
     /// The value of a field; empty without it.

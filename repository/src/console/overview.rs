@@ -16,6 +16,9 @@ use crate::catalogue::AppState;
 use crate::failure::Failure;
 use crate::handlers::Names;
 
+/// Channels on the page.
+const CHANNELS: usize = 200;
+
 /// Versions and releases that a form offers.
 const OFFERED: usize = 50;
 
@@ -33,6 +36,8 @@ struct Runs {
 
 struct Overview {
     channels: Vec<Runs>,
+    /// Channels that are not shown.
+    more: usize,
     latest: Option<VersionName>,
     versions: usize,
     releases: usize,
@@ -58,7 +63,8 @@ impl Overview {
         });
         let there = || state.versions.iter().filter(|(_, found)| !found.is_empty());
         Self {
-            channels: channels.collect(),
+            channels: channels.take(CHANNELS).collect(),
+            more: state.channels.len().saturating_sub(CHANNELS),
             latest: state.latest().cloned(),
             versions: there().count(),
             releases: state.releases.len(),
@@ -102,6 +108,7 @@ pub(super) async fn get(
                 (empty("No channel yet. One that is called stable or production says what is deployed, and can be moved back."))
             } @else {
                 (channels(&visit, &app, &overview.channels))
+                @if overview.more > 0 { (empty(&format!("And {} more: GET /channels/{app}/ lists them.", overview.more))) }
             }
             (mover(&visit, &app, &overview))
         }
@@ -156,7 +163,7 @@ fn channels(visit: &Visit, app: &AppName, rows: &[Runs]) -> Markup {
                             @if let Some(before) = row.before {
                                 a href={ "/apps/" (app) "/releases/r" (before) "...r" (row.number) } { "What changed" }
                                 @if visit.may_move(app, &row.channel) {
-                                    a.button.quiet href={ (path) "?to=r" (before) } { "Roll back to r" (before) }
+                                    a.button.quiet href={ (path) "?to=r" (before) } { "Back to r" (before) }
                                 }
                             }
                         }
@@ -193,6 +200,7 @@ fn mover(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
 
 fn commands(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
     let (base, user) = (&visit.base, visit.credentials());
+    // bootstrap takes a bare host for http.
     let host = base.strip_prefix("http://").unwrap_or(base);
     let version = overview
         .latest

@@ -119,7 +119,7 @@ fn framed(mut response: Response) -> Response {
     );
     headers.insert(
         header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
+        HeaderValue::from_static("private, no-store"),
     );
     headers.insert(
         header::REFERRER_POLICY,

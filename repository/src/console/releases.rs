@@ -1,5 +1,6 @@
 //! `/apps/{app}/releases`: the list, one release, and what differs between two.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -20,6 +21,9 @@ use crate::failure::Failure;
 use crate::handlers::Names;
 use crate::releases::unknown_release;
 
+/// Channels that are shown of a release.
+const CHANNELS: usize = 20;
+
 /// Releases on a page.
 const LIMIT: usize = 50;
 
@@ -32,17 +36,18 @@ struct Row {
     by: String,
 }
 
-/// The channels that point at a release.
-fn channels(state: &AppState, number: u64) -> Vec<String> {
-    state
-        .channels
-        .keys()
-        .filter(|channel| {
-            let now = state.channel(channel);
-            now.is_some_and(|(_, moved)| moved.release == number)
-        })
-        .map(ToString::to_string)
-        .collect()
+/// The channels that point at each release.
+fn channels(state: &AppState) -> BTreeMap<u64, Vec<String>> {
+    let mut found: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for channel in state.channels.keys() {
+        if let Some((_, moved)) = state.channel(channel) {
+            let names = found.entry(moved.release).or_default();
+            if names.len() < CHANNELS {
+                names.push(channel.to_string());
+            }
+        }
+    }
+    found
 }
 
 fn number(text: &str) -> Result<ReleaseNumber, Failure> {
@@ -62,13 +67,14 @@ pub(super) async fn list(
     };
     let entry = repository.catalogue.known(&app).await?;
     let mut rows: Vec<Row> = entry.read(|state| {
+        let mut channels = channels(state);
         let newest = state.releases.range(..before).rev().take(LIMIT + 1);
         newest
             .map(|(number, release)| Row {
                 number: *number,
                 version: release.statement.version.clone(),
                 is_signed: release.minisig.is_some(),
-                channels: channels(state, *number),
+                channels: channels.remove(number).unwrap_or_default(),
                 at: release.created.clone(),
                 by: release.by.to_string(),
             })
@@ -144,7 +150,8 @@ pub(super) async fn get(
     let entry = repository.catalogue.known(&app).await?;
     let (found, channels) = entry.read(|state| {
         let found = state.releases.get(&number.get()).cloned();
-        (found, channels(state, number.get()))
+        let channels = channels(state).remove(&number.get());
+        (found, channels.unwrap_or_default())
     });
     let found = found.ok_or_else(|| unknown_release(&app, number))?;
     let title = format!("Release {number}");

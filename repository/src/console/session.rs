@@ -17,6 +17,9 @@ use crate::access::{self, Refusal, cookie};
 use crate::failure::Failure;
 use crate::negotiate::{Form as Wanted, form};
 
+/// Not Basic: a browser would ask in a window of its own.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"repository\"");
+
 /// Bytes of a form with a token.
 const MAX: usize = 8192;
 
@@ -88,11 +91,12 @@ pub(super) async fn sign_in(
     Ok(response)
 }
 
-pub(super) async fn sign_out() -> Response {
+pub(super) async fn sign_out(visit: Visit) -> Response {
     let mut response = see_other("/");
-    response
-        .headers_mut()
-        .insert(header::SET_COOKIE, cookie::FORGET);
+    let headers = response.headers_mut();
+    headers.insert(header::SET_COOKIE, cookie::forget(visit.is_encrypted));
+    // What was shown is not shown again by going back.
+    headers.insert("clear-site-data", HeaderValue::from_static("\"cache\""));
     response
 }
 
@@ -101,8 +105,16 @@ pub(crate) fn refusal(request: &Parts, failure: Failure) -> Response {
     let wants_page = request.method == Method::GET
         && super::is_page(request.uri.path())
         && form(&request.headers, Wanted::Json) == Wanted::Html;
+    let is_signed_in = cookie::token(&request.headers).is_some();
     if !wants_page {
-        return failure.into_response();
+        let mut response = failure.into_response();
+        // A browser that signs in by a page is not to ask in a window of its own.
+        if is_signed_in && response.status() == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, BEARER);
+        }
+        return response;
     }
     if failure.status != StatusCode::UNAUTHORIZED {
         return page::Trouble::from(failure).into_response();
@@ -113,17 +125,14 @@ pub(crate) fn refusal(request: &Parts, failure: Failure) -> Response {
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str);
     // Who comes for the first time has done nothing wrong.
-    let has_tried = request.headers.contains_key(header::COOKIE)
-        || request.headers.contains_key(header::AUTHORIZATION);
+    let has_tried = is_signed_in || request.headers.contains_key(header::AUTHORIZATION);
     let mut response = ask(&visit, to, has_tried.then_some(failure.detail.as_str()));
     *response.status_mut() = failure.status;
     let headers = response.headers_mut();
-    // Not Basic: the browser would ask in a window of its own.
-    headers.insert(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Bearer realm=\"repository\""),
-    );
-    headers.insert(header::SET_COOKIE, cookie::FORGET);
+    headers.insert(header::WWW_AUTHENTICATE, BEARER);
+    if is_signed_in {
+        headers.insert(header::SET_COOKIE, cookie::forget(visit.is_encrypted));
+    }
     response
 }
 

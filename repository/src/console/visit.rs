@@ -42,6 +42,14 @@ impl Visit {
         }
     }
 
+    /// For the answer to a form: what its address says besides is for pages.
+    pub(super) fn without_query(self) -> Self {
+        Self {
+            query: String::new(),
+            ..self
+        }
+    }
+
     /// The first value of a parameter of the query, unless it is empty.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         form_urlencoded::parse(self.query.as_bytes())

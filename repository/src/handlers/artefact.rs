@@ -33,7 +33,6 @@ const HEADERS: usize = 14;
 
 /// It shares its origin with the console: whatever a browser makes of it, it is no page of ours.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
-const ATTACHMENT: HeaderValue = HeaderValue::from_static("attachment");
 
 type FilePath = Names<(AppName, VersionName, String)>;
 
@@ -91,7 +90,14 @@ pub(crate) async fn get(
     } else {
         PRIVATE
     };
-    let answer = serve(&repository, &method, &headers, record, cache_control).await;
+    let answer = serve(
+        &repository,
+        &method,
+        &headers,
+        (file.as_str(), record),
+        cache_control,
+    )
+    .await;
     match answer {
         Err(failure) if failure.status.is_server_error() => {
             // Its bytes may have been purged, or healed, by way of another replica.
@@ -99,7 +105,14 @@ pub(crate) async fn get(
             if now.id == record.id {
                 return Err(failure);
             }
-            serve(&repository, &method, &headers, now, cache_control).await
+            serve(
+                &repository,
+                &method,
+                &headers,
+                (file.as_str(), now),
+                cache_control,
+            )
+            .await
         }
         answer => answer,
     }
@@ -170,7 +183,7 @@ pub(crate) async fn serve(
     repository: &Repository,
     method: &Method,
     request: &HeaderMap,
-    blob: Located,
+    (name, blob): (&str, Located),
     cache_control: &'static str,
 ) -> Result<Response, Failure> {
     let etag = blob.sha256.etag();
@@ -179,7 +192,7 @@ pub(crate) async fn serve(
         Outcome::NotModified => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            describe(response.headers_mut(), blob, &etag, cache_control);
+            describe(response.headers_mut(), name, blob, &etag, cache_control);
             return Ok(response);
         }
         Outcome::Failed => {
@@ -237,7 +250,7 @@ pub(crate) async fn serve(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
     );
-    describe(headers, blob, &etag, cache_control);
+    describe(headers, name, blob, &etag, cache_control);
     headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, blob.size);
@@ -246,7 +259,13 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
-fn describe(headers: &mut HeaderMap, blob: Located, etag: &str, cache_control: &'static str) {
+fn describe(
+    headers: &mut HeaderMap,
+    name: &str,
+    blob: Located,
+    etag: &str,
+    cache_control: &'static str,
+) {
     headers.insert(header::ETAG, text_value(etag));
     headers.insert(REPR_DIGEST, text_value(&blob.sha256.field()));
     headers.insert(CHECKSUM, text_value(&blob.sha256.to_string()));
@@ -259,7 +278,9 @@ fn describe(headers: &mut HeaderMap, blob: Located, etag: &str, cache_control: &
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    headers.insert(header::CONTENT_DISPOSITION, ATTACHMENT);
+    // A file's name has no character that would have to be quoted.
+    let attachment = ["attachment; filename=\"", name, "\""].concat();
+    headers.insert(header::CONTENT_DISPOSITION, text_value(&attachment));
     headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
 }
 
@@ -274,7 +295,7 @@ fn describe(headers: &mut HeaderMap, blob: Located, etag: &str, cache_control: &
         ("file" = openapi::File, Path),
         ("x-checksum-sha256" = Option<openapi::Sha256>, Header, description = "Compared; Repr-Digest and Content-Digest are, too"),
     ),
-    request_body(content = openapi::Binary, content_type = "application/octet-stream", description = "The file as it is"),
+    request_body(content = Option<openapi::Binary>, content_type = "application/octet-stream", description = "The file as it is"),
     responses(
         (status = 200, description = "The same bytes are there", body = String, content_type = "text/plain"),
         (status = 201, description = "It is published", body = String, content_type = "text/plain"),

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::listing::{Page, paged};
 use super::release::{line, line_answer};
-use super::{JSON, Names, TEXT, answer, json, tagged, text_value};
+use super::{JSON, Names, TEXT, answer, json, tag_of, tagged, text_value};
 use crate::access::Who;
 use crate::catalogue::MoveRecord;
 use crate::failure::Failure;
@@ -104,6 +104,7 @@ pub(crate) async fn list(
     State(repository): State<Arc<Repository>>,
     Names(app): Names<AppName>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let page = Page::read(&uri)?;
     let rows: Vec<ListedChannel> = repository.catalogue.known(&app).await?.read(|state| {
@@ -121,14 +122,13 @@ pub(crate) async fn list(
             .take(page.limit + 1)
             .collect()
     });
-    Ok(paged(
-        &format!("/channels/{app}/"),
+    paged(
+        (&format!("/channels/{app}/"), &headers),
         &page,
         rows,
         |row| row.channel.to_string(),
         |rows| {
-            answer(
-                StatusCode::OK,
+            (
                 JSON,
                 json(&Channels {
                     app,
@@ -136,7 +136,7 @@ pub(crate) async fn list(
                 }),
             )
         },
-    ))
+    )
 }
 
 #[derive(Serialize, ToSchema)]
@@ -190,6 +190,7 @@ pub(crate) struct Moved {
 pub(crate) async fn history(
     State(repository): State<Arc<Repository>>,
     Names((app, channel)): Names<(AppName, ChannelName)>,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let entry = repository.catalogue.known(&app).await?;
     let moves: Vec<Moved> = entry.read(|state| {
@@ -205,15 +206,12 @@ pub(crate) async fn history(
         };
         Ok::<_, Failure>(moves.values().rev().map(moved).collect())
     })?;
-    Ok(answer(
-        StatusCode::OK,
-        JSON,
-        json(&Moves {
-            app,
-            channel,
-            history: moves,
-        }),
-    ))
+    let text = json(&Moves {
+        app,
+        channel,
+        history: moves,
+    });
+    tagged(&headers, JSON, &tag_of(text.as_bytes()), text)
 }
 
 /// Points a channel at a version, which makes a release of it, or at a release.

@@ -98,6 +98,7 @@ pub(crate) async fn history(
     State(repository): State<Arc<Repository>>,
     Names((owner, file)): Names<(String, String)>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let LayerFile { app, layer } = LayerFile::read(&owner, &file)?;
     let page = Page::read(&uri)?;
@@ -123,8 +124,8 @@ pub(crate) async fn history(
     if rows.is_empty() && page.after.is_none() {
         return Err(absent(&owner, &file));
     }
-    Ok(paged(
-        &format!("/config/{owner}/{file}/history"),
+    paged(
+        (&format!("/config/{owner}/{file}/history"), &headers),
         &page,
         rows,
         |row| row.generation.to_string(),
@@ -134,9 +135,9 @@ pub(crate) async fn history(
                 file: file.clone(),
                 history: rows.to_vec(),
             };
-            answer(StatusCode::OK, JSON, json(&shown))
+            (JSON, json(&shown))
         },
-    ))
+    )
 }
 
 fn absent(owner: &str, file: &str) -> Failure {

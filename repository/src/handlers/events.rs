@@ -69,9 +69,7 @@ pub(crate) async fn get(
     request: Request,
 ) -> Result<Response, Failure> {
     let (request, _) = request.into_parts();
-    if repository.metrics.following.get() + repository.metrics.waiting.get()
-        >= repository.max_waiting
-    {
+    if !repository.has_room_to_wait() {
         return Err(Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many follow what happens already: ask for what you want to know now and then",
@@ -82,7 +80,7 @@ pub(crate) async fn get(
     let app: Option<AppName> = parameter(request.uri.query(), "app")?;
     let feed = match &app {
         Some(app) => Feed::of_app(&repository, app, last_event(&request)).await?,
-        None => Feed::of_all(&repository),
+        None => Feed::of_all(&repository, request.headers.contains_key("last-event-id")),
     };
     let stream = Stream {
         stopping: repository.stopping.subscribe(),
@@ -119,7 +117,7 @@ impl Stream {
             return Some(format!("retry: {RETRY_MS}\n\n").into());
         }
         let text = tokio::select! {
-            next = self.feed.next() => show(&next),
+            next = self.feed.next() => show(&next, self.feed.has_ids()),
             () = tokio::time::sleep(HEARTBEAT) => ":\n\n".to_owned(),
             _ = self.stopping.wait_for(|stopping| *stopping) => return None,
         };
@@ -138,13 +136,13 @@ impl Stream {
     }
 }
 
-fn show(next: &Next) -> String {
+fn show(next: &Next, has_ids: bool) -> String {
     let news: &News = match next {
         Next::News(news) => news,
         Next::Missed => return "event: missed\ndata: {}\n\n".to_owned(),
     };
     let News { kind, text, .. } = news;
-    match news.id() {
+    match news.id().filter(|_| has_ids) {
         Some(id) => format!("id: {id}\nevent: {kind}\ndata: {text}\n\n"),
         None => format!("event: {kind}\ndata: {text}\n\n"),
     }

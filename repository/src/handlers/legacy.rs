@@ -58,7 +58,14 @@ pub(crate) async fn get(
             record.sha256.line(&archive),
         );
     }
-    artefact::serve(&repository, &method, &headers, record, "no-cache").await
+    artefact::serve(
+        &repository,
+        &method,
+        &headers,
+        (&archive, record),
+        "no-cache",
+    )
+    .await
 }
 
 /// The gzipped archive of `latest`: who asks here pipes it into `tar xz`.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::artefact::missing;
-use super::{HTML, JSON, Names, Number, answer, json, parameter, text_value};
+use super::{HTML, JSON, Names, Number, answer, json, parameter, tag_of, tagged, text_value};
 use crate::Repository;
 use crate::console::{self, Visit};
 use crate::failure::Failure;
@@ -54,17 +54,17 @@ impl Page {
 /// Shows a page of `rows`, of which there is one too many where another page follows; then a `Link`
 /// names that page.
 pub(crate) fn paged<T>(
-    path: &str,
+    (path, request): (&str, &HeaderMap),
     page: &Page,
     mut rows: Vec<T>,
     key: impl Fn(&T) -> String,
-    show: impl FnOnce(&[T]) -> Response,
-) -> Response {
+    show: impl FnOnce(&[T]) -> (&'static str, String),
+) -> Result<Response, Failure> {
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
-    let mut response = show(&rows);
+    let (media_type, text) = show(&rows);
+    let mut response = tagged(request, media_type, &tag_of(text.as_bytes()), text)?;
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, text_value("no-cache"));
     headers.insert(header::VARY, text_value("Accept"));
     if let (true, Some(last)) = (more, rows.last()) {
         let after =
@@ -73,7 +73,7 @@ pub(crate) fn paged<T>(
         let link = format!("<{path}?limit={}&after={after}>; rel=\"next\"", page.limit);
         headers.insert(header::LINK, text_value(&link));
     }
-    response
+    Ok(response)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -122,7 +122,10 @@ pub(crate) struct ListedFile {
 
 /// The table of a page: names that lead on, and what there is to say of each. Every text comes from
 /// a checked name, a number or a time, so none needs escaping.
-fn html(title: &str, rows: impl Iterator<Item = (String, String, String)>) -> Response {
+fn html(
+    title: &str,
+    rows: impl Iterator<Item = (String, String, String)>,
+) -> (&'static str, String) {
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n<h1>{title}</h1>\n<table>\n"
     );
@@ -130,7 +133,7 @@ fn html(title: &str, rows: impl Iterator<Item = (String, String, String)>) -> Re
         let _ = writeln!(text, "<tr><td><a href=\"{link}\">{name}</a><td>{note}");
     }
     text.push_str("</table>\n</html>\n");
-    answer(StatusCode::OK, HTML, text)
+    (HTML, text)
 }
 
 fn varying(mut response: Response) -> Response {
@@ -179,8 +182,8 @@ pub(crate) async fn apps(
         .catalogue
         .names_after(page.after.as_deref(), page.limit + 1)
         .await?;
-    Ok(paged(
-        "/artefacts/",
+    paged(
+        ("/artefacts/", &headers),
         &page,
         rows,
         AppName::to_string,
@@ -190,15 +193,14 @@ pub(crate) async fn apps(
                     |app: &AppName| (format!("/artefacts/{app}/"), app.to_string(), String::new());
                 return html("artefacts", rows.iter().map(row));
             }
-            answer(
-                StatusCode::OK,
+            (
                 JSON,
                 json(&AppsPage {
                     apps: rows.to_vec(),
                 }),
             )
         },
-    ))
+    )
 }
 
 /// In the order of versions.
@@ -248,8 +250,8 @@ pub(crate) async fn versions(
             .collect();
         (rows, state.latest().cloned())
     });
-    Ok(paged(
-        &format!("/artefacts/{app}/"),
+    paged(
+        (&format!("/artefacts/{app}/"), &headers),
         &page,
         rows,
         |row| row.version.to_string(),
@@ -272,8 +274,7 @@ pub(crate) async fn versions(
                 };
                 return html(app.as_str(), rows.iter().map(row));
             }
-            answer(
-                StatusCode::OK,
+            (
                 JSON,
                 json(&VersionsPage {
                     app,
@@ -282,7 +283,7 @@ pub(crate) async fn versions(
                 }),
             )
         },
-    ))
+    )
 }
 
 #[utoipa::path(
@@ -328,8 +329,8 @@ pub(crate) async fn files(
                 .collect(),
         )
     })?;
-    Ok(paged(
-        &format!("/artefacts/{app}/{version}/"),
+    paged(
+        (&format!("/artefacts/{app}/{version}/"), &headers),
         &page,
         rows,
         |row| row.file.clone(),
@@ -345,8 +346,7 @@ pub(crate) async fn files(
                 };
                 return html(&format!("{app} {version}"), rows.iter().map(row));
             }
-            answer(
-                StatusCode::OK,
+            (
                 JSON,
                 json(&FilesPage {
                     app,
@@ -355,5 +355,5 @@ pub(crate) async fn files(
                 }),
             )
         },
-    ))
+    )
 }

@@ -116,6 +116,7 @@ pub(crate) async fn list(
     State(repository): State<Arc<Repository>>,
     Names(app): Names<AppName>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let page = Page::read(&uri)?;
     let before = match &page.after {
@@ -147,14 +148,13 @@ pub(crate) async fn list(
             })
             .collect()
     });
-    Ok(paged(
-        &format!("/releases/{app}/"),
+    paged(
+        (&format!("/releases/{app}/"), &headers),
         &page,
         rows,
         |row| row.release.clone(),
         |rows| {
-            answer(
-                StatusCode::OK,
+            (
                 JSON,
                 json(&Releases {
                     app,
@@ -162,7 +162,7 @@ pub(crate) async fn list(
                 }),
             )
         },
-    ))
+    )
 }
 
 /// A release as a line of text.

@@ -38,8 +38,9 @@ function offerCopies() {
   }
 }
 
-// What somebody has typed is not taken away.
+// What somebody has typed is not taken away, and neither is what somebody is about to confirm.
 function isBeingWritten() {
+  if (main.querySelector('#refused, section.sheet')) return true;
   return [...main.querySelectorAll('input:not([type=hidden]), textarea')]
     .some((field) => field.value !== field.defaultValue || (field === document.activeElement && field.value !== ''));
 }
@@ -50,6 +51,10 @@ async function renew() {
     return;
   }
   const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+  if (answer.status === 401 || answer.status === 403) {
+    location.reload();
+    return;
+  }
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   if (isBeingWritten()) return;
@@ -66,8 +71,8 @@ function follow(address) {
   let timer = 0;
   let wasCutOff = false;
   const soon = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => renew().catch(() => {}), 200);
+    // Not anew with each event: many of them in a row would put it off for ever.
+    timer ||= setTimeout(() => { timer = 0; renew().catch(() => {}); }, 200);
   };
   const stop = () => {
     events?.close();
@@ -84,7 +89,14 @@ function follow(address) {
       if (wasCutOff) soon();
       wasCutOff = false;
     });
-    events.addEventListener('error', () => { live.hidden = true; wasCutOff = true; });
+    events.addEventListener('error', () => {
+      live.hidden = true;
+      wasCutOff = true;
+      // After an answer that is none of events a browser gives up.
+      if (events?.readyState !== EventSource.CLOSED) return;
+      events = null;
+      setTimeout(start, 30000);
+    });
     for (const kind of kinds) events.addEventListener(kind, soon);
   };
   addEventListener('pagehide', stop);
@@ -149,7 +161,8 @@ function watchEditor() {
   let isSent = false;
   form.addEventListener('submit', () => { isSent = true; });
   addEventListener('beforeunload', (event) => {
-    if (!isSent && text.isConnected && text.value !== text.defaultValue) event.preventDefault();
+    const isDraft = text.value !== text.defaultValue || main.querySelector('#refused');
+    if (!isSent && text.isConnected && isDraft) event.preventDefault();
   });
   if (form.dataset.line) {
     const line = Number(form.dataset.line);

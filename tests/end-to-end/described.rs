@@ -1,0 +1,132 @@
+//! What the server says of itself is true: `/openapi.json` by schemathesis, and answers by redbot.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use platformer_tests::server::Server;
+use platformer_tests::skip::skip;
+use serde_json::Value;
+
+const TOKEN: &str = "an-admin-token-for-one-test-alone";
+
+/// A program of Python's, if it is there.
+fn program(test: &str, name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|program| program.exists());
+    if found.is_none() {
+        skip(test, &format!("there is no {name}"));
+    }
+    found
+}
+
+fn fill(server: &Server, headers: &[(&str, &str)]) {
+    // So large that a part of it is not all of it.
+    let artefact = "0123456789\n".repeat(10_000);
+    for (path, body) in [
+        (
+            "/artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz",
+            artefact.as_str(),
+        ),
+        ("/config/hello-world/hello-world.config", "A=1\n"),
+        ("/channels/hello-world/stable", "1.0.0"),
+    ] {
+        let answer = server.request("PUT", path, headers, body.as_bytes());
+        assert_eq!(answer.status, 201, "{path}: {}", answer.text());
+    }
+}
+
+fn text(output: &Output) -> String {
+    let both = [output.stdout.as_slice(), &output.stderr].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+#[test]
+fn the_api_is_as_it_is_described() {
+    let test = "described::the_api_is_as_it_is_described";
+    let Some(schemathesis) = program(test, "schemathesis") else {
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let token = home.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let settings = [("ADMIN_TOKEN_FILE", token.to_str().unwrap())];
+    let server = Server::start_with(&home.path().join("store"), &settings);
+    let authorization = format!("Bearer {TOKEN}");
+    fill(&server, &[("Authorization", &authorization)]);
+    let config =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("end-to-end/described/schemathesis.toml");
+    let output = Command::new(schemathesis)
+        .arg("--config-file")
+        .arg(config)
+        .arg("run")
+        .arg(format!("http://{}/openapi.json", server.address))
+        .args(["--header", &format!("Authorization: {authorization}")])
+        // Those answers have no end.
+        .args(["--exclude-path", "/events"])
+        .args(["--phases", "examples,coverage,fuzzing"])
+        .args(["--max-examples", "50", "--seed", "1", "--workers", "1"])
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("27 selected / 28 total"), "{said}");
+    server.stop().expect(0);
+}
+
+#[test]
+fn answers_are_without_fault() {
+    let test = "described::answers_are_without_fault";
+    let Some(redbot) = program(test, "redbot") else {
+        return;
+    };
+    let (_storage, server) = Server::fresh();
+    fill(&server, &[]);
+    for path in [
+        "/artefacts/",
+        "/artefacts/hello-world/",
+        "/artefacts/hello-world/1.0.0/",
+        "/artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz",
+        "/artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz.sha256",
+        "/config/hello-world/",
+        "/config/hello-world/hello-world.config",
+        "/config/hello-world/hello-world.config/history",
+        "/channels/hello-world/",
+        "/channels/hello-world/stable",
+        "/channels/hello-world/stable/history",
+        "/releases/hello-world/",
+        "/releases/hello-world/stable",
+        "/files/hello-world/hello-world.tgz",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/",
+    ] {
+        let output = Command::new(&redbot)
+            .args(["-o", "har"])
+            .arg(format!("http://{}{path}", server.address))
+            .output()
+            .unwrap();
+        let har: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{path}: {error}: {}", text(&output)));
+        let entries = har["log"]["entries"].as_array().unwrap();
+        let notes = entries
+            .iter()
+            .filter_map(|entry| entry["_red_messages"].as_array());
+        let notes: Vec<&Value> = notes.flatten().collect();
+        assert!(
+            notes.iter().any(|note| note["level"] == "GOOD"),
+            "{path}: {har}"
+        );
+        let faults: Vec<&&Value> = notes
+            .iter()
+            .filter(|note| note["level"] == "WARN" || note["level"] == "BAD")
+            // It is for requests with a token, whose answers shared caches keep only if they are told to.
+            .filter(|note| note["note_id"] != "STORE_PUBLIC_UNNECESSARY")
+            .collect();
+        assert!(faults.is_empty(), "{path}: {faults:#?}");
+    }
+}
