@@ -74,6 +74,7 @@ Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2G
   REPOSITORY_TLS_CERT          for https: a file with the certificate and those it rests on, PEM;
   REPOSITORY_TLS_KEY           and its key. Both are read again when they change  [none: plain HTTP]
   REPOSITORY_ADMIN_TOKEN_FILE  the token that may do anything; made if it is not there  [none]
+  REPOSITORY_TRUSTED_KEYS_FILE minisign's public keys: who signs what a channel marked as signed-only takes  [none]
   REPOSITORY_OPEN_READS        true: whoever has no token may read  [false]
   REPOSITORY_ANONYMOUS_WRITES  true: anybody may write       [false; on a loopback address writes are open]
   REPOSITORY_MAX_UPLOAD        size of one artefact          [16GiB]

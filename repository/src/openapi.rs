@@ -5,14 +5,15 @@ use std::borrow::Cow;
 
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, OpenApi, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{IntoResponses, Modify, PartialSchema, ToSchema};
 
-use crate::handlers::{JSON, answer, json};
+use crate::failure::Failure;
+use crate::handlers::{JSON, json, tag_of, tagged};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -85,12 +86,8 @@ impl Document {
         Self(json(&value).into())
     }
 
-    pub(crate) fn answer(&self) -> Response {
-        let mut response = answer(StatusCode::OK, JSON, self.0.clone());
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        response
+    pub(crate) fn answer(&self, request: &HeaderMap) -> Result<Response, Failure> {
+        tagged(request, JSON, &tag_of(&self.0), self.0.clone())
     }
 }
 

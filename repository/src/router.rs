@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,7 +24,10 @@ pub(crate) fn router(repository: Arc<Repository>) -> Router {
         .merge(aliases())
         .merge(console::routes())
         .route("/", get(listing::root))
-        .route("/openapi.json", get(async move || document.answer()))
+        .route(
+            "/openapi.json",
+            get(async move |headers: HeaderMap| document.answer(&headers)),
+        )
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(repository)

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, Uri, header};
 use repository_api::{AppName, VersionName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::artefact::missing;
-use super::{HTML, JSON, Names, Number, answer, json, parameter, tag_of, tagged, text_value};
+use super::{HTML, JSON, Names, Number, json, parameter, tag_of, tagged, text_value};
 use crate::Repository;
 use crate::console::{self, Visit};
 use crate::failure::Failure;
@@ -152,11 +152,9 @@ pub(crate) async fn root(
     if negotiate::form(&headers, Form::Json) == Form::Html {
         return console::apps(&repository, &visit).await;
     }
-    Ok(varying(answer(
-        StatusCode::OK,
-        JSON,
-        json(&serde_json::json!({ "artefacts": "/artefacts/" })),
-    )))
+    let text = json(&serde_json::json!({ "artefacts": "/artefacts/", "api": "/openapi.json" }));
+    let response = tagged(&headers, JSON, &tag_of(text.as_bytes()), text)?;
+    Ok(varying(response))
 }
 
 #[utoipa::path(

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
 use super::{TEXT, answer};
 use crate::Repository;
@@ -22,7 +23,7 @@ use crate::openapi;
     )
 )]
 pub(crate) async fn live() -> Response {
-    answer(StatusCode::OK, TEXT, "ok\n")
+    now(TEXT, "ok\n")
 }
 
 /// Whether the store answers, too.
@@ -38,7 +39,7 @@ pub(crate) async fn live() -> Response {
 )]
 pub(crate) async fn ready(State(repository): State<Arc<Repository>>) -> Result<Response, Failure> {
     if repository.readiness.is_ready(&repository.storage).await {
-        return Ok(answer(StatusCode::OK, TEXT, "ready\n"));
+        return Ok(now(TEXT, "ready\n"));
     }
     Err(Failure::new(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -59,5 +60,14 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
     )
 )]
 pub(crate) async fn metrics(State(repository): State<Arc<Repository>>) -> Response {
-    answer(StatusCode::OK, OPEN_METRICS, repository.metrics.text())
+    now(OPEN_METRICS, repository.metrics.text())
+}
+
+/// It is so now, and nobody knows for how long.
+fn now(media_type: &'static str, text: impl Into<Body>) -> Response {
+    let mut response = answer(StatusCode::OK, media_type, text);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
