@@ -193,7 +193,7 @@ for (const element of document.querySelectorAll('body *')) {
   const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
   if (ratio < 4.5) found.push('contrast ' + ratio.toFixed(2) + ' of ' + element.outerHTML.slice(0, 80));
 }
-for (const field of document.querySelectorAll('input:not([type=hidden]):not([hidden]), textarea'))
+for (const field of document.querySelectorAll('input:not([type=hidden]):not([hidden]), textarea:not([hidden])'))
   if (!field.labels.length) found.push('no label: ' + field.outerHTML);
 for (const it of document.querySelectorAll('a, button')) {
   if (!it.innerText.trim() && !it.textContent.trim()) found.push('no name: ' + it.outerHTML);

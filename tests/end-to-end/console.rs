@@ -260,6 +260,26 @@ fn a_config_is_saved_as_it_was_typed_or_not_at_all() {
     assert_eq!(server.get(layer).text(), "A=2\n");
     let old = page(&server, &format!("{path}?generation=1")).text();
     assert!(old.contains("<ins>+ A=1\n</ins>"), "{old}");
+    // The newest says what it changed, too; and an old one can be written again.
+    let newest = page(&server, &format!("{path}?generation=2")).text();
+    assert!(
+        newest.contains("<ins>+ A=2\n</ins>") && !newest.contains("Write it again"),
+        "{newest}"
+    );
+    assert!(old.contains("Write it again"), "{old}");
+    for number in 3..=60 {
+        server.publish(layer, format!("A={number}\n"));
+    }
+    let shown = page(&server, path).text();
+    assert!(
+        shown.contains(">g60<") && !shown.contains(">g10<"),
+        "{shown}"
+    );
+    let earlier = page(&server, &format!("{path}?before=11")).text();
+    assert!(
+        earlier.contains(">g10<") && earlier.contains("generation 60"),
+        "{earlier}"
+    );
 }
 
 /// The cookie that signing in sets.

@@ -10,7 +10,7 @@ use repository_api::{AppName, ChannelName, Reference, ReleaseNumber};
 
 use super::Shown;
 use super::differences;
-use super::elements::{command, done, empty, release};
+use super::elements::{command, done, empty, next_page, release};
 use super::form::{Form, expecting, see_other};
 use super::page::{self, Tab};
 use super::visit::Visit;
@@ -47,20 +47,28 @@ struct Channel {
     /// The number of its newest move, and that one.
     now: Option<(u64, MoveRecord)>,
     history: Vec<(u64, MoveRecord)>,
+    /// The move behind which earlier ones follow.
+    earlier: Option<u64>,
     takes_signed_only: bool,
 }
 
 impl Channel {
-    fn of(state: &AppState, channel: &ChannelName) -> Self {
-        let moves = state.channels.get(channel);
-        let history: Vec<(u64, MoveRecord)> = moves
-            .into_iter()
-            .flat_map(|moves| moves.iter().rev().take(LIMIT))
+    fn of(state: &AppState, channel: &ChannelName, before: u64) -> Self {
+        let moves = state.channels.get(channel).into_iter();
+        let mut history: Vec<(u64, MoveRecord)> = moves
+            .flat_map(|moves| moves.range(..before).rev().take(LIMIT + 1))
             .map(|(number, moved)| (*number, moved.clone()))
             .collect();
+        let earlier = (history.len() > LIMIT).then(|| {
+            history.truncate(LIMIT);
+            history.last().map_or(1, |(number, _)| *number)
+        });
         Self {
-            now: history.first().cloned(),
+            now: state
+                .channel(channel)
+                .map(|(number, moved)| (number, moved.clone())),
             history,
+            earlier,
             takes_signed_only: state.signed_only.contains(channel),
         }
     }
@@ -94,7 +102,11 @@ async fn show(
     trouble: Option<&Failure>,
 ) -> Shown {
     let entry = repository.catalogue.known(app).await?;
-    let found = entry.read(|state| Channel::of(state, channel));
+    let before = visit.parameter("before");
+    let before = before
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(u64::MAX);
+    let found = entry.read(|state| Channel::of(state, channel, before));
     if found.now.is_none() && to.is_none() {
         let failure = entry.read(|state| releases::unknown_channel(app, channel, state));
         return Err(failure.into());
@@ -123,6 +135,7 @@ async fn show(
         section aria-labelledby="history" {
             h2 #history { "History" }
             (history(visit, app, channel, &found))
+            (next_page(found.earlier.map(|before| format!("/apps/{app}/channels/{channel}?before={before}#history")).as_deref()))
         }
         (command("The same in a terminal", &format!(
             "echo {} | curl --fail-with-body{user} -T - {base}/channels/{app}/{channel}",
@@ -151,16 +164,21 @@ async fn preview(
         Target::Release(number) => Reference::Release(number),
     };
     let wanted = releases::resolve(repository, app, &reference).await?;
+    let unsigned = html! {
+        @if channel.takes_signed_only && wanted.minisig.is_none() {
+            p.notice.careful { "This channel takes signed releases only, and " (to) " is not signed: it will be refused." }
+        }
+    };
     let Some((_, now)) = &channel.now else {
-        return Ok(html! { p { "It will be a new channel." } });
+        return Ok(html! { (unsigned) p { "It will be a new channel." } });
     };
     let Some(number) = ReleaseNumber::new(now.release) else {
-        return Ok(html! {});
+        return Ok(unsigned);
     };
     let current: Statement = between::statement(repository, app, number).await?;
     let shown = (number.to_string(), to.to_owned());
     let found = between::between(repository, app, (&current, &wanted.statement), shown).await?;
-    Ok(differences::show(&found))
+    Ok(html! { (unsigned) (differences::show(&found)) })
 }
 
 /// What will change, and the button for it.

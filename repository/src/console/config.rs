@@ -126,7 +126,7 @@ fn begin(app: &AppName, rows: &[Row]) -> Markup {
         form.line method="get" action={ "/apps/" (app) "/config/new" } {
             label for="environment" { "New environment" }
             input #environment name="environment" required placeholder="production"
-                pattern="[a-z][a-z0-9\\-]{0,62}" autocomplete="off";
+                pattern="(?!r[1-9][0-9]*$)(?!(app|default)$)[a-z][a-z0-9\\-]{0,62}" autocomplete="off";
             button.quiet type="submit" { "Write it" }
         }
     }

@@ -14,7 +14,7 @@ use repository_api::release::LayerName;
 use similar::{ChangeTag, TextDiff};
 
 use super::Shown;
-use super::elements::{command, digest, done, empty};
+use super::elements::{command, digest, done, empty, next_page};
 use super::form::{Form, expecting, see_other};
 use super::page::{self, Tab, Trouble};
 use super::visit::Visit;
@@ -44,30 +44,47 @@ struct Layer {
     at: LayerFile,
     /// Newest first, with their numbers.
     history: Vec<(u64, Generation)>,
+    /// The generation behind which earlier ones follow.
+    earlier: Option<u64>,
     newest: Option<u64>,
 }
 
 impl Layer {
-    async fn read(repository: &Repository, owner: String, file: String) -> Result<Self, Failure> {
+    async fn read(
+        repository: &Repository,
+        owner: String,
+        file: String,
+        before: Option<u64>,
+    ) -> Result<Self, Failure> {
         let at = LayerFile::read(&owner, &file)?;
         let entry = repository.catalogue.layer_owner(&at.app, &at.layer).await?;
         if entry.is_none() {
             repository.catalogue.known(&at.app).await?;
         }
-        let history: Vec<(u64, Generation)> = entry.map_or_else(Vec::new, |entry| {
+        let (newest, mut history) = entry.map_or((None, Vec::new()), |entry| {
             entry.read(|state| {
                 let written = state.generations(&at.layer);
-                let numbers = (1..=written.len() as u64).rev();
-                let newest = numbers.zip(written.iter().rev().cloned());
-                newest.take(LIMIT).collect()
+                let count = written.len() as u64;
+                let numbered = (1..=count).rev().zip(written.iter().rev());
+                let shown: Vec<(u64, Generation)> = numbered
+                    .filter(|(number, _)| before.is_none_or(|before| *number < before))
+                    .take(LIMIT + 1)
+                    .map(|(number, written)| (number, written.clone()))
+                    .collect();
+                ((count > 0).then_some(count), shown)
             })
+        });
+        let earlier = (history.len() > LIMIT).then(|| {
+            history.truncate(LIMIT);
+            history.last().map_or(1, |(number, _)| *number)
         });
         Ok(Self {
             owner,
             file,
-            newest: history.first().map(|(number, _)| *number),
-            history,
             at,
+            history,
+            earlier,
+            newest,
         })
     }
 
@@ -123,7 +140,8 @@ pub(super) async fn get(
             "/apps/{owner}/config/{environment}.config"
         )));
     }
-    let layer = Layer::read(&repository, owner, file).await?;
+    let before = visit.parameter("before").and_then(|text| text.parse().ok());
+    let layer = Layer::read(&repository, owner, file, before).await?;
     show(&repository, &visit, &layer, None).await
 }
 
@@ -135,8 +153,7 @@ async fn show(
 ) -> Shown {
     let wanted: Option<u64> = visit
         .parameter("generation")
-        .and_then(|text| text.parse().ok())
-        .filter(|wanted| Some(*wanted) != layer.newest);
+        .and_then(|text| text.parse().ok());
     let content = match layer.newest {
         Some(newest) => layer.content(repository, newest).await?,
         None => String::new(),
@@ -146,7 +163,7 @@ async fn show(
             p.notice.good role="status" { "Saved: this is generation " (newest) "." }
         }
         @if let Some(wanted) = wanted {
-            (old(repository, layer, wanted).await?)
+            (old(repository, visit, layer, wanted).await?)
         } @else {
             (warnings(&content))
             (editor(visit, layer, &content, draft))
@@ -154,6 +171,7 @@ async fn show(
         section aria-labelledby="history" {
             h2 #history { "History" }
             (history(layer, wanted))
+            (next_page(layer.earlier.map(|before| format!("{}?before={before}#history", layer.path())).as_deref()))
         }
         (command("The same in a terminal", &format!(
             "curl --fail-with-body{} -T {} {}/config/{}/", visit.credentials(), layer.file, visit.base, layer.owner
@@ -175,8 +193,13 @@ async fn show(
     ))
 }
 
-/// A generation that is not the newest, and what it changed.
-async fn old(repository: &Repository, layer: &Layer, wanted: u64) -> Result<Markup, Failure> {
+/// A generation, what it changed, and a way to write it again.
+async fn old(
+    repository: &Repository,
+    visit: &Visit,
+    layer: &Layer,
+    wanted: u64,
+) -> Result<Markup, Failure> {
     let content = layer.content(repository, wanted).await?;
     let before = match wanted {
         1 => String::new(),
@@ -191,6 +214,14 @@ async fn old(repository: &Repository, layer: &Layer, wanted: u64) -> Result<Mark
         (difference(&before, &content))
         h2 { "What it said" }
         pre.content tabindex="0" { code { (content) } }
+        @if Some(wanted) != layer.newest && visit.may(&layer.need()) {
+            form.line method="post" action=(layer.path()) {
+                input type="hidden" name="generation" value=[layer.newest];
+                // No field of one line keeps line feeds.
+                textarea name="content" hidden { "\n" (content) }
+                button type="submit" { "Write it again as the next generation" }
+            }
+        }
     })
 }
 
@@ -256,8 +287,8 @@ fn history(layer: &Layer, wanted: Option<u64>) -> Markup {
                     @for (number, written) in &layer.history {
                         tr aria-current=[(wanted == Some(*number)).then_some("true")] {
                             th scope="row" {
-                                @if Some(*number) == layer.newest { "g" (number) " " span.badge.strong { "newest" } }
-                                @else { a href={ (layer.path()) "?generation=" (number) } { "g" (number) } }
+                                a href={ (layer.path()) "?generation=" (number) } { "g" (number) }
+                                @if Some(*number) == layer.newest { " " span.badge.strong { "newest" } }
                             }
                             td data-label="Digest" { (digest(&written.sha256)) }
                             td data-label="Written" { (done(&written.created, &written.by)) }
@@ -317,7 +348,7 @@ pub(super) async fn post(
     let at = LayerFile::read(&owner, &file)?;
     let bytes = content.clone().into_bytes();
     let outcome = configure(Arc::clone(&repository), at, condition, bytes, by).await;
-    let layer = Layer::read(&repository, owner, file).await?;
+    let layer = Layer::read(&repository, owner, file, None).await?;
     let Err(failure) = outcome else {
         return Ok(see_other(&format!("{}?saved=1", layer.path())));
     };

@@ -187,7 +187,7 @@ fn mover(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
             form.line method="get" action={ "/apps/" (app) "/move" } {
                 label for="channel" { "Point" }
                 input #channel name="channel" list="known" required placeholder="channel"
-                    pattern="[a-z][a-z0-9\\-]{0,62}" autocomplete="off";
+                    pattern="(?!r[1-9][0-9]*$)(?!latest$)[a-z][a-z0-9\\-]{0,62}" autocomplete="off";
                 datalist #known { @for channel in known { option value=(channel) {} } }
                 label for="to" { "at" }
                 input #to name="to" list="offered" required placeholder="version or release" autocomplete="off";

@@ -86,7 +86,7 @@ pub(super) fn show(
                 header.bar {
                     a.mark href="/" { img src=(assets::path("icon.svg")) alt="" width="22" height="22"; "repository" }
                     span.host { (visit.base) }
-                    span #live hidden { "live" }
+                    span #live role="status" hidden { "live" }
                     @if let Some(who) = who {
                         @if who.is_anonymous() {
                             a.sign href="/sign-in" { "Sign in" }

@@ -58,10 +58,15 @@ async function renew() {
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   if (isBeingWritten()) return;
-  const focused = document.activeElement?.getAttribute('href');
+  const stops = () => [...main.querySelectorAll('a, button, input, textarea, [tabindex]')];
+  const focused = stops().indexOf(document.activeElement);
+  const name = document.activeElement?.textContent;
   main.replaceChildren(...page.getElementById('main').childNodes);
   decorate();
-  if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  // Whoever goes by keyboard stays where they were, or where the like of it is now.
+  const stop = stops()[focused];
+  const like = stop?.textContent === name ? stop : stops().find((it) => name && it.textContent === name);
+  like?.focus({ preventScroll: true });
 }
 
 // A browser has six connections to a server, whatever the number of pages: who is not looked at, or was left, holds none.
