@@ -108,6 +108,9 @@ impl Repository {
 }
 
 fn main() -> ExitCode {
+    // The allocator asks for pages of 2 MiB, of which a server that idles would touch a few bytes each. An old kernel
+    // that knows no such switch has no such pages either.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     let command = match arguments::parse(std::env::args_os()) {
         Ok(command) => command,
         Err(error) => return fail(&error),

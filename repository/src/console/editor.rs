@@ -244,7 +244,10 @@ fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) ->
     html! {
         @if let Some(draft) = draft {
             div.notice.bad role="alert" #refused {
-                p { (draft.failure.detail) }
+                @match &draft.meanwhile {
+                    Some((_, newest)) => p { "Generation " (newest) " was written since you opened this page. Your text is kept here, and was not saved." },
+                    None => p { (draft.failure.detail) },
+                }
                 @if let Some(excerpt) = draft.failure.shown_excerpt() { pre { (excerpt) } }
             }
         }
