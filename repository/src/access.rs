@@ -15,6 +15,7 @@ mod needs;
 mod origin;
 pub(crate) mod scope;
 pub(crate) mod token;
+mod who;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +24,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, StatusCode, Version, header};
+use http::{HeaderMap, Method, StatusCode, Version, header};
 
 use crate::Repository;
 use crate::catalogue::{App, AppState};
@@ -33,6 +34,8 @@ use crate::settings::Settings;
 pub(crate) use scope::Need;
 use scope::Scope;
 use token::Hash;
+use who::Rights;
+pub(crate) use who::Who;
 
 /// Who writes without a token.
 pub(crate) const ANONYMOUS: &str = "anonymous";
@@ -51,60 +54,6 @@ const NEW: Duration = Duration::from_millis(100);
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) is_encrypted: bool,
-}
-
-/// Who asks.
-#[derive(Debug, Clone)]
-pub(crate) struct Who {
-    pub(crate) name: Cow<'static, str>,
-    rights: Rights,
-}
-
-#[derive(Debug, Clone)]
-enum Rights {
-    /// What the token covers; and reads, where these are open.
-    Scopes(Vec<Scope>, bool),
-    Reads,
-    Everything,
-}
-
-impl Who {
-    /// Of a request that was let in.
-    pub(crate) fn of(extensions: &Extensions) -> String {
-        extensions
-            .get::<Self>()
-            .map_or_else(|| ANONYMOUS.to_owned(), |who| who.name.to_string())
-    }
-
-    fn anonymous(rights: Rights) -> Self {
-        Self {
-            name: Cow::Borrowed(ANONYMOUS),
-            rights,
-        }
-    }
-
-    fn admin() -> Self {
-        Self {
-            name: Cow::Borrowed(ADMIN),
-            rights: Rights::Everything,
-        }
-    }
-
-    pub(crate) fn may(&self, need: &Need) -> bool {
-        let is_read = matches!(need, Need::Valid | Need::Read(_) | Need::ReadDefault);
-        match &self.rights {
-            Rights::Everything => true,
-            Rights::Reads => is_read,
-            Rights::Scopes(scopes, reads_are_open) => {
-                (is_read && *reads_are_open) || scopes.iter().any(|scope| scope.covers(need))
-            }
-        }
-    }
-
-    /// Whether it came without a token.
-    pub(crate) fn is_anonymous(&self) -> bool {
-        self.name == ANONYMOUS
-    }
 }
 
 /// Why somebody may not, and who it is, if that is known.

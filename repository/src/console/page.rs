@@ -69,6 +69,31 @@ pub(super) fn show(
     main: &Markup,
 ) -> Response {
     let who = visit.who.as_ref();
+    let bar = html! {
+        span.host { (visit.base) }
+        span #live role="status" hidden { "live" }
+        @if let Some(who) = who {
+            @if who.is_anonymous() {
+                a.sign href="/sign-in" { "Sign in" }
+            } @else {
+                form.sign method="post" action="/sign-out" {
+                    span { (who.name) }
+                    button.quiet type="submit" { "Sign out" }
+                }
+            }
+        }
+    };
+    frame(StatusCode::OK, title, events, &bar, head, main)
+}
+
+fn frame(
+    status: StatusCode,
+    title: &str,
+    events: Option<&str>,
+    bar: &Markup,
+    head: &Markup,
+    main: &Markup,
+) -> Response {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -85,18 +110,7 @@ pub(super) fn show(
                 a.skip href="#main" { "Skip to content" }
                 header.bar {
                     a.mark href="/" { img src=(assets::path("icon.svg")) alt="" width="22" height="22"; "repository" }
-                    span.host { (visit.base) }
-                    span #live role="status" hidden { "live" }
-                    @if let Some(who) = who {
-                        @if who.is_anonymous() {
-                            a.sign href="/sign-in" { "Sign in" }
-                        } @else {
-                            form.sign method="post" action="/sign-out" {
-                                span { (who.name) }
-                                button.quiet type="submit" { "Sign out" }
-                            }
-                        }
-                    }
+                    (bar)
                 }
                 div.head { (head) }
                 main #main tabindex="-1" { (main) }
@@ -108,7 +122,7 @@ pub(super) fn show(
             }
         }
     };
-    framed(answer(StatusCode::OK, HTML, markup.into_string()))
+    framed(answer(status, HTML, markup.into_string()))
 }
 
 fn framed(mut response: Response) -> Response {
@@ -144,28 +158,18 @@ impl IntoResponse for Trouble {
         let Self(failure) = self;
         let status = failure.status;
         let name = status.canonical_reason().unwrap_or("Trouble");
-        let markup = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (name) " · repository" }
-                    link rel="icon" href=(assets::path("icon.svg")) type="image/svg+xml";
-                    link rel="stylesheet" href=(assets::path("console.css"));
-                }
-                body {
-                    header.bar { a.mark href="/" { img src=(assets::path("icon.svg")) alt="" width="22" height="22"; "repository" } }
-                    div.head { h1 { (name) } }
-                    main #main {
-                        p.notice.bad role="alert" { (failure.detail) }
-                        p { a href="/" { "All apps" } " · " a href="/sign-in" { "Sign in with another token" } }
-                    }
-                }
-            }
+        let main = html! {
+            p.notice.bad role="alert" { (failure.detail) }
+            p { a href="/" { "All apps" } " · " a href="/sign-in" { "Sign in with another token" } }
         };
-        let mut response = framed(answer(status, HTML, markup.into_string()));
+        let mut response = frame(
+            status,
+            name,
+            None,
+            &html! {},
+            &html! { h1 { (name) } },
+            &main,
+        );
         if status == StatusCode::UNAUTHORIZED {
             // Not Basic: the browser would ask in a window of its own.
             let challenge = HeaderValue::from_static("Bearer realm=\"repository\"");
