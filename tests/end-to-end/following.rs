@@ -1,11 +1,13 @@
 //! Server-sent events: who follows is told what happens, and of nothing that is not theirs.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use platformer_tests::binaries;
 use platformer_tests::http;
-use platformer_tests::run::PATIENCE;
+use platformer_tests::run::{self, PATIENCE};
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 use serde_json::Value;
@@ -224,4 +226,58 @@ fn a_token_that_is_revoked_hears_no_more() {
     std::thread::sleep(Duration::from_millis(2500));
     publish("1.2.0");
     assert!(follower.ends());
+}
+
+/// Streams and long polls share their half of all connections: the other half is for those who ask and go.
+#[test]
+fn who_waits_leaves_room_for_others() {
+    // Descriptors, of which a server keeps 512 for itself and takes two for each connection.
+    const LIMIT: &str = "--nofile=600:600";
+    const ROOM: usize = 44;
+    let storage = tempfile::tempdir().unwrap();
+    let location = format!("file://{}", storage.path().display());
+    let environment = [
+        ("REPOSITORY_STORAGE".into(), location.into()),
+        ("REPOSITORY_LISTEN".into(), "127.0.0.1:0".into()),
+    ];
+    let program = binaries::repository();
+    let arguments = [LIMIT, program.to_str().unwrap()];
+    let process = run::spawn(Path::new("/usr/bin/prlimit"), &arguments, &environment);
+    let line = process.wait_for_stderr("repository is ready");
+    let address: SocketAddr = line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("address=")?.parse().ok())
+        .unwrap();
+    assert_eq!(
+        http::put(address, "/artefacts/hello/1.0.0/f", b"x").status,
+        201
+    );
+    assert_eq!(http::put(address, STABLE, b"1.0.0").status, 201);
+    let open = |head: &str| {
+        let mut connection = TcpStream::connect(address).unwrap();
+        let request = format!("GET {head}\r\nHost: {address}\r\n\r\n");
+        connection.write_all(request.as_bytes()).unwrap();
+        connection
+    };
+    let streams: Vec<TcpStream> = (0..ROOM / 2)
+        .map(|_| {
+            let mut stream = open("/events?app=hello HTTP/1.1");
+            let mut first = [0; 12];
+            stream.read_exact(&mut first).unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    let refused = http::get(address, "/events?app=hello");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    // As many again would wait for five minutes, and are told at once that nothing has changed.
+    for _ in 0..ROOM {
+        let poll = [("If-None-Match", "\"m1\""), ("Prefer", "wait=300")];
+        let answer = http::request(address, "GET", STABLE, &poll, b"");
+        assert_eq!(answer.status, 304);
+        assert!(answer.header("preference-applied").is_none());
+    }
+    assert_eq!(http::get(address, "/healthz").status, 200);
+    drop(streams);
 }
