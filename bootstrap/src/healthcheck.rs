@@ -28,6 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// For a command of the app's own, which may take its time where the engine lets it.
 const EXEC_PATIENCE: Duration = Duration::from_mins(1);
 
+/// For the body of an answer that says no.
+const REMARK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Bytes of an answer that are looked at.
+const ANSWER: usize = 4096;
+
 /// The command of the check while it runs; 0 otherwise.
 static COMMAND: AtomicI32 = AtomicI32::new(0);
 
@@ -77,7 +83,12 @@ pub(crate) fn run() -> Result<i32, Failure> {
             )),
         },
     }?;
-    logging::say("ready");
+    let what = |name: &str| environment.get(name).and_then(OsStr::to_str);
+    let release = what("PLATFORM_RELEASE").or_else(|| what("PLATFORM_VERSION"));
+    logging::say(&match (what("PLATFORM_APP"), release) {
+        (Some(app), Some(release)) => format!("ready: {app} {release}"),
+        _ => "ready".to_owned(),
+    });
     Ok(0)
 }
 
@@ -176,14 +187,17 @@ fn find() -> Result<Process, Failure> {
     Ok(bootstrap)
 }
 
-fn connect(environment: &Environment) -> Result<TcpStream, Failure> {
+fn port(environment: &Environment) -> Result<u16, Failure> {
     let port = environment
         .get("PORT")
         .and_then(OsStr::to_str)
         .unwrap_or("8080");
-    let port: u16 = port
-        .parse()
-        .map_err(|_| unhealthy(format!("PORT is no port number: {port:?}")))?;
+    port.parse()
+        .map_err(|_| unhealthy(format!("PORT is no port number: {port:?}")))
+}
+
+fn connect(environment: &Environment) -> Result<TcpStream, Failure> {
+    let port = port(environment)?;
     let connect = |address: SocketAddr| TcpStream::connect_timeout(&address, PATIENCE);
     connect((Ipv4Addr::LOCALHOST, port).into())
         .or_else(|error| connect((Ipv6Addr::LOCALHOST, port).into()).map_err(|_| error))
@@ -202,8 +216,9 @@ fn get(environment: &Environment, path: &str) -> Result<(), Failure> {
         ));
     }
     let mut connection = connect(environment)?;
+    let port = port(environment)?;
     let failed =
-        |error: std::io::Error| unhealthy(format!("no answer to GET {path}")).because(error);
+        |error: std::io::Error| unhealthy(format!("GET :{port}{path} → no answer")).because(error);
     connection
         .set_read_timeout(Some(PATIENCE))
         .map_err(failed)?;
@@ -211,30 +226,57 @@ fn get(environment: &Environment, path: &str) -> Result<(), Failure> {
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bootstrap-healthcheck\r\nConnection: close\r\n\r\n"
     );
     connection.write_all(request.as_bytes()).map_err(failed)?;
-    let mut head = Vec::new();
+    let mut answer = Vec::new();
     let mut chunk = [0; 512];
-    while !head.contains(&b'\n') && head.len() < 4096 {
+    while !answer.contains(&b'\n') && answer.len() < ANSWER {
         match connection.read(&mut chunk).map_err(failed)? {
             0 => break,
-            read => head.extend_from_slice(&chunk[..read]),
+            read => answer.extend_from_slice(&chunk[..read]),
         }
     }
-    let head = String::from_utf8_lossy(&head);
-    let line = head.lines().next().unwrap_or_default();
+    let line = String::from_utf8_lossy(&answer).into_owned();
+    let line = line.lines().next().unwrap_or_default();
     let status = line
         .strip_prefix("HTTP/1.")
-        .and_then(|rest| rest.split_whitespace().nth(1));
-    if status.is_some_and(|status| status.len() == 3 && status.starts_with(['2', '3'])) {
+        .and_then(|rest| rest.split_whitespace().nth(1))
+        .filter(|status| status.len() == 3);
+    let Some(status) = status else {
+        return Err(unhealthy(format!(
+            "GET :{port}{path} → {:?}, which is no HTTP",
+            shown(line)
+        )));
+    };
+    if status.starts_with(['2', '3']) {
         return Ok(());
     }
-    let shown: String = line
+    // What the app says of it, as far as it comes at once.
+    let _ = connection.set_read_timeout(Some(REMARK_PATIENCE));
+    while answer.len() < ANSWER {
+        match connection.read(&mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => answer.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let remark = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| shown(body))
+        .filter(|remark| !remark.is_empty());
+    Err(unhealthy(match remark {
+        Some(remark) => format!("GET :{port}{path} → {status} {remark:?}"),
+        None => format!("GET :{port}{path} → {status}"),
+    }))
+}
+
+/// The beginning of a text, on one line.
+fn shown(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    line.unwrap_or_default()
+        .trim()
         .chars()
         .filter(|character| !character.is_control())
         .take(80)
-        .collect();
-    Err(unhealthy(format!(
-        "GET {path} answered {shown:?}, expected 2xx or 3xx"
-    )))
+        .collect()
 }
 
 fn execute(process: &Process, environment: &Environment, text: &str) -> Result<(), Failure> {
