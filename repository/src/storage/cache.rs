@@ -55,6 +55,14 @@ struct Kept {
     used: u64,
 }
 
+/// Where the bytes of a blob come from.
+enum Source {
+    Kept(File),
+    UnderWay(UnderWay),
+    /// There is no room for it here.
+    Store,
+}
+
 /// A fetch, for those who follow it.
 #[derive(Debug, Clone)]
 struct UnderWay {
@@ -110,15 +118,15 @@ impl Cache {
         range: Range<u64>,
     ) -> Result<Content, StorageError> {
         let key = keys::blob(blob.id);
-        if let Some(file) = self.kept(blob) {
-            let failed = |source| StorageError::object("read", &key, source);
-            return blocking(move || open_blob(file)?.part(range))
-                .await
-                .map_err(failed);
-        }
-        let under_way = match self.fetch(store, blob) {
-            Ok(Some(under_way)) => under_way,
-            Ok(None) => return straight(store, &key, range).await,
+        let under_way = match self.source(store, blob) {
+            Ok(Source::Kept(file)) => {
+                let failed = |source| StorageError::object("read", &key, source);
+                return blocking(move || open_blob(file)?.part(range))
+                    .await
+                    .map_err(failed);
+            }
+            Ok(Source::UnderWay(under_way)) => under_way,
+            Ok(Source::Store) => return straight(store, &key, range).await,
             Err(error) => {
                 tracing::warn!(%error, "the cache cannot be written to: a blob comes from the store");
                 return straight(store, &key, range).await;
@@ -153,9 +161,25 @@ impl Cache {
         }
     }
 
-    /// The file of a blob that is complete, and its use noted.
-    fn kept(&self, blob: Located) -> Option<File> {
+    /// What is kept, a fetch that is under way, or a new one. All of it is decided at once: between two looks a fetch may
+    /// end.
+    fn source(self: &Arc<Self>, store: &Arc<dyn Store>, blob: Located) -> io::Result<Source> {
         let mut state = self.state();
+        if let Some(file) = self.kept(&mut state, blob) {
+            return Ok(Source::Kept(file));
+        }
+        if let Some(under_way) = state.fetches.get(&blob.id) {
+            return Ok(Source::UnderWay(under_way.clone()));
+        }
+        // Where the rest is being fetched, too, nobody need go for one that does not fit.
+        if state.fetching + blob.size > self.max_bytes {
+            return Ok(Source::Store);
+        }
+        self.fetch(&mut state, store, blob).map(Source::UnderWay)
+    }
+
+    /// The file of a blob that is complete, and its use noted.
+    fn kept(&self, state: &mut State, blob: Located) -> Option<File> {
         state.clock += 1;
         let now = state.clock;
         let kept = state.kept.get_mut(&blob.id)?;
@@ -165,31 +189,21 @@ impl Cache {
             opened.filter(|file| file.metadata().is_ok_and(|found| found.len() == blob.size));
         if file.is_none() {
             // Somebody cleaned the directory, or its disk lost what it had.
-            self.remove(&mut state, blob.id);
+            self.remove(state, blob.id);
         }
         file
     }
 
-    /// The fetch that is under way, or a new one; `None` if there is no room for it.
+    /// Begins a fetch, for which there is room.
     fn fetch(
         self: &Arc<Self>,
+        state: &mut State,
         store: &Arc<dyn Store>,
         blob: Located,
-    ) -> io::Result<Option<UnderWay>> {
-        let mut state = self.state();
-        if let Some(under_way) = state.fetches.get(&blob.id) {
-            return Ok(Some(under_way.clone()));
-        }
-        if blob.size > self.max_bytes {
-            return Ok(None);
-        }
-        if state.fetching + blob.size > self.max_bytes {
-            // The rest is being fetched, too: nobody need go for one that does not fit.
-            return Ok(None);
-        }
+    ) -> io::Result<UnderWay> {
         state.fetching += blob.size;
         state.bytes += blob.size;
-        self.make_room(&mut state);
+        self.make_room(state);
         let path = self
             .directory
             .join(UNFINISHED)
@@ -213,7 +227,6 @@ impl Cache {
             progress,
         };
         state.fetches.insert(blob.id, under_way.clone());
-        drop(state);
         let fetch = Fetch {
             file,
             blob,
@@ -224,7 +237,7 @@ impl Cache {
             let fetched = fetch.run(&store).await;
             cache.finish(&fetch, &path, fetched);
         });
-        Ok(Some(under_way))
+        Ok(under_way)
     }
 
     fn finish(&self, fetch: &Fetch, path: &Path, fetched: Result<(), Trouble>) {

@@ -7,6 +7,7 @@
 //! - [`client`]: HTTP with certificates that an empty image has, too
 
 mod client;
+mod secrets;
 
 use std::io;
 use std::ops::Range;
@@ -45,6 +46,9 @@ const RETRIES: RetryConfig = RetryConfig {
     retry_timeout: Duration::from_secs(20),
 };
 
+/// Where Swarm mounts secrets, and bootstrap looks for those of an app.
+const SECRETS: &str = "/run/secrets";
+
 #[derive(Debug, Clone)]
 pub(super) struct S3 {
     store: Arc<AmazonS3>,
@@ -53,14 +57,15 @@ pub(super) struct S3 {
 }
 
 impl S3 {
-    /// With the usual `AWS_*` variables.
+    /// With the usual `AWS_*` variables, and the secrets that are mounted.
     pub(super) fn open(bucket: &str, prefix: &str) -> Result<Self, StorageError> {
         let failed = |source| StorageError::Bucket {
             bucket: bucket.to_owned(),
             source,
         };
         let connector = client::connector().map_err(failed)?;
-        let builder = AmazonS3Builder::from_env();
+        let builder = secrets::fill(AmazonS3Builder::from_env(), SECRETS.as_ref())
+            .map_err(|error| failed(error.into()))?;
         let is_set = |key| builder.get_config_value(key).unwrap_or_default();
         let allows_http = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
         if is_set(&AmazonS3ConfigKey::Endpoint).starts_with("http://")
