@@ -12,6 +12,7 @@ COPY --from=base /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificat
 COPY --from=base /etc/passwd /etc/group /etc/
 COPY --from=base /skeleton /
 COPY --from=base --chown=10001:10001 /app /app
+COPY --from=base --chown=10001:10001 /var/lib/app /var/lib/app
 COPY --from=base /usr/local/bin/bootstrap /usr/local/bin/bootstrap
 USER 10001:10001
 WORKDIR /app

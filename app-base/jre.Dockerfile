@@ -1,0 +1,10 @@
+# platformer/app-base:jre: for apps that run on Java.
+ARG APP_BASE=platformer/app-base
+FROM ${APP_BASE}
+USER root
+# Its installation links manual pages, whose directory slim images lack.
+RUN mkdir -p /usr/share/man/man1 && \
+    apt-get update && \
+    apt-get install --yes --no-install-recommends openjdk-17-jre-headless && \
+    rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+USER 10001:10001
