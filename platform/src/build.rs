@@ -3,6 +3,7 @@
 //! They are static (musl), because the same binary must run in every image. Where that target cannot
 //! be had, they are built for this machine's own C library: enough for the demo, not for images.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -52,6 +53,10 @@ pub fn build(packages: &[&str], profile: Profile) -> anyhow::Result<Binaries> {
     // carry what only the repository needs.
     for package in packages {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What cargo tells of the package that it runs is not to be told to another: ring is built anew for each value.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(name)) {
+            command.env_remove(name);
+        }
         command
             .current_dir(&root)
             .args(["build", "--quiet", "--bins", "--package", package]);
@@ -80,6 +85,11 @@ pub fn build(packages: &[&str], profile: Profile) -> anyhow::Result<Binaries> {
         directory,
         is_static: target.is_some(),
     })
+}
+
+fn is_of_a_package(variable: &OsStr) -> bool {
+    let name = variable.to_string_lossy();
+    name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_")
 }
 
 /// The musl target of this machine, if it is installed or can be.

@@ -24,20 +24,43 @@ const SUITE: &str = "bookworm";
 /// A registry that has not answered by then does not count as one.
 const PULL_PATIENCE: Duration = Duration::from_mins(2);
 
-/// An image: its Dockerfile, its context, its tag.
-const IMAGES: [(&str, &str, &str); 3] = [
-    ("app-base/Dockerfile", "app-base", "platformer/app-base"),
-    (
-        "app-base/static.Dockerfile",
-        "app-base",
-        "platformer/app-base:static",
+/// An image: its Dockerfile, whose directory is its context, and its tag.
+struct Image {
+    dockerfile: &'static str,
+    tag: &'static str,
+}
+
+/// In the order in which they rest on one another.
+const IMAGES: [Image; 9] = [
+    image("app-base/Dockerfile", "platformer/app-base"),
+    image("app-base/static.Dockerfile", "platformer/app-base:static"),
+    image("app-base/jre.Dockerfile", "platformer/app-base:jre"),
+    image("app-base/python.Dockerfile", "platformer/app-base:python"),
+    image("app-base/nginx.Dockerfile", "platformer/app-base:nginx"),
+    image("repository/Dockerfile", "platformer/repository"),
+    image(
+        "platform/loadbalancer/Dockerfile",
+        "platformer/loadbalancer",
     ),
-    (
-        "repository/Dockerfile",
-        "repository",
-        "platformer/repository",
-    ),
+    image("platform/toolbox/Dockerfile", "platformer/toolbox"),
+    image("platform/redis/Dockerfile", "platformer/redis"),
 ];
+
+const fn image(dockerfile: &'static str, tag: &'static str) -> Image {
+    Image { dockerfile, tag }
+}
+
+/// What stands before the names of images where they come from a registry of one's own: `registry.example.org/`.
+pub(crate) fn registry() -> Option<String> {
+    std::env::var("REGISTRY")
+        .ok()
+        .filter(|name| !name.is_empty())
+}
+
+/// The tags of all images.
+pub fn tags() -> impl Iterator<Item = &'static str> {
+    IMAGES.iter().map(|image| image.tag)
+}
 
 /// Builds every image and says what it does.
 pub fn run() -> anyhow::Result<()> {
@@ -72,32 +95,39 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
         &[],
     )?;
     let base = base()?;
-    for (dockerfile, directory, tag) in IMAGES {
+    for Image { dockerfile, tag } in IMAGES {
         say(&format!("building {tag}"));
+        let dockerfile = root.join(dockerfile);
+        let context = dockerfile
+            .parent()
+            .context("a Dockerfile has a directory")?;
         let arguments = [("BUILDER_IMAGE", BUILDER), ("BASE_IMAGE", base)];
-        docker_build(
-            &root.join(dockerfile),
-            &root.join(directory),
-            tag,
-            &arguments,
-        )?;
+        docker_build(&dockerfile, context, tag, &arguments)?;
+        if let Some(name) = registry().map(|registry| format!("{registry}{tag}")) {
+            ensure!(
+                quiet(Command::new("docker").args(["tag", tag, &name])),
+                "docker tag {tag} {name} failed: REGISTRY is a registry and a slash, as in registry.example.org/"
+            );
+            say(&format!("  also as {name}: docker push {name}"));
+        }
     }
     Ok(())
 }
 
+/// To standard error: what `platformer pack` prints can be read by a script.
 #[expect(
-    clippy::print_stdout,
+    clippy::print_stderr,
     reason = "people wait for it and want to know for what"
 )]
 fn say(text: &str) {
-    println!("{text}");
+    eprintln!("{text}");
 }
 
 pub fn docker_answers() -> bool {
     quiet(Command::new("docker").arg("version"))
 }
 
-fn quiet(command: &mut Command) -> bool {
+pub(crate) fn quiet(command: &mut Command) -> bool {
     command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -105,8 +135,9 @@ fn quiet(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Builds one image; shows what docker said only where it failed.
-fn docker_build(
+/// Builds one image; shows what docker said only where it failed. Arguments that the Dockerfile does
+/// not know are left out.
+pub(crate) fn docker_build(
     dockerfile: &Path,
     context: &Path,
     tag: &str,
@@ -140,7 +171,7 @@ fn docker_build(
 }
 
 /// The image to build on, and how it was come by.
-fn base() -> anyhow::Result<&'static str> {
+pub(crate) fn base() -> anyhow::Result<&'static str> {
     let has = |image: &str| quiet(Command::new("docker").args(["image", "inspect", image]));
     if has(PUBLIC_BASE) {
         say(&format!("building on {PUBLIC_BASE}, which is here already"));

@@ -1,13 +1,16 @@
 //! A sample app, built and packed with its config: what `curl -T` then publishes.
+//!
+//! What is in its folder says how: `Cargo.toml` is built with cargo, `pack.Dockerfile` with docker.
 
-use std::fs::{self, File};
+mod archive;
+mod dockerfile;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use tar::{Builder, Header};
 
+use self::archive::{Content, Entries, Entry};
 use crate::build::{self, Profile};
 
 /// An app's files, ready to be published.
@@ -31,15 +34,21 @@ pub fn run(app: &str, directory: &Path) -> anyhow::Result<()> {
 /// Builds `app` and packs it into `directory`.
 pub fn pack(app: &str, directory: &Path, profile: Profile) -> anyhow::Result<Packed> {
     let source = build::root()?.join("sample-apps").join(app);
-    if app.is_empty() || app.contains('/') || !source.join("Cargo.toml").is_file() {
+    let manifest = source.join("Cargo.toml");
+    let dockerfile = source.join("pack.Dockerfile");
+    let is_name = !app.is_empty() && !app.contains('/');
+    let (version, entries) = if is_name && dockerfile.is_file() {
+        let version = dockerfile::version(&dockerfile)?;
+        (version, dockerfile::build(app, &dockerfile)?)
+    } else if is_name && manifest.is_file() {
+        (version(&manifest)?, executable(app, profile)?)
+    } else {
         bail!("there is no sample app {app}: see the directory sample-apps");
-    }
-    let version = version(&source)?;
-    let binaries = build::build(&[app], profile)?;
+    };
     fs::create_dir_all(directory)
         .with_context(|| format!("failed to make {}", directory.display()))?;
     let archive = directory.join(format!("{app}-{version}.tar.gz"));
-    write_archive(&archive, app, &binaries.path(app))
+    archive::write(&archive, &entries)
         .with_context(|| format!("failed to write {}", archive.display()))?;
     let config = directory.join(format!("{app}.config"));
     fs::copy(source.join(format!("{app}.config")), &config)
@@ -52,30 +61,30 @@ pub fn pack(app: &str, directory: &Path, profile: Profile) -> anyhow::Result<Pac
 }
 
 /// The version in the app's own manifest.
-fn version(source: &Path) -> anyhow::Result<String> {
-    let manifest = fs::read_to_string(source.join("Cargo.toml"))?;
-    manifest
+fn version(manifest: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(manifest)?
         .lines()
         .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
         .map(str::to_owned)
-        .with_context(|| format!("no version in {}", source.join("Cargo.toml").display()))
+        .with_context(|| format!("no version in {}", manifest.display()))
 }
 
-/// One executable. No time, owner or path of this machine goes in, so that the same binary packs to
-/// the same bytes, and publishing it twice is no conflict.
-fn write_archive(archive: &Path, app: &str, binary: &Path) -> anyhow::Result<()> {
-    let content = File::open(binary)?;
-    let mut header = Header::new_ustar();
-    header.set_size(content.metadata()?.len());
-    header.set_mode(0o755);
-    header.set_mtime(1);
-    header.set_uid(0);
-    header.set_gid(0);
-    let mut builder = Builder::new(GzEncoder::new(
-        File::create(archive)?,
-        Compression::default(),
-    ));
-    builder.append_data(&mut header, app, content)?;
-    builder.into_inner()?.finish()?;
-    Ok(())
+/// What an app in Rust consists of.
+fn executable(app: &str, profile: Profile) -> anyhow::Result<Entries> {
+    let path = build::build(&[app], profile)?.path(app);
+    let file = Entry::File {
+        content: Content::OnDisk(path),
+        executable: true,
+    };
+    Ok(Entries::from([(app.into(), file)]))
+}
+
+/// A directory as an archive; `except` are left out at the top.
+pub fn pack_directory(directory: &Path, archive: &Path, except: &[&str]) -> anyhow::Result<()> {
+    let mut entries = archive::below(directory)?;
+    if entries.is_empty() {
+        bail!("{} is empty", directory.display());
+    }
+    entries.retain(|path, _| except.iter().all(|name| path != Path::new(name)));
+    archive::write(archive, &entries)
 }

@@ -1,0 +1,80 @@
+//! Exponential back-off with full jitter, as arithmetic: sleeping is the caller's.
+//! (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>)
+
+use std::time::Duration;
+
+/// A service that was only just started is met soon after it listens.
+const BASE: Duration = Duration::from_millis(100);
+
+/// So long nobody notices at the most that it is back; and so seldom it is asked while it is away.
+const CAP: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Backoff<R> {
+    /// Uniform in [0, 1).
+    random: R,
+    failures: u32,
+}
+
+impl<R: FnMut() -> f64> Backoff<R> {
+    pub(crate) fn new(random: R) -> Self {
+        Self {
+            random,
+            failures: 0,
+        }
+    }
+
+    /// The delay after one more failure: between nothing and a ceiling that doubles up to the cap.
+    pub(crate) fn next(&mut self) -> Duration {
+        let ceiling = BASE
+            .saturating_mul(2_u32.saturating_pow(self.failures))
+            .min(CAP);
+        self.failures = self.failures.saturating_add(1);
+        ceiling.mul_f64((self.random)().clamp(0.0, 1.0))
+    }
+
+    /// After a success the next failure counts as the first.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// Uniform in [0, 1); the middle of it where the machine has no random numbers to give.
+pub(crate) fn random() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / 4_294_967_296.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ceilings_double_up_to_the_cap() {
+        let mut backoff = Backoff::new(|| 1.0);
+        let ceilings: Vec<u128> = (0..8).map(|_| backoff.next().as_millis()).collect();
+        assert_eq!(ceilings, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        backoff.reset();
+        assert_eq!(backoff.next(), BASE);
+    }
+
+    proptest! {
+        #[test]
+        fn delays_stay_below_the_ceiling(random in 0.0..1.0_f64, failures in 0..1000_u32) {
+            let mut backoff = Backoff { random: || random, failures };
+            let delay = backoff.next();
+            prop_assert!(delay <= CAP);
+            prop_assert!(delay.as_secs_f64() <= 0.1 * 2_f64.powf(f64::from(failures)));
+        }
+    }
+
+    #[test]
+    fn random_numbers_are_below_one() {
+        assert!(
+            (0..1000)
+                .map(|_| random())
+                .all(|number| (0.0..1.0).contains(&number))
+        );
+    }
+}

@@ -1,0 +1,18 @@
+# What is packed as status: `platformer pack status` copies /artefact out of this image.
+ARG BASE_IMAGE=debian:bookworm-slim
+ARG VERSION=1.0.0
+
+FROM ${BASE_IMAGE} AS build
+# Bottle is one file. It comes with its licence, which slim images leave out unless they are asked.
+# It is fetched and not installed: Python itself is in the image that the app runs on.
+WORKDIR /build
+RUN apt-get update && \
+    apt-get download python3-bottle && \
+    dpkg-deb --extract python3-bottle_*.deb bottle && \
+    rm -rf /var/lib/apt/lists/*
+RUN install -D --mode=0644 --target-directory=/artefact bottle/usr/lib/python3/dist-packages/bottle.py && \
+    install -D --mode=0644 bottle/usr/share/doc/python3-bottle/copyright /artefact/licences/bottle
+COPY status.py services.py page.html /artefact/
+
+FROM scratch
+COPY --from=build /artefact /artefact
