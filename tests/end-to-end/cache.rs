@@ -1,8 +1,8 @@
 //! The cache in front of S3: one fetch for many, verified on the way in, bounded.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use platformer_tests::dice::Dice;
@@ -14,10 +14,10 @@ use platformer_tests::server::Server;
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// A server with a cache, by way of a proxy that counts what is read of blobs.
+/// A server with a cache, by way of a proxy that notes what is read of blobs.
 struct Cached {
     server: Server,
-    reads: Arc<AtomicU32>,
+    reads: Arc<Mutex<Vec<String>>>,
     damages: Arc<AtomicBool>,
 }
 
@@ -27,15 +27,16 @@ fn is_read_of_a_blob(passing: &Passing) -> bool {
 
 fn cached(store: &S3, directory: &Path, size: &str) -> Cached {
     let (reads, damages) = (
-        Arc::new(AtomicU32::new(0)),
+        Arc::new(Mutex::new(Vec::new())),
         Arc::new(AtomicBool::new(false)),
     );
-    let (counter, damage) = (Arc::clone(&reads), Arc::clone(&damages));
+    let (notes, damage) = (Arc::clone(&reads), Arc::clone(&damages));
     let way = proxy(store.address, move |passing| {
         if !is_read_of_a_blob(passing) {
             return Fate::Pass;
         }
-        counter.fetch_add(1, Ordering::Relaxed);
+        let line = passing.head.lines().next().unwrap_or_default();
+        notes.lock().unwrap().push(line.to_owned());
         if damage.load(Ordering::Relaxed) {
             Fate::Damage
         } else {
@@ -53,8 +54,14 @@ fn cached(store: &S3, directory: &Path, size: &str) -> Cached {
 }
 
 impl Cached {
-    fn reads(&self) -> u32 {
-        self.reads.load(Ordering::Relaxed)
+    fn reads(&self) -> usize {
+        self.reads.lock().unwrap().len()
+    }
+
+    fn expect_reads(&self, count: usize, why: &str) {
+        let reads = self.reads.lock().unwrap();
+        let log = self.server.process().stderr_so_far();
+        assert_eq!(reads.len(), count, "{why}: {reads:#?}\n{log}");
     }
 }
 
@@ -83,14 +90,25 @@ fn one_fetch_serves_many_and_is_kept() {
             });
         }
     });
-    assert_eq!(cached_one.reads(), 1, "one fetch for all");
+    cached_one.expect_reads(1, "one fetch for all");
     assert!(cached_one.server.get(path).body == large);
-    assert_eq!(cached_one.reads(), 1, "from the cache");
+    cached_one.expect_reads(1, "from the cache");
+    // Of what is small, a fetch ends while others still ask.
+    for number in 1..=40 {
+        let path = format!("/artefacts/hello/1.1.{number}/f");
+        cached_one.server.publish(&path, &large[..number]);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert!(cached_one.server.get(&path).body == large[..number]));
+            }
+        });
+    }
+    cached_one.expect_reads(41, "one fetch for all");
     cached_one.server.stop().expect(0);
     // And after a restart.
     let again = cached(&store, directory.path(), "1GiB");
     assert!(again.server.get(path).body == large);
-    assert_eq!(again.reads(), 0);
+    again.expect_reads(0, "it was kept");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use platformer_tests::run::eventually;
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 
-fn hello_world() -> &'static Packed {
+pub(crate) fn hello_world() -> &'static Packed {
     let (_, packed) = PACKED.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap().keep();
         let packed = pack::pack("hello-world", &directory, Profile::Release).unwrap();
@@ -22,13 +22,13 @@ fn hello_world() -> &'static Packed {
 }
 
 /// A repository in a container, with hello-world published.
-struct Platform {
-    repository: Container,
-    network: Network,
+pub(crate) struct Platform {
+    pub(crate) repository: Container,
+    pub(crate) network: Network,
 }
 
 impl Platform {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let network = Network::new();
         let repository = Container::run(&[
             "--network",
@@ -72,7 +72,7 @@ impl Platform {
     }
 }
 
-fn greets(container: &Container) {
+pub(crate) fn greets(container: &Container) {
     let running = || container.inspect("{{.State.Running}}") == "true";
     eventually("the app greets", || {
         assert!(running(), "{}", container.logs());

@@ -12,7 +12,7 @@ use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::http;
 use platformer_tests::power::Disk;
-use platformer_tests::run;
+use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
 use platformer_tests::strace::{self, Injection, Strace};
 
@@ -404,7 +404,14 @@ fn writers_until_the_cut(server: &Server, disk: &Disk, cut: usize) -> BTreeMap<S
                 }
             });
         }
-        thread::sleep(Duration::from_millis(10 + (cut as u64 * 37) % 90));
+        if cut.is_multiple_of(2) {
+            thread::sleep(Duration::from_millis(10 + (cut as u64 * 37) % 90));
+        } else {
+            // However slow the disk is, there is something to lose.
+            eventually("some are acknowledged", || {
+                acknowledged.lock().unwrap().len() > cut % 8
+            });
+        }
         disk.cut_power();
         is_over.store(true, Ordering::Relaxed);
     });

@@ -1,6 +1,9 @@
 //! The documented proxies pass on what is used: large uploads of either kind, downloads, long polls, tokens.
 
+use std::path::Path;
+
 use platformer_tests::dice::Dice;
+use platformer_tests::fixture::Bootstrap;
 use platformer_tests::http;
 use platformer_tests::proxy::{Kind, Proxy};
 use platformer_tests::server::Server;
@@ -94,4 +97,100 @@ fn a_proxy_needs_tokens_behind_it() {
         );
         assert_eq!(put.status, 201, "{kind}: {}", put.text());
     });
+}
+
+/// The documented cache turns a herd into one download, and lets everything else pass.
+#[test]
+fn a_cache_asks_for_an_artefact_once() {
+    if !Kind::Nginx.is_there("proxied::a_cache_asks_for_an_artefact_once") {
+        return;
+    }
+    let storage = tempfile::tempdir().unwrap();
+    let server = Server::start_with(storage.path(), &[("ANONYMOUS_WRITES", "true")]);
+    let path = "/artefacts/hello/1.0.0/hello";
+    let artefact = Dice::new(1).noise(1 << 20);
+    server.publish(path, &artefact);
+    server.publish("/config/hello/hello.config", "STARTUP_COMMAND=./hello\n");
+    let proxy = Proxy::cache(server.address, &[]);
+    let address = proxy.address.to_string();
+    let processes = [(); 10].map(|()| Bootstrap::with(&["fetch", "hello", &address]).spawn());
+    for process in processes {
+        process.wait().expect(0).says("verified sha256:");
+    }
+    let asked = |path: &str| {
+        let log = server.process().stderr_so_far();
+        log.lines().filter(|line| line.contains(path)).count()
+    };
+    assert_eq!(
+        asked("path=/artefacts/hello/1.0.0/hello"),
+        2,
+        "the PUT, and one GET"
+    );
+    assert!(asked("path=/releases/hello/latest") >= 10);
+    // A part of it is answered from what is there.
+    let range = [("Range", "bytes=1000-1999")];
+    let part = http::request(proxy.address, "GET", path, &range, b"");
+    assert_eq!(
+        (part.status, part.body.as_slice()),
+        (206, &artefact[1000..2000])
+    );
+    // Writes go to the repository itself.
+    assert_eq!(http::put(proxy.address, path, &artefact).status, 403);
+    server.publish("/channels/hello/stable", "1.0.0");
+    let channel = || http::get(proxy.address, "/channels/hello/stable").text();
+    assert!(channel().contains("r1"));
+    server.publish("/artefacts/hello/2.0.0/hello", &artefact);
+    server.publish("/channels/hello/stable", "2.0.0");
+    assert!(channel().contains("r2"), "nothing that moves is kept");
+}
+
+/// With a token of its own it gives artefacts to whoever reaches it, and nothing else.
+#[test]
+fn a_cache_may_have_a_token() {
+    if !Kind::Nginx.is_there("proxied::a_cache_may_have_a_token") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("admin");
+    let admin = [("ADMIN_TOKEN_FILE", file.to_str().unwrap())];
+    let server = Server::start_with(&home.path().join("store"), &admin);
+    let secret = std::fs::read_to_string(&file).unwrap();
+    let bearer = format!("Bearer {}", secret.trim());
+    let token = [("Authorization", bearer.as_str())];
+    let path = "/artefacts/hello/1.0.0/hello";
+    let config = "/config/hello/hello.config";
+    for (path, body) in [(path, "artefact"), (config, "A=1\n")] {
+        let put = server.request("PUT", path, &token, body.as_bytes());
+        assert_eq!(put.status, 201, "{}", put.text());
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/past-one-machine.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut lines = String::from("proxy_cache artefacts;\n");
+    for directive in [
+        "proxy_set_header Authorization \"Bearer …\"",
+        "proxy_ignore_headers Cache-Control",
+        "proxy_cache_valid 200 30d",
+    ] {
+        assert!(page.contains(directive), "{directive}");
+        lines += &format!("{};\n", directive.replace("Bearer …", &bearer));
+    }
+    let proxy = Proxy::cache(server.address, &[("proxy_cache artefacts;", &lines)]);
+    for _ in 0..3 {
+        let got = http::get(proxy.address, path);
+        assert_eq!((got.status, got.text().as_str()), (200, "artefact"));
+    }
+    let log = server.process().stderr_so_far();
+    assert_eq!(
+        log.matches("path=/artefacts/hello/1.0.0/hello").count(),
+        2,
+        "{log}"
+    );
+    for path in [
+        config,
+        "/releases/hello/latest",
+        "/artefacts/hello/",
+        "/artefacts/hello/1.0.0/",
+    ] {
+        assert_eq!(http::get(proxy.address, path).status, 401, "{path}");
+    }
 }

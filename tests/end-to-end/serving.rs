@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
 
 use platformer_tests::binaries;
 use platformer_tests::http;
+use platformer_tests::ports;
 use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
 
@@ -317,22 +318,17 @@ fn figures_for_prometheus() {
 
 /// A server whose log goes somewhere else.
 fn logging_to(storage: &Path, log: Stdio) -> (std::process::Child, SocketAddr) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let address = ports::free();
     let server = std::process::Command::new(binaries::repository())
         .env_clear()
         .env(
             "REPOSITORY_STORAGE",
             format!("file://{}", storage.display()),
         )
-        .env("REPOSITORY_LISTEN", format!("127.0.0.1:{port}"))
+        .env("REPOSITORY_LISTEN", address.to_string())
         .stderr(log)
         .spawn()
         .unwrap();
-    let address = ([127, 0, 0, 1], port).into();
     eventually("it answers", || {
         http::try_request(address, "GET", "/readyz", &[], b"").is_some()
     });

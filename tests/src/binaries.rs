@@ -15,7 +15,13 @@ pub fn use_profile(profile: Profile) {
 
 fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| {
-        let packages = ["bootstrap", "repository", "hello-world", "children"];
+        let packages = [
+            "bootstrap",
+            "repository",
+            "hello-world",
+            "children",
+            "platformer",
+        ];
         build::build(&packages, *PROFILE.get_or_init(|| Profile::Debug))
             .expect("the binaries under test build")
     })
@@ -36,4 +42,12 @@ pub fn repository() -> PathBuf {
 
 pub fn probe() -> PathBuf {
     binaries().path("probe")
+}
+
+pub fn web() -> PathBuf {
+    binaries().path("web")
+}
+
+pub fn platformer() -> PathBuf {
+    binaries().path("platformer")
 }

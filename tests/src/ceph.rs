@@ -2,12 +2,13 @@
 //! two gateways, on this machine, once for all tests of a run.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
+use crate::ports;
 use crate::run::{PATIENCE, eventually};
 use crate::s3::S3;
 use crate::skip::skip;
@@ -44,16 +45,10 @@ pub fn gateways(test: &str) -> Vec<S3> {
         .collect()
 }
 
-/// A port that was free just now.
-fn port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 fn up() -> [SocketAddr; 2] {
     let home = tempfile::tempdir().unwrap().keep();
-    let monitor = port();
-    let gateways = [port(), port()];
+    let monitor = ports::free().port();
+    let addresses = [ports::free(), ports::free()];
     configure(&home, monitor);
     let ceph = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
@@ -85,7 +80,6 @@ fn up() -> [SocketAddr; 2] {
     ));
     run(ceph("ceph-osd", &["-i", "0", "--mkfs", "--osd-uuid", &osd]));
     start(ceph("ceph-osd", &["-i", "0", "-f"]));
-    let addresses = gateways.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     for (number, address) in addresses.iter().enumerate() {
         let frontend = format!("beast endpoint={address}");
         let socket = home

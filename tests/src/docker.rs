@@ -55,6 +55,34 @@ pub fn succeed(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Kills the first process of a container as the kernel would when memory is out. `docker kill` would be taken for
+/// somebody's wish, and the engine would not start it anew.
+pub fn kill_at_once(container: &str) {
+    let pid = succeed(&["inspect", "--format", "{{.State.Pid}}", container]);
+    let pid: i32 = pid.parse().expect("a process");
+    assert!(pid > 1, "{container} does not run");
+    let pid = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it is killed");
+}
+
+/// Bytes that a container has sent to others since it started; `None` where it does not run.
+pub fn sent(container: &str) -> Option<u64> {
+    let inspect = docker(&["inspect", "--format", "{{.State.Pid}}", container]);
+    let pid: u32 = String::from_utf8_lossy(&inspect.stdout)
+        .trim()
+        .parse()
+        .ok()
+        .filter(|pid| *pid > 0)?;
+    let interfaces = std::fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
+    // Behind the name eight columns of what was received, and then the bytes that were sent.
+    let sent = interfaces.lines().filter_map(|line| {
+        let (name, columns) = line.split_once(':')?;
+        let sent = columns.split_whitespace().nth(8)?.parse::<u64>().ok()?;
+        (name.trim() != "lo").then_some(sent)
+    });
+    Some(sent.sum())
+}
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 fn unique(what: &str) -> String {
@@ -86,6 +114,30 @@ impl Default for Network {
 impl Drop for Network {
     fn drop(&mut self) {
         docker(&["network", "rm", &self.0]);
+    }
+}
+
+/// A named volume that goes with its owner, which is to be declared before the containers on it.
+#[derive(Debug)]
+pub struct Volume(pub String);
+
+impl Volume {
+    pub fn new() -> Self {
+        let name = unique("volume");
+        succeed(&["volume", "create", &name]);
+        Self(name)
+    }
+}
+
+impl Default for Volume {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        docker(&["volume", "rm", &self.0]);
     }
 }
 

@@ -3,9 +3,13 @@
 //! - [`binaries`]: the binaries under test, built once a run
 //! - [`run`]: processes that do not outlive their test
 //! - [`http`]: requests as raw as a test wants them
+//! - [`ports`]: ports for programs that have to be told one
 //! - [`mock`]: a repository that answers from a script
 //! - [`server`]: the real repository on a port of its own
-//! - [`s3`]: a store that speaks S3, and bad ways to it; [`ceph`]: a real one
+//! - [`s3`]: a store that speaks S3 (`moto`), and bad ways to it; [`ceph`]: a real one
+//! - [`herd`]: thousands of hosts, simulated; [`relay`]: a slow way to a server
+//! - [`dns`]: a name server whose answers change
+//! - [`redis`]: a Redis that comes and goes; [`websocket`]: who follows an app
 //! - [`proxy`]: nginx or `HAProxy` in front of it
 //! - [`strace`]: calls that fail or kill; [`power`]: a disk whose power can be cut
 //! - [`bombs`]: small archives of much
@@ -14,6 +18,7 @@
 //! - [`archive`]: archives, well-formed and hostile
 //! - [`fixture`]: an app, as a repository shows it
 //! - [`docker`]: containers, where Docker answers
+//! - [`platform`]: whole environments, [`swarm`]: production among them; [`load`]: clients of them
 //! - [`terminal`]: a terminal, and what runs on it
 //! - [`tree`]: what lies below a directory; [`wire`]: a connection for any bytes
 //! - [`tls`]: the mock behind HTTPS
@@ -33,20 +38,30 @@ pub mod browser;
 pub mod ceph;
 pub mod crowd;
 pub mod dice;
+pub mod dns;
 pub mod docker;
 pub mod fixture;
+pub mod herd;
 pub mod http;
+pub mod load;
 pub mod measure;
 pub mod mock;
+mod moto;
+pub mod platform;
+pub mod ports;
 pub mod power;
 pub mod proxy;
+pub mod redis;
+pub mod relay;
 pub mod run;
 pub mod s3;
 pub mod server;
 pub mod signing;
 pub mod skip;
 pub mod strace;
+pub mod swarm;
 pub mod terminal;
 pub mod tls;
 pub mod tree;
+pub mod websocket;
 pub mod wire;

@@ -1,4 +1,5 @@
-//! nginx or `HAProxy` in front of a repository, as docs/proxies.md says: what is tried is what is read there.
+//! nginx or `HAProxy` in front of a repository, as docs/proxies.md says, or of apps, as docs/loadbalancer.md
+//! does, or a cache, as docs/past-one-machine.md does: what is tried is what is read there.
 //!
 //! The port is bound here and handed over as standard input, so nobody else can get it in between.
 
@@ -54,10 +55,10 @@ impl Kind {
         is_there
     }
 
-    /// Its block in the documentation.
-    fn documented(self) -> String {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies.md");
-        let page = fs::read_to_string(page).expect("the page is there");
+    /// Its block in a page of the documentation.
+    fn documented(self, page: &str) -> String {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+        let page = fs::read_to_string(docs.join(page)).expect("the page is there");
         let begin = format!("```{self}\n");
         let (_, block) = page.split_once(&begin).expect("a block for it");
         let (block, _) = block.split_once("```").expect("the end of the block");
@@ -86,11 +87,47 @@ impl Drop for Proxy {
 impl Proxy {
     /// In front of `repository`, with its documented configuration but for the changes.
     pub fn start(kind: Kind, repository: SocketAddr, changes: &[Change<'_>]) -> Self {
+        let to = repository.to_string();
+        let changes = [changes, &[("127.0.0.1:8080", &to)]].concat();
+        let proxy = Self::launch(kind, "proxies.md", &changes);
+        // It listens already; this waits until somebody answers.
+        let answer = http::try_request(proxy.address, "GET", "/healthz", &[], b"");
+        let status = answer.map(|answer| answer.status);
+        assert_eq!(status, Some(200), "{kind}: {}", proxy.log());
+        proxy
+    }
+
+    /// nginx that keeps artefacts, in front of `repository`.
+    pub fn cache(repository: SocketAddr, changes: &[Change<'_>]) -> Self {
+        let to = repository.to_string();
+        let changes = [changes, &[("127.0.0.1:8080", &to)]].concat();
+        let proxy = Self::launch(Kind::Nginx, "past-one-machine.md", &changes);
+        let answer = http::try_request(proxy.address, "GET", "/healthz", &[], b"");
+        assert_eq!(
+            answer.map(|answer| answer.status),
+            Some(200),
+            "{}",
+            proxy.log()
+        );
+        proxy
+    }
+
+    /// `HAProxy` in front of apps, which it finds by this name server; all of them listen on one port.
+    pub fn load_balancer(dns: SocketAddr, port: u16) -> Self {
+        let (dns, port) = (dns.to_string(), format!(".apps.platform:{port}"));
+        let changes = [
+            ("127.0.0.11:53", dns.as_str()),
+            (".apps.platform:8080", &port),
+        ];
+        Self::launch(Kind::Haproxy, "loadbalancer.md", &changes)
+    }
+
+    fn launch(kind: Kind, page: &str, changes: &[Change<'_>]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(kind.program());
-        let listen = match kind {
+        let (from, to) = match kind {
             Kind::Nginx => {
                 command.args(["-e", "stderr", "-c", "conf", "-p"]);
                 command.arg(home.path());
@@ -103,24 +140,23 @@ impl Proxy {
                 ("bind :80", "bind fd@0".to_owned())
             }
         };
-        let to = repository.to_string();
-        let mut text = kind.documented();
-        let own = [(listen.0, listen.1.as_str()), ("127.0.0.1:8080", &to)];
-        for (from, to) in changes.iter().chain(&own) {
+        let mut text = kind.documented(page);
+        for (from, to) in changes.iter().chain(&[(from, to.as_str())]) {
             assert!(text.contains(from), "{from} in\n{text}");
             text = text.replace(from, to);
         }
         fs::write(home.path().join("conf"), around(kind, &text)).expect("a place for it");
         let process = run::spawn_with_input(&mut command, OwnedFd::from(listener).into());
-        // It listens already; this waits until somebody answers.
-        let answer = http::try_request(address, "GET", "/healthz", &[], b"");
-        let status = answer.map(|answer| answer.status);
-        assert_eq!(status, Some(200), "{kind}: {}", process.stderr_so_far());
         Self {
             address,
             process: Some(process),
             _home: home,
         }
+    }
+
+    pub fn log(&self) -> String {
+        let process = self.process.as_ref();
+        process.map(Running::stderr_so_far).unwrap_or_default()
     }
 }
 

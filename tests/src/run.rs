@@ -13,7 +13,7 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use tempfile::TempDir;
 
-/// A test that takes longer than this has failed.
+/// Whoever waits longer than this for one thing has failed.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What an ended process left.
@@ -168,8 +168,9 @@ impl Running {
         self.stderr.all.lock().unwrap().clone()
     }
 
+    /// Waits for its end, which is due: however long it ran before.
     pub fn wait(mut self) -> Ended {
-        let deadline = self.begin + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         let status = loop {
             match self.child.0.try_wait().expect("a child of ours") {
                 Some(status) => break status,

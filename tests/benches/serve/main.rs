@@ -11,7 +11,7 @@ mod least;
 
 use std::fs;
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use platformer::build::Profile;
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::measure::{median, milliseconds, now, ratio, rounds};
+use platformer_tests::ports;
 use platformer_tests::run::eventually;
 
 const ROUNDS: usize = 5;
@@ -47,15 +48,8 @@ impl Drop for Served {
     }
 }
 
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-}
-
 fn repository(storage: &Path) -> Served {
-    let address = free_address();
+    let address = ports::free();
     let child = Command::new(binaries::repository())
         .env_clear()
         .env("REPOSITORY_LISTEN", address.to_string())
@@ -74,7 +68,7 @@ fn repository(storage: &Path) -> Served {
 }
 
 fn nginx(home: &Path) -> Served {
-    let address = free_address();
+    let address = ports::free();
     let at = home.display();
     let config = format!(
         "daemon off; user root; worker_processes auto; pid {at}/pid; error_log {at}/error.log;

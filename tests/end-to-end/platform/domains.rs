@@ -1,0 +1,125 @@
+//! Domains of one's own, and HTTPS.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use platformer_tests::docker;
+use platformer_tests::http;
+use platformer_tests::platform::{self, Platform};
+use platformer_tests::run::eventually;
+
+use super::{bring, get};
+
+#[test]
+fn a_domain_with_https_and_a_reload_in_place() {
+    if !platform::is_ready("a_domain_with_https_and_a_reload_in_place") {
+        return;
+    }
+    let platform = Platform::training();
+    bring(&platform, "hello-world");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().display().to_string();
+    let made = rcgen::generate_simple_self_signed(vec!["www.example.org".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("fullchain.pem"), made.cert.pem()).unwrap();
+
+    let add = [
+        "domain",
+        "add",
+        "hello-world",
+        "www.example.org",
+        "--certificates",
+        &path,
+    ];
+    let said = platform.run(&add);
+    assert!(said.stderr.contains("privkey.pem"), "{}", said.stderr);
+    let other = rcgen::generate_simple_self_signed(vec!["www.example.org".to_owned()]).unwrap();
+    std::fs::write(
+        directory.path().join("privkey.pem"),
+        other.signing_key.serialize_pem(),
+    )
+    .unwrap();
+    let said = platform.run(&add);
+    assert!(said.stderr.contains("is not the key of"), "{}", said.stderr);
+    let said = platform.run(&["domain", "add", "hello-world", "a;b.org"]);
+    assert!(said.stderr.contains("is no host name"), "{}", said.stderr);
+    assert_eq!(get(&platform, "www.example.org", "/greeting").status, 404);
+
+    std::fs::write(
+        directory.path().join("privkey.pem"),
+        made.signing_key.serialize_pem(),
+    )
+    .unwrap();
+    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let started = || docker::succeed(&["inspect", "--format", "{{.State.StartedAt}}", &balancer]);
+    let before = started();
+    // A connection from before the reload.
+    let mut kept = TcpStream::connect(platform.address).unwrap();
+    platform.succeed(&add);
+    kept.write_all(
+        b"GET /greeting HTTP/1.1\r\nHost: hello-world.localhost\r\nConnection: close\r\n\r\n",
+    )
+    .unwrap();
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(started(), before, "the load balancer was started anew");
+
+    eventually("the domain answers", || {
+        get(&platform, "www.example.org", "/greeting").status == 200
+    });
+    let encrypted = encrypted(&platform, "www.example.org", made.cert.der()).unwrap();
+    assert!(encrypted.starts_with("HTTP/1.1 200"), "{encrypted}");
+    // No certificate for another name.
+    assert!(self::encrypted(&platform, "other.example.org", made.cert.der()).is_err());
+
+    let list = platform.succeed(&["domain", "list"]);
+    let row: Vec<&str> = list.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(row, ["www.example.org", "hello-world", "yes"]);
+    platform.succeed(&["domain", "remove", "www.example.org"]);
+    eventually("the domain is gone", || {
+        get(&platform, "www.example.org", "/greeting").status == 404
+    });
+    // An ACME client's answer, as docs/platform.md has it.
+    let write = "printf %s answer > /var/lib/loadbalancer/acme/token";
+    docker::succeed(&["exec", &balancer, "sh", "-c", write]);
+    let challenge = |token: &str| {
+        http::get(
+            platform.address,
+            &format!("/.well-known/acme-challenge/{token}"),
+        )
+    };
+    assert_eq!(
+        (
+            challenge("token").status,
+            challenge("token").text().as_str()
+        ),
+        (200, "answer")
+    );
+    assert_eq!(challenge("nothing").status, 404);
+}
+
+/// One request over TLS that trusts this certificate only.
+fn encrypted(
+    platform: &Platform,
+    name: &'static str,
+    certificate: &rustls_pki_types::CertificateDer<'static>,
+) -> std::io::Result<String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let session =
+        rustls::ClientConnection::new(Arc::new(config), name.try_into().unwrap()).unwrap();
+    let connection = TcpStream::connect(platform.encrypted)?;
+    let mut stream = rustls::StreamOwned::new(session, connection);
+    let request = format!("GET /greeting HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = vec![0; 1024];
+    let read = stream.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..read]).into_owned())
+}

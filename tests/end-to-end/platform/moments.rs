@@ -1,0 +1,77 @@
+//! `moments` on a platform: what is released reaches it while it runs.
+
+use platformer_tests::docker::{self, Container};
+use platformer_tests::platform::{self, Platform};
+use platformer_tests::run::eventually;
+
+use super::{file, get, packed};
+
+#[test]
+fn a_released_parameter_reaches_the_running_app() {
+    if !platform::is_ready("a_released_parameter_reaches_the_running_app") {
+        return;
+    }
+    let platform = Platform::training();
+    let back = format!("{}_back", platform.name);
+    let _redis = Container::run(&[
+        "--network",
+        &back,
+        "--network-alias",
+        "redis.platform",
+        "--read-only",
+        "--cap-drop",
+        "ALL",
+        "platformer/redis",
+    ]);
+    let (directory, version) = packed("moments");
+    let path = directory.path().display().to_string();
+    platform.succeed(&["publish", "moments", &path, &version]);
+    let layer = file(
+        &platform,
+        "moments.config",
+        "PICTURES=file:///var/lib/app\nVOLUMES=pictures:/var/lib/app\n",
+    );
+    platform.succeed(&[
+        "config",
+        "put",
+        "moments",
+        &layer.display().to_string(),
+        "--layer",
+        "training",
+    ]);
+    std::fs::remove_file(&layer).unwrap();
+    platform.succeed(&["deploy", &format!("moments@{version}"), "--timeout", "15s"]);
+    let parameters = || get(&platform, "moments.localhost", "/parameters").text();
+    assert!(parameters().contains("COMMENTS_SHOWN"), "{}", parameters());
+    assert!(
+        parameters().contains("COMMENTS_SHOWN=20\n"),
+        "{}",
+        parameters()
+    );
+
+    // As the console does it: a layer is written, and the channel that it follows is moved.
+    platform.succeed(&[
+        "config",
+        "set",
+        "moments",
+        "COMMENTS_SHOWN=7",
+        "--layer",
+        "training",
+    ]);
+    let toolbox = platform.containers("toolbox", None).remove(0);
+    docker::succeed(&[
+        "exec",
+        &toolbox,
+        "curl-repository",
+        "--fail-with-body",
+        "-X",
+        "PUT",
+        "-d",
+        &version,
+        "http://repository.platform/channels/moments/training",
+    ]);
+    eventually("the parameter is there", || {
+        let answer = get(&platform, "moments.localhost", "/parameters");
+        answer.status == 200 && answer.text().contains("COMMENTS_SHOWN=7\n")
+    });
+}

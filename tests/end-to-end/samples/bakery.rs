@@ -1,0 +1,187 @@
+//! `bakery` and `bakery-web`: state on a volume, and pages that stay when nobody takes orders.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+
+use platformer_tests::browser::Browser;
+use platformer_tests::docker::{self, Volume};
+use platformer_tests::http::{self, Response};
+use platformer_tests::run::eventually;
+
+use super::{Platform, packed, stops_in_order, value};
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+
+fn order(address: SocketAddr, name: &str) -> Response {
+    let body = format!("bread=rye&pieces=2&name={name}");
+    http::request(address, "POST", "/orders", &[FORM], body.as_bytes())
+}
+
+/// The mount of the volume that the config names, as docker wants it.
+fn mount(volume: &Volume) -> String {
+    let (_, config, _) = packed("bakery");
+    let (_, target) = value(&config, "VOLUMES").split_once(':').unwrap();
+    format!("{}:{target}", volume.0)
+}
+
+#[test]
+fn orders_outlive_who_took_them() {
+    if !docker::is_ready("orders_outlive_who_took_them") {
+        return;
+    }
+    let platform = Platform::with(&["bakery"]);
+    let volume = Volume::new();
+    let mount = mount(&volume);
+    let old = platform.deploy("bakery", &["--volume", &mount]);
+    // As during a deploy: two at once, and either may be asked.
+    let new = platform.deploy("bakery", &["--volume", &mount]);
+    let ports = [old.port("8080"), new.port("8080")];
+    let numbers: BTreeSet<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..40)
+            .map(|n| scope.spawn(move || order(ports[n % 2], &format!("customer-{n}"))))
+            .collect();
+        let answers = threads.into_iter().map(|thread| thread.join().unwrap());
+        answers
+            .map(|answer| {
+                assert_eq!(answer.status, 201, "{}", answer.text());
+                answer.json()["number"].as_u64().unwrap()
+            })
+            .collect()
+    });
+    assert_eq!(numbers, (1..=40).collect());
+    let who = http::get(ports[0], "/orders");
+    let who = who.header("x-platform-app").unwrap();
+    assert!(who.starts_with("bakery 1.0.0 "), "{who}");
+
+    // What is under way when the old one is told to stop is taken to its end.
+    let body = "bread=spelt&name=late";
+    let mut late = TcpStream::connect(ports[0]).unwrap();
+    let head = format!(
+        "POST /orders HTTP/1.1\r\nHost: x\r\n{}: {}\r\nContent-Length: {}\r\n\r\n{}",
+        FORM.0,
+        FORM.1,
+        body.len(),
+        &body[..5]
+    );
+    late.write_all(head.as_bytes()).unwrap();
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| stops_in_order(&old));
+        eventually("no new connection is accepted", || {
+            TcpStream::connect(ports[0]).is_err()
+                || http::try_request(ports[0], "GET", "/status", &[], b"").is_none()
+        });
+        late.write_all(&body.as_bytes()[5..]).unwrap();
+        assert_eq!(http::read(&mut late, false).status, 201);
+        stop.join().unwrap();
+    });
+
+    // Killed, with half an order written: the next one is whole, and none is lost.
+    docker::succeed(&["kill", &new.0]);
+    let torn = ["run", "--rm", "--volume", &mount, "--entrypoint", "sh"];
+    let script = "printf '{\"number\":4' >>/var/lib/app/orders.jsonl";
+    docker::succeed(&[&torn[..], &["platformer/app-base", "-c", script]].concat());
+    let next = platform.deploy("bakery", &["--volume", &mount]);
+    let address = next.port("8080");
+    assert_eq!(http::get(address, "/orders").json()["count"], 41);
+    assert_eq!(order(address, "Ada%20%22%C3%A9%22").json()["number"], 42);
+    let orders = http::get(address, "/orders").json();
+    assert_eq!(orders["count"], 42);
+    assert_eq!(orders["latest"][0]["name"], "Ada \"é\"");
+    assert_eq!(orders["latest"][1]["name"], "late");
+
+    for (body, status) in [
+        ("bread=stone&name=x", 422),
+        ("bread=rye", 422),
+        ("bread=rye&name=x&pieces=0", 422),
+        ("bread=%zz", 400),
+    ] {
+        let answer = http::request(address, "POST", "/orders", &[FORM], body.as_bytes());
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        assert!(answer.json()["detail"].is_string());
+    }
+}
+
+#[test]
+fn pages_stay_while_no_bakery_runs() {
+    if !docker::is_ready("pages_stay_while_no_bakery_runs") {
+        return;
+    }
+    let platform = Platform::with(&["bakery", "bakery-web"]);
+    let web = platform.deploy("bakery-web", &[]);
+    let address = web.port("8080");
+    let pages_are_there = || {
+        for (path, kind) in [("/", "text/html"), ("/style.css", "text/css")] {
+            let page = http::get(address, path);
+            assert_eq!(page.status, 200, "{path}");
+            assert!(page.header("content-type").unwrap().starts_with(kind));
+        }
+    };
+    let is_closed = || {
+        let answer = order(address, "Ada");
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert_eq!(answer.header("retry-after"), Some("3"));
+        assert!(answer.json()["detail"].is_string());
+        let page = http::request(address, "POST", "/orders", &[FORM, BROWSER], b"bread=rye");
+        assert_eq!(page.status, 503);
+        assert_eq!(page.header("retry-after"), Some("3"));
+        assert!(page.text().contains("We take orders again in a moment"));
+    };
+    pages_are_there();
+    is_closed();
+    assert_eq!(http::get(address, "/nginx.conf").status, 404);
+    assert_eq!(http::get(address, "/answers/closed.json").status, 404);
+
+    let volume = Volume::new();
+    let bakery = platform.deploy("bakery", &["--volume", &mount(&volume)]);
+    eventually("nginx finds it", || {
+        http::get(address, "/orders").status == 200
+    });
+    let answer = order(address, "Ada");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert!(answer.header("x-platform-app").is_some());
+    // A form that is sent without a script comes back to the page.
+    let body = b"bread=rye&pieces=1&name=Bo";
+    let answer = http::request(address, "POST", "/orders", &[FORM, BROWSER], body);
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/#thanks"))
+    );
+
+    stops_in_order(&bakery);
+    pages_are_there();
+    is_closed();
+    docker::succeed(&["start", &bakery.0]);
+    eventually("it is found again, with its orders", || {
+        let answer = http::get(address, "/orders");
+        answer.status == 200 && answer.json()["count"] == 2
+    });
+    stops_in_order(&web);
+}
+
+#[test]
+fn the_page_takes_orders_and_says_when_it_cannot() {
+    let test = "the_page_takes_orders_and_says_when_it_cannot";
+    if !docker::is_ready(test) {
+        return;
+    }
+    let Some(browser) = Browser::start(test, (800, 1000), false) else {
+        return;
+    };
+    let platform = Platform::with(&["bakery", "bakery-web"]);
+    let web = platform.deploy("bakery-web", &[]);
+    browser.open(&format!("http://{}/", web.port("8080")));
+    browser.shows("We take orders again in a moment");
+    browser.click("input[value=rye]");
+    browser.write("input[name=name]", "Ada <b>");
+    browser.click("button");
+    browser.shows("Nothing was ordered");
+    let volume = Volume::new();
+    let _bakery = platform.deploy("bakery", &["--volume", &mount(&volume)]);
+    browser.shows("We take orders again.");
+    // What was filled in is still there.
+    browser.click("button");
+    browser.shows("Thank you, Ada <b>. It is order 1.");
+    browser.shows("1 × rye for Ada <b>");
+}

@@ -1,0 +1,64 @@
+//! `status`: asks the other apps how they are.
+
+use platformer_tests::docker;
+use platformer_tests::http::{self, Response};
+use platformer_tests::run::eventually;
+use serde_json::Value;
+
+use super::{Platform, packed, stops_in_order};
+
+fn app(answer: &Response, name: &str) -> Value {
+    let apps = answer.json()["apps"].take();
+    let mut apps = apps.as_array().unwrap().iter();
+    apps.find(|app| app["app"] == name).unwrap().clone()
+}
+
+#[test]
+fn status_tells_who_is_up_and_who_is_not() {
+    if !docker::is_ready("status_tells_who_is_up_and_who_is_not") {
+        return;
+    }
+    let platform = Platform::with(&["status", "hello-world"]);
+    let status = platform.deploy("status", &[]);
+    let address = status.port("8080");
+    let answer = http::get(address, "/");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let who = answer.header("x-platform-app").unwrap();
+    assert!(who.starts_with("status 1.0.0 "), "{who}");
+    for down in ["hello-world", "bakery", "bakery-web"] {
+        assert_eq!(app(&answer, down)["up"], false, "{}", answer.text());
+    }
+
+    let hello = platform.start("hello-world", "platformer/app-base:static", &[]);
+    let state = || app(&http::get(address, "/"), "hello-world");
+    eventually("hello-world is up", || state()["up"] == true);
+    let (_, _, version) = packed("hello-world");
+    assert_eq!(state()["release"], version.as_str());
+    assert_eq!(
+        state()["replica"],
+        hello.inspect("{{.Config.Hostname}}").as_str()
+    );
+
+    // A browser gets a table, and HEAD the head of it.
+    let accept = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let page = http::request(address, "GET", "/", &accept, b"");
+    assert!(
+        page.header("content-type")
+            .unwrap()
+            .starts_with("text/html")
+    );
+    assert!(page.text().contains(">up</td>"), "{}", page.text());
+    assert!(page.text().contains(">down</td>"), "{}", page.text());
+    assert_eq!(
+        http::request(address, "HEAD", "/", &accept, b"").status,
+        200
+    );
+
+    // One that hangs is down, and keeps nobody waiting.
+    docker::succeed(&["pause", &hello.0]);
+    eventually("hello-world is down", || state()["up"] == false);
+    assert_eq!(http::get(address, "/status").text(), "ok\n");
+    docker::succeed(&["unpause", &hello.0]);
+    eventually("hello-world is up again", || state()["up"] == true);
+    stops_in_order(&status);
+}

@@ -1,0 +1,137 @@
+//! Production on this machine: a swarm of one node, and a store that speaks S3 beside the repository.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::docker;
+use crate::moto::{Moto, SERVE};
+use crate::platform::Platform;
+use crate::run::eventually;
+use crate::skip::skip;
+
+const IMAGE: &str = "platformer-test/s3";
+
+/// Production, up, with its repository twice on S3; `None`, and a line that says so, where that cannot be.
+pub fn production(test: &str) -> Option<Platform> {
+    let state = docker::succeed(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
+    if state == "inactive" {
+        // Of this machine alone.
+        let init = docker::docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
+        if !init.status.success() {
+            skip(test, &String::from_utf8_lossy(&init.stderr));
+            return None;
+        }
+    } else if docker::succeed(&["info", "--format", "{{.Swarm.ControlAvailable}}"]) != "true" {
+        skip(test, "this engine is a worker of a swarm");
+        return None;
+    }
+    if !build(test) {
+        return None;
+    }
+    let platform = Platform::new(
+        "production",
+        &[
+            ("REPOSITORY_STORAGE", "s3://bucket/production"),
+            ("AWS_ACCESS_KEY_ID", "access"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_ENDPOINT", "http://objects:5000"),
+            ("AWS_ALLOW_HTTP", "true"),
+        ],
+    );
+    let bucket = std::thread::scope(|scope| {
+        // The network is the platform's, and the repository waits for its bucket.
+        let store = scope.spawn(|| store(&platform));
+        platform.succeed(&["up", "production"]);
+        store.join()
+    });
+    bucket.expect("the store starts");
+    wait_for_repositories(&platform, 2);
+    Some(platform)
+}
+
+pub fn wait_for_repositories(platform: &Platform, count: usize) {
+    eventually("the repositories are healthy", || {
+        let healthy = platform
+            .containers("repository", None)
+            .iter()
+            .filter(|id| {
+                let line = docker::docker(&["inspect", "--format", "{{.State.Health.Status}}", id]);
+                line.stdout.starts_with(b"healthy")
+            })
+            .count();
+        healthy == count
+    });
+}
+
+/// Starts the store on the network behind, and makes its bucket.
+fn store(platform: &Platform) {
+    let network = format!("{}_back", platform.name);
+    let stack = format!("{}-objects", platform.name);
+    let file = std::env::temp_dir().join(format!("{stack}.yml"));
+    let text = format!(
+        "version: '3.8'\nservices:\n  objects:\n    image: {IMAGE}\n    configs: [{{source: serve, target: /serve.py}}]\n    labels:\n      platform.environment: {}\n      platform.part: objects\n    networks:\n      back:\n        aliases: [objects]\n    deploy:\n      endpoint_mode: dnsrr\nconfigs:\n  serve: {{file: {SERVE:?}}}\nnetworks:\n  back:\n    external: true\n    name: {network}\n",
+        platform.name
+    );
+    fs::write(&file, text).expect("a file is written");
+    eventually("the network is there", || {
+        docker::docker(&["network", "inspect", &network])
+            .status
+            .success()
+    });
+    let path = file.display().to_string();
+    docker::succeed(&[
+        "stack",
+        "deploy",
+        "--resolve-image",
+        "never",
+        "-c",
+        &path,
+        &stack,
+    ]);
+    fs::remove_file(&file).expect("a file is removed");
+    let begin = Instant::now();
+    loop {
+        let made = platform
+            .containers("toolbox", None)
+            .first()
+            .is_some_and(|toolbox| {
+                let words = [
+                    "exec",
+                    toolbox,
+                    "curl",
+                    "--fail",
+                    "--silent",
+                    "-X",
+                    "PUT",
+                    "http://objects:5000/bucket",
+                ];
+                docker::docker(&words).status.success()
+            });
+        if made {
+            return;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_mins(1),
+            "the store does not answer"
+        );
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// Takes the store away; it uses the platform's network.
+pub(crate) fn remove_store(name: &str) {
+    docker::docker(&["stack", "rm", &format!("{name}-objects")]);
+}
+
+/// Builds the image of the store from the packages that this machine's tests use themselves.
+fn build(test: &str) -> bool {
+    let Some(moto) = Moto::find(test) else {
+        return false;
+    };
+    let dockerfile = concat!(env!("CARGO_MANIFEST_DIR"), "/store/Dockerfile");
+    let packages = moto.packages.display().to_string();
+    docker::succeed(&[
+        "build", "--quiet", "--tag", IMAGE, "--file", dockerfile, &packages,
+    ]);
+    true
+}
