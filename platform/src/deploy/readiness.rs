@@ -1,8 +1,9 @@
 //! Whether containers on this machine are ready, and if not, why.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
 
 use crate::environment::Environment;
 use crate::say::say;
@@ -58,21 +59,6 @@ impl Progress {
     }
 }
 
-/// One look at a container.
-struct Look {
-    state: State,
-    /// How often the engine has started it anew.
-    restarts: u32,
-}
-
-enum State {
-    Ready,
-    /// It may still become ready.
-    NotYet(String),
-    /// It will not.
-    Never(String),
-}
-
 /// Waits until all are ready, and stay so.
 pub(super) fn wait(
     environment: Environment,
@@ -82,25 +68,13 @@ pub(super) fn wait(
     let begin = Instant::now();
     let mut ready_since = None;
     let mut progress = Progress::default();
-    // How often each had been started anew when it was first seen ready.
-    let mut was_ready: HashMap<&String, u32> = HashMap::new();
+    let mut watched: Vec<_> = containers.iter().map(|name| Watched::new(name)).collect();
     loop {
         let mut waits_for = None;
-        for container in containers {
-            let look = look(environment, container)?;
-            if let Some(restarts) = was_ready.get(container)
-                && look.restarts > *restarts
-            {
-                let reason = match last_code(environment, container)? {
-                    Some(code) => format!("it was ready, and then {}", ended(code)),
-                    None => "it was ready, and ended a moment later".to_owned(),
-                };
-                return Ok(Err(failure(environment, container, reason, begin)?));
-            }
-            match look.state {
-                State::Ready => {
-                    was_ready.entry(container).or_insert(look.restarts);
-                }
+        for watched in &mut watched {
+            let container = watched.container;
+            match watched.look(environment)? {
+                State::Ready => {}
                 State::NotYet(reason) => {
                     waits_for.get_or_insert((container, reason));
                 }
@@ -128,25 +102,140 @@ pub(super) fn wait(
     }
 }
 
-fn look(environment: Environment, container: &str) -> anyhow::Result<Look> {
-    const FORMAT: &str = "{{.State.Running}} {{.State.ExitCode}} {{.RestartCount}}";
-    let shell = environment.shell;
-    let inspected = shell.ask(&Line::docker(["inspect", "--format", FORMAT, container]))?;
-    let mut cells = inspected.split(' ');
-    let is_running = cells.next() == Some("true");
-    let mut number = || cells.next().and_then(|cell| cell.parse().ok());
-    let code: i32 = number().unwrap_or_default();
-    let restarts = number().unwrap_or_default().unsigned_abs();
-    let state = match (is_running, restarts) {
-        (false, _) if is_final(code) => State::Never(ended(code)),
-        (_, restarts) if restarts > RESTARTS => State::Never(format!(
-            "{}, {restarts} times",
-            ended(last_code(environment, container)?.unwrap_or(code))
-        )),
-        (false, _) => State::NotYet(ended(code)),
-        (true, _) => asked(environment, container)?,
-    };
-    Ok(Look { state, restarts })
+enum State {
+    Ready,
+    /// It may still become ready.
+    NotYet(String),
+    /// It will not.
+    Never(String),
+}
+
+/// A container that is waited for, and what is known of it so far.
+struct Watched<'a> {
+    container: &'a str,
+    /// How often the engine has started it anew.
+    restarts: u32,
+    /// The code of its last end.
+    code: Option<i32>,
+    /// How often it had been started anew when it was first seen ready.
+    was_ready: Option<u32>,
+}
+
+impl<'a> Watched<'a> {
+    const fn new(container: &'a str) -> Self {
+        Self {
+            container,
+            restarts: 0,
+            code: None,
+            was_ready: None,
+        }
+    }
+
+    fn look(&mut self, environment: Environment) -> anyhow::Result<State> {
+        let runs = self.inspect(environment)?;
+        if let Some(state) = self.verdict(runs) {
+            return Ok(state);
+        }
+        let restarts = self.restarts;
+        let said = match asked(environment, self.container)? {
+            Ok(()) => {
+                self.was_ready.get_or_insert(self.restarts);
+                return Ok(State::Ready);
+            }
+            Err(said) => said,
+        };
+        // It may have ended while it was asked, and then that is what there is to say.
+        let runs = self.inspect(environment)? && self.restarts == restarts;
+        Ok(self
+            .verdict(runs)
+            .unwrap_or_else(|| State::NotYet(self.with_earlier_ends(said))))
+    }
+
+    /// Notes what the engine says of it; whether it runs.
+    fn inspect(&mut self, environment: Environment) -> anyhow::Result<bool> {
+        const FORMAT: &str = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}";
+        let inspected = environment.shell.ask(&Line::docker([
+            "inspect",
+            "--format",
+            FORMAT,
+            self.container,
+        ]))?;
+        let found = Found::parse(&inspected)
+            .with_context(|| format!("docker inspect says {inspected:?} of {}", self.container))?;
+        match found.phase {
+            Phase::Ended(code) => self.code = Some(code),
+            // The engine no longer tells with what it ended, but when it did.
+            Phase::Runs if found.restarts > self.restarts => {
+                self.code = last_code(environment, self.container)?.or(self.code);
+            }
+            Phase::Runs | Phase::NotStarted => {}
+        }
+        self.restarts = found.restarts;
+        Ok(matches!(found.phase, Phase::Runs))
+    }
+
+    /// What need not be asked; `None` for one that runs and may be ready.
+    fn verdict(&self, runs: bool) -> Option<State> {
+        let ended = || self.code.map_or_else(|| "it ended".to_owned(), ended);
+        if self.was_ready.is_some_and(|then| self.restarts > then) {
+            return Some(State::Never(format!("it was ready, and then {}", ended())));
+        }
+        if self.code.is_some_and(is_final) {
+            return Some(State::Never(ended()));
+        }
+        if self.restarts > RESTARTS {
+            return Some(State::Never(format!(
+                "{}, {} times",
+                ended(),
+                self.restarts
+            )));
+        }
+        match (runs, self.code) {
+            (true, _) => None,
+            (false, None) => Some(State::NotYet("it has not started".to_owned())),
+            (false, Some(_)) => Some(State::NotYet(ended())),
+        }
+    }
+
+    fn with_earlier_ends(&self, said: String) -> String {
+        match self.code {
+            Some(code) => format!("{said}, and before that {}", ended(code)),
+            None => said,
+        }
+    }
+}
+
+/// What the engine says of a container.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    phase: Phase,
+    restarts: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    NotStarted,
+    Runs,
+    /// With this code, also if it is to be started anew in a moment.
+    Ended(i32),
+}
+
+impl Found {
+    /// Reads status, exit code, and count of restarts.
+    fn parse(inspected: &str) -> Option<Self> {
+        let mut cells = inspected.split(' ');
+        let (status, code, restarts) = (cells.next()?, cells.next()?, cells.next()?);
+        let phase = match status {
+            "created" => Phase::NotStarted,
+            // `.State.Running` is true of it.
+            "restarting" | "exited" | "dead" => Phase::Ended(code.parse().ok()?),
+            _ => Phase::Runs,
+        };
+        Some(Self {
+            phase,
+            restarts: restarts.parse().ok()?,
+        })
+    }
 }
 
 /// The exit code of the last end of a container, which runs again by now.
@@ -165,13 +254,14 @@ fn last_code(environment: Environment, container: &str) -> anyhow::Result<Option
     Ok(codes.lines().last().and_then(|code| code.parse().ok()))
 }
 
-/// What the health check says.
-fn asked(environment: Environment, container: &str) -> anyhow::Result<State> {
+/// What the health check says, if it is not content.
+fn asked(environment: Environment, container: &str) -> anyhow::Result<Result<(), String>> {
     let line = Line::docker(["exec", container, "/usr/local/bin/bootstrap", "healthcheck"]);
-    Ok(match environment.shell.try_ask(&line)? {
-        Ok(_) => State::Ready,
-        Err(said) => State::NotYet(remark(&said)),
-    })
+    Ok(environment
+        .shell
+        .try_ask(&line)?
+        .map(drop)
+        .map_err(|said| remark(&said)))
 }
 
 /// The last line of what a health check said, without who said it.
@@ -227,4 +317,71 @@ fn failure(
         reason,
         log: environment.shell.ask(&line)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn watched(inspected: &str, was_ready: Option<u32>) -> Option<State> {
+        let found = Found::parse(inspected).unwrap();
+        let watched = Watched {
+            container: "web",
+            restarts: found.restarts,
+            code: match found.phase {
+                Phase::Ended(code) => Some(code),
+                Phase::Runs | Phase::NotStarted => None,
+            },
+            was_ready,
+        };
+        watched.verdict(found.phase == Phase::Runs)
+    }
+
+    fn never(state: Option<State>) -> String {
+        match state {
+            Some(State::Never(reason)) => reason,
+            _ => String::from("may become ready"),
+        }
+    }
+
+    #[test]
+    fn one_that_is_to_be_started_anew_has_ended() {
+        assert_eq!(
+            never(watched("restarting 65 1", None)),
+            "it ended with 65, artefact damaged or refused"
+        );
+        assert_eq!(
+            never(watched("exited 78 0", None)),
+            "it ended with 78, its config"
+        );
+    }
+
+    #[test]
+    fn an_end_of_the_app_s_own_may_be_followed_by_a_better_start() {
+        for inspected in ["restarting 1 1", "restarting 69 3", "created 0 0"] {
+            assert!(
+                matches!(watched(inspected, None), Some(State::NotYet(_))),
+                "{inspected}"
+            );
+        }
+        assert_eq!(
+            never(watched("restarting 1 4", None)),
+            "it ended with 1, the app's own code, 4 times"
+        );
+    }
+
+    #[test]
+    fn who_was_ready_must_stay_so() {
+        assert!(watched("running 0 2", Some(2)).is_none());
+        assert_eq!(
+            never(watched("restarting 3 3", Some(2))),
+            "it was ready, and then it ended with 3, the app's own code"
+        );
+        assert_eq!(
+            never(watched("running 0 3", Some(2))),
+            "it was ready, and then it ended"
+        );
+    }
 }
