@@ -1,6 +1,7 @@
 # platformer/app-base:jre: for apps that run on Java.
 ARG APP_BASE=platformer/app-base
 FROM ${APP_BASE}
+LABEL org.opencontainers.image.title="platformer/app-base:jre"
 USER root
 # Its installation links manual pages, whose directory slim images lack.
 RUN mkdir -p /usr/share/man/man1 && \

@@ -1,6 +1,7 @@
 # platformer/app-base:python: for apps that run on Python; what they import comes with them.
 ARG APP_BASE=platformer/app-base
 FROM ${APP_BASE}
+LABEL org.opencontainers.image.title="platformer/app-base:python"
 USER root
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends python3 && \

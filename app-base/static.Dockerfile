@@ -4,10 +4,12 @@
 ARG APP_BASE=platformer/app-base
 FROM ${APP_BASE} AS base
 # A directory keeps its mode only where it is copied inside of another one.
+WORKDIR /skeleton
 USER root
-RUN mkdir -p /skeleton/tmp && chmod 1777 /skeleton/tmp
+RUN mkdir tmp && chmod 1777 tmp
 
 FROM scratch
+LABEL org.opencontainers.image.title="platformer/app-base:static"
 COPY --from=base /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=base /etc/passwd /etc/group /etc/
 COPY --from=base /skeleton /

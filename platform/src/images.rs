@@ -1,13 +1,14 @@
 //! `platformer images`: the images, from the sources at hand.
 //!
-//! 1. the static binaries, as the image platformer/builder
+//! 1. the static binaries, as the image platformer/builder; at the same time
 //! 2. a Debian to build on: from a registry, or made here with mmdebstrap where none answers
 //! 3. the images, from the same Dockerfiles either way
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
+use std::{fs, panic, thread};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -30,20 +31,27 @@ struct Image {
     tag: &'static str,
 }
 
-/// In the order in which they rest on one another.
-const IMAGES: [Image; 9] = [
-    image("app-base/Dockerfile", "platformer/app-base"),
-    image("app-base/static.Dockerfile", "platformer/app-base:static"),
-    image("app-base/jre.Dockerfile", "platformer/app-base:jre"),
-    image("app-base/python.Dockerfile", "platformer/app-base:python"),
-    image("app-base/nginx.Dockerfile", "platformer/app-base:nginx"),
-    image("repository/Dockerfile", "platformer/repository"),
-    image(
-        "platform/loadbalancer/Dockerfile",
-        "platformer/loadbalancer",
-    ),
-    image("platform/toolbox/Dockerfile", "platformer/toolbox"),
-    image("platform/redis/Dockerfile", "platformer/redis"),
+/// Each rests on those before its row, and none on another of its row: a row is built at the same time.
+///
+/// No two of a row begin with the same step. Of several results of one step the classic builder knows the newest, and would
+/// not find what the next time is to follow from another.
+const IMAGES: [&[Image]; 3] = [
+    &[image("app-base/Dockerfile", "platformer/app-base")],
+    &[
+        image("app-base/static.Dockerfile", "platformer/app-base:static"),
+        image("app-base/jre.Dockerfile", "platformer/app-base:jre"),
+        image("app-base/python.Dockerfile", "platformer/app-base:python"),
+        image("app-base/nginx.Dockerfile", "platformer/app-base:nginx"),
+        image("repository/Dockerfile", "platformer/repository"),
+    ],
+    &[
+        image(
+            "platform/loadbalancer/Dockerfile",
+            "platformer/loadbalancer",
+        ),
+        image("platform/toolbox/Dockerfile", "platformer/toolbox"),
+        image("platform/redis/Dockerfile", "platformer/redis"),
+    ],
 ];
 
 const fn image(dockerfile: &'static str, tag: &'static str) -> Image {
@@ -59,7 +67,7 @@ pub(crate) fn registry() -> Option<String> {
 
 /// The tags of all images.
 pub fn tags() -> impl Iterator<Item = &'static str> {
-    IMAGES.iter().map(|image| image.tag)
+    IMAGES.iter().copied().flatten().map(|image| image.tag)
 }
 
 /// Builds every image and says what it does.
@@ -73,8 +81,13 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
         "docker does not answer: start it, or see cargo demo, which does without"
     );
     let root = build::root()?;
-    say("building the binaries");
-    let binaries = build::build(&["bootstrap", "repository"], profile)?;
+    say("building the binaries, and meanwhile the Debian that the images rest on");
+    let (binaries, base) = thread::scope(|scope| {
+        let base = scope.spawn(base);
+        let binaries = build::build(&["bootstrap", "repository"], profile);
+        (binaries, result(base))
+    });
+    let (binaries, base) = (binaries?, base?);
     ensure!(
         binaries.is_static,
         "the binaries are not static, so they would not run in every image: install the musl target, as in rustup target add {}-unknown-linux-musl",
@@ -94,15 +107,28 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
         BUILDER,
         &[],
     )?;
-    let base = base()?;
-    for Image { dockerfile, tag } in IMAGES {
+    let arguments = [("BUILDER_IMAGE", BUILDER), ("BASE_IMAGE", base)];
+    for row in IMAGES {
+        thread::scope(|scope| {
+            let builds: Vec<_> = row
+                .iter()
+                .map(|image| scope.spawn(|| image.build(&root, &arguments)))
+                .collect();
+            builds.into_iter().try_for_each(result)
+        })?;
+    }
+    Ok(())
+}
+
+impl Image {
+    fn build(&self, root: &Path, arguments: &[(&str, &str)]) -> anyhow::Result<()> {
+        let Self { dockerfile, tag } = self;
         say(&format!("building {tag}"));
         let dockerfile = root.join(dockerfile);
         let context = dockerfile
             .parent()
             .context("a Dockerfile has a directory")?;
-        let arguments = [("BUILDER_IMAGE", BUILDER), ("BASE_IMAGE", base)];
-        docker_build(&dockerfile, context, tag, &arguments)?;
+        docker_build(&dockerfile, context, tag, arguments)?;
         if let Some(name) = registry().map(|registry| format!("{registry}{tag}")) {
             ensure!(
                 quiet(Command::new("docker").args(["tag", tag, &name])),
@@ -110,8 +136,15 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
             );
             say(&format!("  also as {name}: docker push {name}"));
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// What a thread came to.
+fn result<T>(thread: ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<T> {
+    thread
+        .join()
+        .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
 }
 
 /// To standard error: what `platformer pack` prints can be read by a script.

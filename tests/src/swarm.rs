@@ -9,8 +9,6 @@ use crate::platform::Platform;
 use crate::run::eventually;
 use crate::skip::skip;
 
-const IMAGE: &str = "platformer-test/s3";
-
 /// Production, up, with its repository twice on S3; `None`, and a line that says so, where that cannot be.
 pub fn production(test: &str) -> Option<Platform> {
     let state = docker::succeed(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
@@ -25,9 +23,7 @@ pub fn production(test: &str) -> Option<Platform> {
         skip(test, "this engine is a worker of a swarm");
         return None;
     }
-    if !build(test) {
-        return None;
-    }
+    let moto = Moto::find(test)?;
     let platform = Platform::new(
         "production",
         &[
@@ -40,7 +36,7 @@ pub fn production(test: &str) -> Option<Platform> {
     );
     let bucket = std::thread::scope(|scope| {
         // The network is the platform's, and the repository waits for its bucket.
-        let store = scope.spawn(|| store(&platform));
+        let store = scope.spawn(|| store(&platform, moto));
         platform.succeed(&["up", "production"]);
         store.join()
     });
@@ -63,14 +59,40 @@ pub fn wait_for_repositories(platform: &Platform, count: usize) {
     });
 }
 
-/// Starts the store on the network behind, and makes its bucket.
-fn store(platform: &Platform) {
-    let network = format!("{}_back", platform.name);
-    let stack = format!("{}-objects", platform.name);
+/// Starts the store on the network behind, from the packages that this machine's tests use themselves, and makes its
+/// bucket.
+fn store(platform: &Platform, moto: &Moto) {
+    let name = &platform.name;
+    let network = format!("{name}_back");
+    let stack = format!("{name}-objects");
     let file = std::env::temp_dir().join(format!("{stack}.yml"));
+    let packages = moto.packages.display();
     let text = format!(
-        "version: '3.8'\nservices:\n  objects:\n    image: {IMAGE}\n    configs: [{{source: serve, target: /serve.py}}]\n    labels:\n      platform.environment: {}\n      platform.part: objects\n    networks:\n      back:\n        aliases: [objects]\n    deploy:\n      endpoint_mode: dnsrr\nconfigs:\n  serve: {{file: {SERVE:?}}}\nnetworks:\n  back:\n    external: true\n    name: {network}\n",
-        platform.name
+        r"version: '3.8'
+services:
+  objects:
+    image: platformer/app-base:python
+    entrypoint: [/usr/local/bin/bootstrap, init, --]
+    command: [python3, /serve.py, -H, 0.0.0.0, -p, '5000']
+    environment: {{PYTHONPATH: /opt/moto, PORT: '5000'}}
+    configs: [{{source: serve, target: /serve.py}}]
+    # Hundreds of megabytes, of which little is read: an image of them would take minutes to build.
+    volumes: [{{type: bind, source: '{packages}', target: /opt/moto, read_only: true}}]
+    labels:
+      platform.environment: {name}
+      platform.part: objects
+    networks:
+      back:
+        aliases: [objects]
+    deploy:
+      endpoint_mode: dnsrr
+configs:
+  serve: {{file: {SERVE:?}}}
+networks:
+  back:
+    external: true
+    name: {network}
+"
     );
     fs::write(&file, text).expect("a file is written");
     eventually("the network is there", || {
@@ -121,17 +143,4 @@ fn store(platform: &Platform) {
 /// Takes the store away; it uses the platform's network.
 pub(crate) fn remove_store(name: &str) {
     docker::docker(&["stack", "rm", &format!("{name}-objects")]);
-}
-
-/// Builds the image of the store from the packages that this machine's tests use themselves.
-fn build(test: &str) -> bool {
-    let Some(moto) = Moto::find(test) else {
-        return false;
-    };
-    let dockerfile = concat!(env!("CARGO_MANIFEST_DIR"), "/store/Dockerfile");
-    let packages = moto.packages.display().to_string();
-    docker::succeed(&[
-        "build", "--quiet", "--tag", IMAGE, "--file", dockerfile, &packages,
-    ]);
-    true
 }
