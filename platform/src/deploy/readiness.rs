@@ -192,7 +192,7 @@ impl<'a> Watched<'a> {
         }
         match (runs, self.code) {
             (true, _) => None,
-            (false, None) => Some(State::NotYet("it has not started".to_owned())),
+            (false, None) => Some(State::NotYet("it does not run yet".to_owned())),
             (false, Some(_)) => Some(State::NotYet(ended())),
         }
     }
