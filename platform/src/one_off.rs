@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::deploy::PATIENCE;
 use crate::environment::{Environment, Kind};
 use crate::plan::Plan;
-use crate::say::say;
+use crate::say::remark;
 use crate::shell::Line;
 use crate::{production, training};
 
@@ -147,7 +147,7 @@ fn job(
         let tasks = production::tasks(environment, &name)?;
         let trouble = tasks.first().map_or("", production::Task::error);
         if !trouble.is_empty() && trouble != told {
-            say(&format!("  {trouble}"));
+            remark(&format!("  {trouble}"));
             trouble.clone_into(&mut told);
         }
         if let Some(code) = tasks.iter().find_map(production::Task::end) {
@@ -155,14 +155,8 @@ fn job(
         }
         std::thread::sleep(PACE);
     };
-    let logs = Line::new([
-        "sh",
-        "-c",
-        "exec docker service logs --raw \"$1\" 2>&1",
-        "sh",
-        &name,
-    ]);
-    say(&shell.ask(&logs)?);
+    // Its output to standard output and its errors to standard error, as on Compose; docker says itself what it cannot show.
+    shell.show(&Line::docker(["service", "logs", "--raw", &name]))?;
     shell.act(&Line::docker(["service", "rm", &name]))?;
     Ok(code)
 }

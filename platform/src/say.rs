@@ -1,10 +1,15 @@
-//! What is printed for people: progress and tables on standard output.
+//! What is printed for people: progress and tables on standard output, remarks on standard error.
 
 use std::io::Write as _;
 
 /// Who does not read any more stops nothing: a deploy goes on to its end.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Beside the output of a command of somebody's own, which may be read by a program.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Rows under their headings, each column as wide as its widest cell.

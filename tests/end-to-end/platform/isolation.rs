@@ -161,7 +161,8 @@ fn production_is_what_its_files_say() {
         "echo \"<$PASSWORD>\"; env | grep -ci token; exit 5",
     ]);
     assert_eq!(said.code, 5, "{}", said.stderr);
-    assert!(said.stdout.contains("<hunter2>\n0"), "{}", said.stdout);
+    // What the command prints and nothing else.
+    assert_eq!(said.stdout, "<hunter2>\n0\n", "{}", said.stderr);
     let others = "exec 3<>/dev/tcp/repository.platform/80; printf 'GET /config/other/ HTTP/1.1\\r\\nHost: repository.platform\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \"$(cat /run/secrets/repository-token)\" >&3; head -1 <&3";
     let answer = docker::succeed(&["exec", &app, "timeout", "5", "bash", "-c", others]);
     assert!(answer.contains(" 403 "), "{answer}");
