@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::build::{self, Profile};
 use crate::process;
+use crate::say::remark;
 
 const BUILDER: &str = "platformer/builder";
 /// What the Dockerfile builds on by default.
@@ -81,7 +82,7 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
         "docker does not answer: start it, or see cargo demo, which does without"
     );
     let root = build::root()?;
-    say("building the binaries, and meanwhile the Debian that the images rest on");
+    remark("building the binaries, and meanwhile the Debian that the images rest on");
     let (binaries, base) = thread::scope(|scope| {
         let base = scope.spawn(base);
         let binaries = build::build(&["bootstrap", "repository"], profile);
@@ -123,7 +124,7 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
 impl Image {
     fn build(&self, root: &Path, arguments: &[(&str, &str)]) -> anyhow::Result<()> {
         let Self { dockerfile, tag } = self;
-        say(&format!("building {tag}"));
+        remark(&format!("building {tag}"));
         let dockerfile = root.join(dockerfile);
         let context = dockerfile
             .parent()
@@ -134,7 +135,7 @@ impl Image {
                 quiet(Command::new("docker").args(["tag", tag, &name])),
                 "docker tag {tag} {name} failed: REGISTRY is a registry and a slash, as in registry.example.org/"
             );
-            say(&format!("  also as {name}: docker push {name}"));
+            remark(&format!("  also as {name}: docker push {name}"));
         }
         Ok(())
     }
@@ -145,15 +146,6 @@ fn result<T>(thread: ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<
     thread
         .join()
         .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
-}
-
-/// To standard error: what `platformer pack` prints can be read by a script.
-#[expect(
-    clippy::print_stderr,
-    reason = "people wait for it and want to know for what"
-)]
-fn say(text: &str) {
-    eprintln!("{text}");
 }
 
 pub fn docker_answers() -> bool {
@@ -207,25 +199,25 @@ pub(crate) fn docker_build(
 pub(crate) fn base() -> anyhow::Result<&'static str> {
     let has = |image: &str| quiet(Command::new("docker").args(["image", "inspect", image]));
     if has(PUBLIC_BASE) {
-        say(&format!("building on {PUBLIC_BASE}, which is here already"));
+        remark(&format!("building on {PUBLIC_BASE}, which is here already"));
         return Ok(PUBLIC_BASE);
     }
     if process::succeeds_within(
         Command::new("docker").args(["pull", "--quiet", PUBLIC_BASE]),
         PULL_PATIENCE,
     ) {
-        say(&format!(
+        remark(&format!(
             "building on {PUBLIC_BASE}, pulled from a registry"
         ));
         return Ok(PUBLIC_BASE);
     }
     if has(OWN_BASE) {
-        say(&format!(
+        remark(&format!(
             "no registry answers: building on {OWN_BASE}, made here earlier (docker rmi {OWN_BASE} to make it anew)"
         ));
         return Ok(OWN_BASE);
     }
-    say(&format!(
+    remark(&format!(
         "no registry answers: making {OWN_BASE} with mmdebstrap"
     ));
     make_base()?;

@@ -261,11 +261,11 @@ fn asked(environment: Environment, container: &str) -> anyhow::Result<Result<(),
         .shell
         .try_ask(&line)?
         .map(drop)
-        .map_err(|said| remark(&said)))
+        .map_err(|said| last_line(&said)))
 }
 
 /// The last line of what a health check said, without who said it.
-pub(super) fn remark(said: &str) -> String {
+pub(super) fn last_line(said: &str) -> String {
     let line = said
         .lines()
         .last()

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::Strategy;
-use super::readiness::{LOG_LINES, NotReady, Progress, ended, remark};
+use super::readiness::{LOG_LINES, NotReady, Progress, ended, last_line};
 use crate::environment::Environment;
 use crate::plan::Plan;
 use crate::production::{self, Task};
@@ -197,7 +197,7 @@ fn what_it_says(environment: Environment, task: &Task) -> anyhow::Result<String>
     ]);
     Ok(match environment.shell.try_ask(&line)? {
         Ok(_) => "Swarm does not call it healthy yet".to_owned(),
-        Err(said) => remark(&said),
+        Err(said) => last_line(&said),
     })
 }
 
