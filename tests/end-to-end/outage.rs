@@ -124,19 +124,7 @@ impl<'a> Web<'a> {
     /// A POST that was answered is there, and none is there twice.
     fn each_post_is_there_once(&self, what: &str, report: &Report) {
         let volume = format!("{}_web_data:/data:ro", self.platform.name);
-        let posts = docker::succeed(&[
-            "run",
-            "--rm",
-            "--user",
-            "0",
-            "--network",
-            "none",
-            "--volume",
-            &volume,
-            "platformer/toolbox",
-            "cat",
-            "/data/posts",
-        ]);
+        let posts = docker::beside(&volume, &["cat", "/data/posts"]);
         let mut lines: Vec<&str> = posts.lines().collect();
         let count = lines.len();
         lines.sort_unstable();
@@ -216,20 +204,7 @@ impl<'a> Web<'a> {
         std::fs::write(self.directory.path().join("note"), "another version\n").unwrap();
         self.publish("2.0.0", "");
         let volume = format!("{}_repository:/store", self.platform.name);
-        docker::succeed(&[
-            "run",
-            "--rm",
-            "--user",
-            "0",
-            "--network",
-            "none",
-            "--volume",
-            &volume,
-            "platformer/toolbox",
-            "sh",
-            "-c",
-            DAMAGE,
-        ]);
+        docker::beside(&volume, &["sh", "-c", DAMAGE]);
         self.refuses(
             "a release whose artefact is damaged",
             "web@2.0.0",

@@ -55,6 +55,13 @@ pub fn succeed(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Runs a command as root with a volume (`NAME:/PATH`) and nothing else, expects success, returns its output.
+pub fn beside(volume: &str, command: &[&str]) -> String {
+    let run = ["run", "--rm", "--user", "0", "--network", "none"];
+    let with = ["--volume", volume, "platformer/toolbox"];
+    succeed(&[&run[..], &with, command].concat())
+}
+
 /// Kills the first process of a container as the kernel would when memory is out. `docker kill` would be taken for
 /// somebody's wish, and the engine would not start it anew.
 pub fn kill_at_once(container: &str) {
