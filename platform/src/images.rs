@@ -196,7 +196,7 @@ pub(crate) fn docker_build(
 }
 
 /// The image to build on, and how it was come by.
-pub(crate) fn base() -> anyhow::Result<&'static str> {
+pub fn base() -> anyhow::Result<&'static str> {
     let has = |image: &str| quiet(Command::new("docker").args(["image", "inspect", image]));
     if has(PUBLIC_BASE) {
         remark(&format!("building on {PUBLIC_BASE}, which is here already"));

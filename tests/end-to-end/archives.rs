@@ -9,6 +9,7 @@ use platformer_tests::archive::{Entry, Tar, gzip, zstd};
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::run::Ended;
+use platformer_tests::test;
 
 /// Path, mode, size and content of everything in a directory.
 fn picture(directory: &Path) -> BTreeMap<String, (u32, u64, Vec<u8>)> {

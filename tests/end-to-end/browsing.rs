@@ -3,6 +3,7 @@
 
 use platformer_tests::browser::Browser;
 use platformer_tests::server::Server;
+use platformer_tests::test;
 use serde_json::Value;
 
 use crate::tokens;
@@ -34,10 +35,7 @@ fn url(server: &Server, path: &str) -> String {
 
 #[test]
 fn a_channel_is_moved_and_moved_back() {
-    let test = "browsing::a_channel_is_moved_and_moved_back";
-    let Some(browser) = Browser::start(test, DESK, false) else {
-        return;
-    };
+    let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
     browser.open(&url(&server, "/"));
@@ -61,10 +59,7 @@ fn a_channel_is_moved_and_moved_back() {
 
 #[test]
 fn what_others_do_is_shown_without_loading() {
-    let test = "browsing::what_others_do_is_shown_without_loading";
-    let Some(browser) = Browser::start(test, DESK, false) else {
-        return;
-    };
+    let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
     browser.open(&url(&server, "/apps/hello"));
@@ -88,10 +83,7 @@ fn what_others_do_is_shown_without_loading() {
 
 #[test]
 fn the_editor_shows_errors_where_they_are() {
-    let test = "browsing::the_editor_shows_errors_where_they_are";
-    let Some(browser) = Browser::start(test, DESK, false) else {
-        return;
-    };
+    let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
     browser.open(&url(&server, "/apps/hello/config/hello.config"));
@@ -136,10 +128,7 @@ fn the_editor_shows_errors_where_they_are() {
 
 #[test]
 fn somebody_signs_in_and_out() {
-    let test = "browsing::somebody_signs_in_and_out";
-    let Some(browser) = Browser::start(test, DESK, false) else {
-        return;
-    };
+    let browser = Browser::start(DESK, false);
     let storage = tempfile::tempdir().unwrap();
     let boss = tokens::create(storage.path(), &["boss", "admin"]);
     let server = Server::start(storage.path());
@@ -227,11 +216,8 @@ const PAGES: [&str; 11] = [
 
 #[test]
 fn every_page_can_be_read_by_everybody() {
-    let test = "browsing::every_page_can_be_read_by_everybody";
     for (size, is_dark) in [(DESK, false), (DESK, true), (PHONE, false), (PHONE, true)] {
-        let Some(browser) = Browser::start(test, size, is_dark) else {
-            return;
-        };
+        let browser = Browser::start(size, is_dark);
         let (_storage, server) = Server::fresh();
         fill(&server);
         server.publish("/config/hello/production.config", "API_TOKEN=x\n");
@@ -254,10 +240,7 @@ fn every_page_can_be_read_by_everybody() {
 
 #[test]
 fn everything_can_be_done_by_keyboard() {
-    let test = "browsing::everything_can_be_done_by_keyboard";
-    let Some(browser) = Browser::start(test, DESK, false) else {
-        return;
-    };
+    let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
     browser.open(&url(&server, "/apps/hello"));

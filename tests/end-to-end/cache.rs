@@ -11,6 +11,7 @@ use platformer_tests::http;
 use platformer_tests::power::Disk;
 use platformer_tests::s3::{Fate, Passing, S3, proxy};
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -67,9 +68,7 @@ impl Cached {
 
 #[test]
 fn one_fetch_serves_many_and_is_kept() {
-    let Some(store) = S3::moto("cache::one_fetch_serves_many_and_is_kept") else {
-        return;
-    };
+    let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let large = Dice::new(5).noise(20 * MEBIBYTE);
     let cached_one = cached(&store, directory.path(), "1GiB");
@@ -113,9 +112,7 @@ fn one_fetch_serves_many_and_is_kept() {
 
 #[test]
 fn damage_on_the_way_is_neither_served_nor_kept() {
-    let Some(store) = S3::moto("cache::damage_on_the_way_is_neither_served_nor_kept") else {
-        return;
-    };
+    let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let bytes = Dice::new(6).noise(3 * MEBIBYTE);
     let cached = cached(&store, directory.path(), "1GiB");
@@ -138,9 +135,7 @@ fn damage_on_the_way_is_neither_served_nor_kept() {
 
 #[test]
 fn it_stays_within_its_bound() {
-    let Some(store) = S3::moto("cache::it_stays_within_its_bound") else {
-        return;
-    };
+    let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let cached = cached(&store, directory.path(), "3MiB");
     let path = |number: usize| format!("/artefacts/hello/1.0.{number}/f");
@@ -172,10 +167,7 @@ fn it_stays_within_its_bound() {
 
 #[test]
 fn without_a_disk_for_it_everything_comes_from_the_store() {
-    let Some(store) = S3::moto("cache::without_a_disk_for_it_everything_comes_from_the_store")
-    else {
-        return;
-    };
+    let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let cached = cached(&store, directory.path(), "1GiB");
     let bytes = Dice::new(7).noise(3 * MEBIBYTE);
@@ -197,9 +189,7 @@ fn without_a_disk_for_it_everything_comes_from_the_store() {
 /// Of what is fetched at the same time, too.
 #[test]
 fn fetches_at_once_stay_within_its_bound() {
-    let Some(store) = S3::moto("cache::fetches_at_once_stay_within_its_bound") else {
-        return;
-    };
+    let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let cached = cached(&store, directory.path(), "20MiB");
     let bytes = |number: u8| vec![number; 9 * MEBIBYTE];
@@ -251,10 +241,7 @@ fn size_of(directory: &Path) -> u64 {
 
 #[test]
 fn a_full_disk_cuts_no_download_off() {
-    let test = "cache::a_full_disk_cuts_no_download_off";
-    let (Some(store), Some(disk)) = (S3::moto(test), Disk::with_size(test, 16 << 20)) else {
-        return;
-    };
+    let (store, disk) = (S3::moto(), Disk::with_size(16 << 20));
     let cached = cached(&store, &disk.mount_point(), "1GiB");
     let large = Dice::new(9).noise(40 * MEBIBYTE);
     let path = "/artefacts/hello/1.0.0/f";
@@ -277,9 +264,7 @@ fn a_full_disk_cuts_no_download_off() {
 /// Two processes do not share it; a successor has it when its predecessor has gone.
 #[test]
 fn one_process_has_it_and_leaves_it_to_the_next() {
-    let Some(store) = S3::moto("cache::one_process_has_it_and_leaves_it_to_the_next") else {
-        return;
-    };
+    let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let one = cached(&store, directory.path(), "1GiB");
     let bytes = Dice::new(11).noise(MEBIBYTE);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use platformer_tests::fixture::{App, Bootstrap, RELEASE, digest};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{Running, eventually};
+use platformer_tests::test;
 
 fn announce(app: &App, mock: &Mock) {
     let body = serde_json::to_vec(&app.document()).unwrap();
@@ -163,7 +164,11 @@ fn the_app_cannot_read_the_token_from_anywhere() {
         .flatten()
     {
         let target = fs::read_link(descriptor.path()).unwrap();
-        assert!(!target.to_string_lossy().contains("memfd"), "{target:?}");
+        assert!(
+            !target.to_string_lossy().contains("memfd"),
+            "{}",
+            target.display()
+        );
     }
     running.signal(libc::SIGTERM);
     running.wait().expect(0);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use platformer_tests::skip::skip;
+use platformer_tests::test;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use repository_api::config;
@@ -48,10 +49,7 @@ fn has_dash() -> bool {
 #[test]
 fn every_accepted_file_means_to_dash_what_it_means_to_us() {
     if !has_dash() {
-        return skip(
-            "every_accepted_file_means_to_dash_what_it_means_to_us",
-            "there is no dash",
-        );
+        skip("dash is not installed (install dash)");
     }
     // Text made of what has a meaning in the grammar, and of lines that are nearly right.
     let piece = prop::sample::select(vec![
@@ -174,7 +172,7 @@ fn what_dash_would_execute_or_expand_is_rejected() {
 #[test]
 fn what_dash_assigns_plainly_is_accepted() {
     if !has_dash() {
-        return skip("what_dash_assigns_plainly_is_accepted", "there is no dash");
+        skip("dash is not installed (install dash)");
     }
     for text in [
         "",

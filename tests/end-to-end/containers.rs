@@ -9,6 +9,7 @@ use platformer::pack::{self, Packed};
 use platformer_tests::docker::{self, Container, Network};
 use platformer_tests::http;
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 
@@ -92,9 +93,7 @@ pub(crate) fn greets(container: &Container) {
 
 #[test]
 fn the_whole_story() {
-    if !docker::is_ready("the_whole_story") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::start();
     let app = platform.hello(&[], "platformer/app-base");
     greets(&app);
@@ -136,9 +135,7 @@ fn the_whole_story() {
 
 #[test]
 fn locked_down_with_and_without_docker_s_init() {
-    if !docker::is_ready("locked_down_with_and_without_docker_s_init") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::start();
     let locked = [
         "--read-only",
@@ -180,9 +177,7 @@ fn locked_down_with_and_without_docker_s_init() {
 /// container, can still tell that it is healthy.
 #[test]
 fn started_as_root_the_app_is_somebody_else() {
-    if !docker::is_ready("started_as_root_the_app_is_somebody_else") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::start();
     for mode in ["BOOTSTRAP_MODE=supervise", "BOOTSTRAP_MODE=exec"] {
         let user = [
@@ -215,9 +210,7 @@ fn started_as_root_the_app_is_somebody_else() {
 
 #[test]
 fn everybody_may_write_to_tmp() {
-    if !docker::is_ready("everybody_may_write_to_tmp") {
-        return;
-    }
+    docker::require_images();
     for image in ["platformer/app-base", "platformer/app-base:static"] {
         let container = Container::create(image);
         let archive = docker::docker(&["cp", &format!("{}:/tmp", container.0), "-"]).stdout;
@@ -232,9 +225,7 @@ fn everybody_may_write_to_tmp() {
 
 #[test]
 fn what_docker_users_meet_first_is_explained() {
-    if !docker::is_ready("what_docker_users_meet_first_is_explained") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::start();
     let ends = |options: &[&str], code: i32, text: &str| {
         let mut options = options.to_vec();
@@ -266,9 +257,7 @@ fn what_docker_users_meet_first_is_explained() {
 
 #[test]
 fn a_container_stuck_in_back_off_stops_at_once() {
-    if !docker::is_ready("a_container_stuck_in_back_off_stops_at_once") {
-        return;
-    }
+    docker::require_images();
     let app = Container::run(&["platformer/app-base", "hello-world", "127.0.0.1:1"]);
     eventually("it backs off", || app.logs().contains("attempt 2"));
     let begin = Instant::now();

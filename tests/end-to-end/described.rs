@@ -4,21 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use platformer_tests::server::Server;
-use platformer_tests::skip::skip;
+use platformer_tests::skip::{find_program, skip};
+use platformer_tests::test;
 use serde_json::Value;
 
 const TOKEN: &str = "an-admin-token-for-one-test-alone";
 
 /// A program of Python's, if it is there.
-fn program(test: &str, name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|program| program.exists());
-    if found.is_none() {
-        skip(test, &format!("there is no {name}"));
-    }
-    found
+fn program(name: &str) -> PathBuf {
+    find_program(name)
+        .unwrap_or_else(|| skip(&format!("{name} is not installed (pip install {name})")))
 }
 
 fn fill(server: &Server, headers: &[(&str, &str)]) {
@@ -44,10 +39,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn the_api_is_as_it_is_described() {
-    let test = "described::the_api_is_as_it_is_described";
-    let Some(schemathesis) = program(test, "schemathesis") else {
-        return;
-    };
+    let schemathesis = program("schemathesis");
     let home = tempfile::tempdir().unwrap();
     let token = home.path().join("token");
     std::fs::write(&token, TOKEN).unwrap();
@@ -78,10 +70,7 @@ fn the_api_is_as_it_is_described() {
 
 #[test]
 fn answers_are_without_fault() {
-    let test = "described::answers_are_without_fault";
-    let Some(redbot) = program(test, "redbot") else {
-        return;
-    };
+    let redbot = program("redbot");
     let (_storage, server) = Server::fresh();
     fill(&server, &[]);
     for path in [

@@ -14,7 +14,9 @@ use platformer_tests::http;
 use platformer_tests::power::Disk;
 use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
+use platformer_tests::skip::Selection;
 use platformer_tests::strace::{self, Injection, Strace};
+use platformer_tests::test;
 
 /// musl uses the older call where there is one.
 const OPEN: &str = if cfg!(target_arch = "x86_64") {
@@ -40,10 +42,7 @@ fn large() -> Vec<u8> {
 
 #[test]
 fn an_error_at_any_call_is_never_acknowledged() {
-    let test = "durability::an_error_at_any_call_is_never_acknowledged";
-    if !strace::is_here(test) {
-        return;
-    }
+    strace::require();
     let (_storage, server) = Server::fresh();
     server.publish("/artefacts/other/1.0.0/f", "untouched");
     let mut injected = BTreeMap::new();
@@ -130,10 +129,7 @@ const STEPS: [Step; 4] = [
 
 #[test]
 fn a_kill_at_any_call_loses_nothing_that_was_acknowledged() {
-    let test = "durability::a_kill_at_any_call_loses_nothing_that_was_acknowledged";
-    if !strace::is_here(test) {
-        return;
-    }
+    strace::require();
     // Calls are counted for each thread by itself; so they are counted together, and each kind alone.
     let all = CALLS.join(",");
     let sets: Vec<&str> = CALLS.into_iter().chain([all.as_str()]).collect();
@@ -235,9 +231,7 @@ fn gc(storage: &Path, injected: Option<(&str, u32)>) -> bool {
 
 #[test]
 fn a_kill_at_any_call_of_gc_loses_nothing_that_is_needed() {
-    if !strace::is_here("durability::a_kill_at_any_call_of_gc_loses_nothing_that_is_needed") {
-        return;
-    }
+    strace::require();
     let full = tempfile::tempdir().unwrap();
     garbage(full.path());
     let all = CALLS.join(",");
@@ -308,9 +302,7 @@ fn run_check(storage: &Path) {
 /// A write that is cut short, and then fails: as a disk does that has no room left.
 #[test]
 fn a_full_disk_is_507_and_loses_nothing() {
-    let Some(disk) = Disk::new("durability::a_full_disk_is_507_and_loses_nothing") else {
-        return;
-    };
+    let disk = Disk::new();
     let server = Server::start(&disk.mount_point().join("repository"));
     server.publish("/artefacts/hello/1.0.0/f", "kept");
     let huge = Dice::new(8).noise(200 << 20);
@@ -330,21 +322,18 @@ fn a_full_disk_is_507_and_loses_nothing() {
     server.stop().expect(0);
 }
 
-/// `SOAK_POWER_CUTS` says how often; 300 times in CI.
+/// `SOAK_POWER_CUTS` sets how many; by default 40, and 300 in a run of all tests.
 #[test]
 fn a_power_cut_loses_nothing_that_was_acknowledged() {
-    let test = "durability::a_power_cut_loses_nothing_that_was_acknowledged";
     let cuts: usize = match std::env::var("SOAK_POWER_CUTS") {
         Ok(cuts) => cuts.parse().expect("a number"),
-        Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => 300,
+        Err(_) if Selection::is_all() => 300,
         Err(_) => 40,
     };
     let mut total = 0;
     // A new disk now and then: entries stay, and each is a file.
     for series in 0..cuts.div_ceil(CUTS_OF_A_DISK) {
-        let Some(mut disk) = Disk::new(test) else {
-            return;
-        };
+        let mut disk = Disk::new();
         for cut in 0..CUTS_OF_A_DISK.min(cuts - series * CUTS_OF_A_DISK) {
             total += a_cut(&mut disk, cut);
         }

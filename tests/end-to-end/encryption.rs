@@ -10,6 +10,7 @@ use platformer_tests::{binaries, run};
 use platformer_tests::fixture::{APP, App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::server::Server;
+use platformer_tests::test;
 use platformer_tests::tls::Tls;
 
 #[test]
@@ -59,17 +60,13 @@ fn a_server_that_speaks_no_tls_is_no_repository() {
 /// No CA store, no `/etc`, no `/proc`, no shell: only bootstrap, and the authority that it is told of.
 #[test]
 fn publish_fetch_and_exec_over_https_in_an_empty_root() {
-    let test = "publish_fetch_and_exec_over_https_in_an_empty_root";
     if !binaries::are_static() {
-        return skip(
-            test,
-            "the binaries are not static: rustup cannot add the musl target",
-        );
+        skip("the binaries are not static: rustup cannot add the musl target");
     }
     let root = tempfile::tempdir().unwrap();
     let chroot = Command::new("chroot").arg("/").arg("true").output();
     if !chroot.is_ok_and(|output| output.status.success()) {
-        return skip(test, "chroot needs root");
+        skip("needs root, for chroot");
     }
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
@@ -107,7 +104,7 @@ fn publish_fetch_and_exec_over_https_in_an_empty_root() {
             .arg(format!("{origin}/{path}"))
             .output();
         let Ok(published) = published else {
-            return skip(test, "there is no curl");
+            skip("curl is not installed (install curl)");
         };
         assert!(published.status.success(), "{published:?}");
     }

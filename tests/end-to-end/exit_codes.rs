@@ -6,6 +6,7 @@ use std::process::Command;
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::skip::skip;
+use platformer_tests::test;
 use platformer_tests::{binaries, run};
 use repository_api::release::{LayerContent, LayerName};
 
@@ -149,7 +150,7 @@ fn a_full_disk_is_73() {
         .args(["--mount", "--map-root-user", "true"])
         .status();
     if !can.is_ok_and(|status| status.success()) {
-        return skip("a_full_disk_is_73", "mount namespaces cannot be made here");
+        skip("a mount namespace cannot be made (needs root or user namespaces)");
     }
     run::spawn_command(command.arg(script))
         .wait()

@@ -2,6 +2,7 @@
 
 use platformer_tests::fixture::digest;
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 const PATH: &str = "/artefacts/hello/1.0.0/hello-1.0.0.tar.gz";
 
@@ -132,12 +133,8 @@ fn listings_come_in_pages() {
         let Some(link) = page.header("link") else {
             break;
         };
-        path = link
-            .strip_prefix('<')
-            .and_then(|link| link.split_once('>'))
-            .unwrap()
-            .0
-            .to_owned();
+        let next = link.strip_prefix('<').and_then(|link| link.split_once('>'));
+        next.unwrap().0.clone_into(&mut path);
         assert!(link.ends_with("rel=\"next\""));
     }
     assert_eq!(seen, names);

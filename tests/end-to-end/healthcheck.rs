@@ -5,9 +5,10 @@ use std::process::Command;
 use platformer_tests::binaries;
 use platformer_tests::run;
 use platformer_tests::skip::skip;
+use platformer_tests::test;
 
 /// Runs a shell script as PID 1's child in new namespaces, with /proc of its own.
-fn in_namespace(test: &str, script: &str) -> Option<run::Ended> {
+fn in_namespace(script: &str) -> run::Ended {
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         command.args([
@@ -26,18 +27,14 @@ fn in_namespace(test: &str, script: &str) -> Option<run::Ended> {
         .output()
         .is_ok_and(|output| output.status.success())
     {
-        skip(
-            test,
-            "process and network namespaces cannot be made here, or there is no ip",
-        );
-        return None;
+        skip("process and network namespaces cannot be made (needs root, util-linux and iproute2)");
     }
     let preamble = format!(
         "B={}; P={}; ip link set lo up;",
         binaries::bootstrap().display(),
         binaries::probe().display()
     );
-    Some(run::spawn_command(&mut unshare(&format!("{preamble} {script}"))).wait())
+    run::spawn_command(&mut unshare(&format!("{preamble} {script}"))).wait()
 }
 
 #[test]
@@ -60,9 +57,7 @@ fn says_whether_the_app_is_ready_and_why_not() {
         $B healthcheck; echo draining $?
         kill $pid; wait $pid; echo end $?
         rm $said";
-    let Some(ended) = in_namespace("says_whether_the_app_is_ready_and_why_not", script) else {
-        return;
-    };
+    let ended = in_namespace(script);
     let expected = "none 1\nprocess 0\ntcp 1\nexec 1\nexec 0\nnonsense 1\ndraining 1\nend 0\n";
     assert_eq!(ended.stdout, expected, "{}", ended.stderr);
     for reason in [
@@ -82,10 +77,7 @@ fn an_app_that_has_ended_is_not_healthy_while_its_leftovers_go() {
         HEALTHCHECK=process $B init --grace=2s -- $P leave-behind & pid=$!
         until $B healthcheck 2>&1 | grep -q 'being stopped'; do :; done; echo seen
         wait $pid; echo end $?";
-    let test = "an_app_that_has_ended_is_not_healthy_while_its_leftovers_go";
-    let Some(ended) = in_namespace(test, script) else {
-        return;
-    };
+    let ended = in_namespace(script);
     assert!(
         ended.stdout.ends_with("seen\nend 7\n"),
         "{} {}",
@@ -103,9 +95,7 @@ fn asks_over_http() {
         BOOTSTRAP_HEALTHCHECK=/busy $B healthcheck; echo busy $?
         BOOTSTRAP_HEALTHCHECK=tcp $B healthcheck; echo tcp $?
         kill $pid; wait $pid; echo end $?";
-    let Some(ended) = in_namespace("asks_over_http", script) else {
-        return;
-    };
+    let ended = in_namespace(script);
     assert_eq!(
         ended.stdout, "ready\nstatus 0\nbusy 1\ntcp 0\nend 143\n",
         "{}",

@@ -12,6 +12,7 @@ use platformer_tests::http;
 use platformer_tests::run::eventually;
 use platformer_tests::server::Server;
 use platformer_tests::skip::note;
+use platformer_tests::test;
 
 const COUNT: usize = 10_000;
 
@@ -39,12 +40,9 @@ fn connections(server: &Server) -> usize {
 fn ten_thousand_held_connections_hold_nobody_up() {
     let count = room_for(COUNT);
     if count < COUNT {
-        note(
-            "held",
-            &format!(
-                "{count} connections and not {COUNT}: the limit of descriptors may not be raised here"
-            ),
-        );
+        note(&format!(
+            "ran in part, with {count} of {COUNT} connections (the hard limit of descriptors)"
+        ));
     }
     let storage = tempfile::tempdir().unwrap();
     // Long enough for all of them to be there before the first is let go, and no longer.

@@ -8,6 +8,7 @@ use platformer_tests::fixture::Bootstrap;
 use platformer_tests::herd::{self, GBIT, MIB, Scenario};
 use platformer_tests::relay::Relay;
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
@@ -208,7 +209,6 @@ fn the_real_thing_takes_as_long() {
         let (least, most) = times.fold((f64::MAX, 0.0_f64), |(least, most), time| {
             (least.min(time), most.max(time))
         });
-        println!("{percent} %: {found:.2} s, simulated {least:.2} s to {most:.2} s");
         // A process takes its time to start, on a machine that does other things, too.
         assert!(
             found > least * 0.9 && found < most * 1.15 + 0.3,

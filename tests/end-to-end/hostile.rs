@@ -16,6 +16,7 @@ use platformer_tests::bombs::bombs;
 use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
+use platformer_tests::test;
 use platformer_tests::tree::snapshot;
 
 use listing::everybody_reads_the_same;

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use platformer_tests::skip::skip;
+use platformer_tests::skip::{find_program, skip};
+use platformer_tests::test;
 use serde_json::{Value, json};
 
 fn manifests() -> Vec<PathBuf> {
@@ -45,15 +46,9 @@ fn list(value: &Value) -> &[Value] {
 
 #[test]
 fn the_published_schemas_accept_them() {
-    let test = "kubernetes::the_published_schemas_accept_them";
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(program) = std::env::split_paths(&path)
-        .map(|directory| directory.join("kubernetes-validate"))
-        .find(|program| program.exists())
-    else {
-        skip(test, "there is no kubernetes-validate");
-        return;
-    };
+    let program = find_program("kubernetes-validate").unwrap_or_else(|| {
+        skip("kubernetes-validate is not installed (pip install kubernetes-validate)")
+    });
     let verdict = |manifest: &Path| {
         let output = Command::new(&program)
             .arg("--strict")

@@ -11,6 +11,7 @@ use platformer_tests::dns::Dns;
 use platformer_tests::http::{self, Response};
 use platformer_tests::proxy::{Kind, Proxy};
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 use replica::{Replica, first};
 
 const HOST: (&str, &str) = ("Host", "hello-world.localhost");
@@ -71,10 +72,7 @@ fn load(address: SocketAddr, stop: &AtomicBool, posts: &AtomicU64) -> (u64, Vec<
 
 #[test]
 fn haproxy_finds_replicas_by_their_name() {
-    let test = "loadbalancer::haproxy_finds_replicas_by_their_name";
-    if !Kind::Haproxy.is_there(test) {
-        return;
-    }
+    Kind::Haproxy.require();
     let dns = Dns::start("hello-world.apps.platform");
     let [one, two, three] = [2, 3, 4].map(|last| Ipv4Addr::new(127, 0, 0, last));
     let (a, port) = first(one, "a");

@@ -1,4 +1,4 @@
-//! Real binaries through the contract only.
+//! The end-to-end tests: real binaries through the contract only.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
@@ -53,3 +53,8 @@ mod tokens;
 mod upkeep;
 mod user;
 mod watching;
+mod world;
+
+fn main() -> std::process::ExitCode {
+    platformer_tests::harness::main()
+}

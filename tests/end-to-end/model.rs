@@ -10,6 +10,7 @@ use platformer_tests::dice::Dice;
 use platformer_tests::run;
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 #[derive(Debug, Default)]
 struct Version {
@@ -264,9 +265,7 @@ fn on_a_disk() {
 
 #[test]
 fn on_s3() {
-    let Some(store) = S3::moto("model::on_s3") else {
-        return;
-    };
+    let store = S3::moto();
     let mut environment = store.environment("model");
     environment.extend(ages());
     walk(

@@ -11,6 +11,7 @@ use platformer_tests::fixture::digest;
 use platformer_tests::run::{self, Ended};
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -102,20 +103,13 @@ fn everything_moves_from_a_disk_to_s3_and_back() {
     let again = command(&on_disk(storage.path()), &["export", &tree("one")], 0);
     assert!(again.stdout.contains("0 of them new"), "{}", again.stdout);
 
-    let moto = S3::moto("moving::everything_moves_from_a_disk_to_s3_and_back");
+    let store = S3::moto();
     let back = tempfile::tempdir().unwrap();
-    match &moto {
-        None => {
-            command(&on_disk(back.path()), &["import", &tree("one")], 0);
-        }
-        Some(store) => {
-            command(&store.environment("moved"), &["import", &tree("one")], 0);
-            let moved = Server::start_on(store, "moved", &[]);
-            assert_eq!(seen(&moved), before);
-            command(&store.environment("moved"), &["export", &tree("two")], 0);
-            command(&on_disk(back.path()), &["import", &tree("two")], 0);
-        }
-    }
+    command(&store.environment("moved"), &["import", &tree("one")], 0);
+    let moved = Server::start_on(&store, "moved", &[]);
+    assert_eq!(seen(&moved), before);
+    command(&store.environment("moved"), &["export", &tree("two")], 0);
+    command(&on_disk(back.path()), &["import", &tree("two")], 0);
     let twice = command(&on_disk(back.path()), &["import", &tree("one")], 0);
     assert!(
         twice.stdout.contains("hello") && !twice.stdout.contains("hello: 1 "),

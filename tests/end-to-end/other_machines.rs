@@ -7,7 +7,8 @@ use platformer::build;
 use platformer_tests::fixture::{APP, App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::run;
-use platformer_tests::skip::skip;
+use platformer_tests::skip::{require_program, skip};
+use platformer_tests::test;
 
 const TARGET: &str = "aarch64-unknown-linux-musl";
 const QEMU: &str = "qemu-aarch64-static";
@@ -24,14 +25,14 @@ fn sixty_four_bit_arm() {
         .unwrap();
     let libraries = String::from_utf8(libraries.stdout).unwrap();
     if !Path::new(libraries.trim()).is_dir() {
-        return skip(
-            "sixty_four_bit_arm",
-            "rustup target add aarch64-unknown-linux-musl",
-        );
+        skip("the target is not installed (rustup target add aarch64-unknown-linux-musl)");
     }
     if !there("aarch64-linux-gnu-gcc", "--version") {
-        return skip("sixty_four_bit_arm", "there is no aarch64-linux-gnu-gcc");
+        skip(
+            "aarch64-linux-gnu-gcc is not installed (install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross)",
+        );
     }
+    require_program(QEMU, "qemu-user-static");
     let root = build::root().unwrap();
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), |target| root.join(target));
@@ -47,9 +48,6 @@ fn sixty_four_bit_arm() {
         ])
         .status();
     assert!(built.unwrap().success(), "it builds");
-    if !there(QEMU, "--version") {
-        return skip("sixty_four_bit_arm", "there is no qemu-aarch64-static");
-    }
     let program = target.join(TARGET).join("debug/bootstrap");
     let program = program.to_str().unwrap();
     let path = [("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())];

@@ -7,12 +7,13 @@ use platformer_tests::fixture::Bootstrap;
 use platformer_tests::http;
 use platformer_tests::proxy::{Kind, Proxy};
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 /// More than nginx takes where it is not told to.
 const LARGE: usize = 3 << 20;
 
-fn with_each(test: &str, settings: &[(&str, &str)], check: impl Fn(&Server, &Proxy, Kind)) {
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_there(test)) {
+fn with_each(settings: &[(&str, &str)], check: impl Fn(&Server, &Proxy, Kind)) {
+    for kind in Kind::installed() {
         let storage = tempfile::tempdir().unwrap();
         let server = Server::start_with(storage.path(), settings);
         let proxy = Proxy::start(kind, server.address, &[]);
@@ -23,7 +24,7 @@ fn with_each(test: &str, settings: &[(&str, &str)], check: impl Fn(&Server, &Pro
 #[test]
 fn proxies_pass_on_what_is_large_or_slow() {
     let open = [("ANONYMOUS_WRITES", "true")];
-    with_each("proxied", &open, |server, proxy, kind| {
+    with_each(&open, |server, proxy, kind| {
         let bytes = Dice::new(7).noise(LARGE);
         let put = http::put(proxy.address, "/artefacts/hello/1.0.0/f", &bytes);
         assert_eq!(put.status, 201, "{kind}: {}", put.text());
@@ -70,7 +71,7 @@ fn proxies_pass_on_what_is_large_or_slow() {
 
 #[test]
 fn a_proxy_needs_tokens_behind_it() {
-    with_each("proxied", &[], |server, proxy, kind| {
+    with_each(&[], |server, proxy, kind| {
         assert_eq!(server.get("/artefacts/").status, 200, "this machine");
         let refused = http::get(proxy.address, "/artefacts/");
         assert_eq!(refused.status, 403, "{kind}");
@@ -79,7 +80,7 @@ fn a_proxy_needs_tokens_behind_it() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("admin");
     let admin = [("ADMIN_TOKEN_FILE", file.to_str().unwrap())];
-    with_each("proxied", &admin, |_, proxy, kind| {
+    with_each(&admin, |_, proxy, kind| {
         assert_eq!(
             http::get(proxy.address, "/artefacts/").status,
             401,
@@ -102,9 +103,7 @@ fn a_proxy_needs_tokens_behind_it() {
 /// The documented cache turns a herd into one download, and lets everything else pass.
 #[test]
 fn a_cache_asks_for_an_artefact_once() {
-    if !Kind::Nginx.is_there("proxied::a_cache_asks_for_an_artefact_once") {
-        return;
-    }
+    Kind::Nginx.require();
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start_with(storage.path(), &[("ANONYMOUS_WRITES", "true")]);
     let path = "/artefacts/hello/1.0.0/hello";
@@ -147,9 +146,7 @@ fn a_cache_asks_for_an_artefact_once() {
 /// With a token of its own it gives artefacts to whoever reaches it, and nothing else.
 #[test]
 fn a_cache_may_have_a_token() {
-    if !Kind::Nginx.is_there("proxied::a_cache_may_have_a_token") {
-        return;
-    }
+    Kind::Nginx.require();
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("admin");
     let admin = [("ADMIN_TOKEN_FILE", file.to_str().unwrap())];

@@ -11,26 +11,31 @@ use platformer_tests::http::Response;
 use platformer_tests::run::{self, eventually};
 use platformer_tests::s3::{Fate, S3, proxy};
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 const REPLICAS: usize = 3;
 const PUBLISHERS: usize = 64;
 
-/// Runs a test on replicas on each store there is: moto, and Ceph by way of two gateways.
-fn on_each_store(test: &str, run: impl Fn(&[Server])) {
-    let stores = [S3::moto(test).into_iter().collect(), ceph::gateways(test)];
-    for ways in stores {
-        if ways.is_empty() {
-            continue;
-        }
-        let prefix = test.replace(':', "-");
-        let replicas: Vec<Server> = ways
-            .iter()
-            .cycle()
-            .take(REPLICAS)
-            .map(|way| Server::start_on(way, &prefix, &[]))
-            .collect();
-        run(&replicas);
-    }
+/// Replicas on moto.
+fn on_moto(check: impl Fn(&[Server])) {
+    on(&[S3::moto()], check);
+}
+
+/// Replicas on Ceph, through two gateways.
+fn on_ceph(check: impl Fn(&[Server])) {
+    on(&ceph::gateways(), check);
+}
+
+fn on(gateways: &[S3], check: impl Fn(&[Server])) {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let prefix = format!("replicas-{}", RUNS.fetch_add(1, Ordering::Relaxed));
+    let replicas: Vec<Server> = gateways
+        .iter()
+        .cycle()
+        .take(REPLICAS)
+        .map(|gateway| Server::start_on(gateway, &prefix, &[]))
+        .collect();
+    check(&replicas);
 }
 
 /// What `PUBLISHERS` at once are told, over all replicas.
@@ -58,10 +63,12 @@ fn count(responses: &[Response], status: u16) -> usize {
 
 #[test]
 fn of_many_publishers_over_three_replicas_one_wins() {
-    on_each_store(
-        "replicas::of_many_publishers_over_three_replicas_one_wins",
-        publishers,
-    );
+    on_moto(publishers);
+}
+
+#[test]
+fn of_many_publishers_over_three_replicas_one_wins_on_ceph() {
+    on_ceph(publishers);
 }
 
 fn publishers(replicas: &[Server]) {
@@ -91,10 +98,12 @@ fn publishers(replicas: &[Server]) {
 
 #[test]
 fn generations_releases_and_channels_lose_nothing_to_each_other() {
-    on_each_store(
-        "replicas::generations_releases_and_channels_lose_nothing_to_each_other",
-        writers,
-    );
+    on_moto(writers);
+}
+
+#[test]
+fn generations_releases_and_channels_lose_nothing_to_each_other_on_ceph() {
+    on_ceph(writers);
 }
 
 fn writers(replicas: &[Server]) {
@@ -158,7 +167,12 @@ fn writers(replicas: &[Server]) {
 /// What is answered at one is known to all.
 #[test]
 fn what_one_acknowledges_all_know() {
-    on_each_store("replicas::what_one_acknowledges_all_know", readers);
+    on_moto(readers);
+}
+
+#[test]
+fn what_one_acknowledges_all_know_on_ceph() {
+    on_ceph(readers);
 }
 
 fn readers(replicas: &[Server]) {
@@ -191,10 +205,7 @@ fn readers(replicas: &[Server]) {
 
 #[test]
 fn a_store_that_does_not_keep_the_promise_is_refused() {
-    let Some(store) = S3::moto("replicas::a_store_that_does_not_keep_the_promise_is_refused")
-    else {
-        return;
-    };
+    let store = S3::moto();
     let conditional = AtomicU32::new(0);
     let all_win = proxy(store.address, |_| Fate::WithoutCondition);
     let some_win = proxy(store.address, move |passing| {
@@ -220,9 +231,8 @@ fn a_store_that_does_not_keep_the_promise_is_refused() {
 /// Ceph takes the condition on a versioned bucket, and does not look at it.
 #[test]
 fn a_versioned_bucket_of_ceph_is_refused() {
-    let ways = ceph::gateways("replicas::a_versioned_bucket_of_ceph_is_refused");
-    let Some(way) = ways.first() else { return };
-    let environment = way.environment_of("versioned", "");
+    let gateways = ceph::gateways();
+    let environment = gateways[0].environment_of("versioned", "");
     run::spawn::<&str>(&binaries::repository(), &[], &environment)
         .wait()
         .expect(1)
@@ -233,9 +243,7 @@ fn a_versioned_bucket_of_ceph_is_refused() {
 /// Answers that are lost after the store has done what it was asked are never guessed at.
 #[test]
 fn lost_answers_are_resolved_by_reading_back() {
-    let Some(store) = S3::moto("replicas::lost_answers_are_resolved_by_reading_back") else {
-        return;
-    };
+    let store = S3::moto();
     let requests = AtomicU32::new(0);
     let bad_way = proxy(store.address, move |passing| {
         let number = requests.fetch_add(1, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use platformer_tests::http;
 use platformer_tests::ports;
 use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
+use platformer_tests::test;
 
 #[test]
 fn everything_is_there_after_a_restart() {

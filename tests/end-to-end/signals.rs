@@ -11,6 +11,7 @@ use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{self, Running, eventually};
 use platformer_tests::skip::skip;
+use platformer_tests::test;
 
 /// All but those that no process can handle, and 32 to 34, which are the C library's.
 fn all() -> BTreeSet<i32> {
@@ -149,7 +150,7 @@ fn back_off() {
 fn back_off_as_pid_1() {
     let unshare = ["unshare", "--pid", "--fork", "--mount-proc"];
     if !can(&unshare) {
-        return skip("back_off_as_pid_1", "no PID namespace can be made");
+        skip("a PID namespace cannot be made (needs root)");
     }
     a_start_is_ended_by_what_the_table_says("back-off as PID 1", true, &|| in_back_off(&unshare));
 }
@@ -166,7 +167,7 @@ fn can(prefix: &[&str]) -> bool {
 #[test]
 fn resolve() {
     let Ok(_silent) = UdpSocket::bind("127.77.0.1:53") else {
-        return skip("resolve", "port 53 cannot be had");
+        skip("port 53 of 127.77.0.1 is not free, or needs root");
     };
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("resolv.conf");
@@ -177,7 +178,7 @@ fn resolve() {
     );
     let prefix = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
     if !can(&prefix) {
-        return skip("resolve", "no mount namespace can be made");
+        skip("a mount namespace cannot be made (needs root)");
     }
     a_start_is_ended_by_what_the_table_says("resolve", false, &|| {
         let bootstrap =
@@ -313,10 +314,7 @@ fn while_the_app_runs_and_drains() {
 fn while_the_app_runs_and_drains_as_pid_1() {
     let unshare = ["unshare", "--pid", "--fork", "--mount-proc"];
     if !can(&unshare) {
-        return skip(
-            "while_the_app_runs_and_drains_as_pid_1",
-            "no PID namespace can be made",
-        );
+        skip("a PID namespace cannot be made (needs root)");
     }
     for drain in [false, true] {
         forwards("run as PID 1", true, &unshare, drain);

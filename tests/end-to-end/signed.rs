@@ -9,6 +9,7 @@ use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::Ended;
 use platformer_tests::server::Server;
 use platformer_tests::signing::Signer;
+use platformer_tests::test;
 use repository_api::release::ReleaseDocument;
 
 const STABLE: &str = "/releases/hello/stable";
@@ -100,7 +101,7 @@ fn nothing_may_be_changed_after_it_was_signed() {
     refused(&document, &app, &signer).says("the config layer app is damaged");
     let mut other_app = app.clone();
     for position in [0, app.artefact.len() / 2, app.artefact.len() - 1] {
-        other_app.artefact = app.artefact.clone();
+        other_app.artefact.clone_from(&app.artefact);
         other_app.artefact[position] ^= 1;
         refused(&good, &other_app, &signer).says("is damaged");
     }

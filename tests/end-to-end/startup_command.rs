@@ -6,6 +6,7 @@ use std::process::Command;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::skip::skip;
+use platformer_tests::test;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -33,10 +34,7 @@ fn dash(text: &str) -> Option<String> {
 #[test]
 fn what_is_accepted_is_split_as_dash_splits_it() {
     if dash("a").is_none() {
-        return skip(
-            "what_is_accepted_is_split_as_dash_splits_it",
-            "there is no dash",
-        );
+        skip("dash is not installed (install dash)");
     }
     let mock = Mock::start();
     App::probe("").publish(&mock);

@@ -9,13 +9,12 @@ use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::run::Ended;
 use platformer_tests::skip::skip;
+use platformer_tests::test;
 
-fn is_root(test: &str) -> bool {
-    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    if !root {
-        skip(test, "it needs to be root");
+fn require_root() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        skip("needs root");
     }
-    root
 }
 
 fn status<'a>(ended: &'a Ended, field: &str) -> Vec<&'a str> {
@@ -46,9 +45,7 @@ fn bootstrap(mock: &Mock) -> Bootstrap {
 
 #[test]
 fn the_app_is_exactly_that_user() {
-    if !is_root("the_app_is_exactly_that_user") {
-        return;
-    }
+    require_root();
     let mock = Mock::start();
     let app = app();
     app.publish(&mock);
@@ -82,9 +79,7 @@ fn the_app_is_exactly_that_user() {
 
 #[test]
 fn a_user_of_the_image_comes_with_group_and_home() {
-    if !is_root("a_user_of_the_image_comes_with_group_and_home") {
-        return;
-    }
+    require_root();
     let mock = Mock::start();
     app().publish(&mock);
     let passwd = fs::read_to_string("/etc/passwd").unwrap();
@@ -99,9 +94,7 @@ fn a_user_of_the_image_comes_with_group_and_home() {
 
 #[test]
 fn a_warm_start_serves_the_same_user_only() {
-    if !is_root("a_warm_start_serves_the_same_user_only") {
-        return;
-    }
+    require_root();
     let mock = Mock::start();
     let app = app();
     app.publish(&mock);
@@ -114,9 +107,7 @@ fn a_warm_start_serves_the_same_user_only() {
 
 #[test]
 fn users_that_cannot_be_say_why() {
-    if !is_root("users_that_cannot_be_say_why") {
-        return;
-    }
+    require_root();
     let bootstrap = Bootstrap::with(&["hello", "127.0.0.1:1"]);
     for user in [
         "root",
@@ -135,9 +126,7 @@ fn users_that_cannot_be_say_why() {
 /// With trusted keys a tree that the app may not write to is as good as new.
 #[test]
 fn a_signed_tree_is_used_again_where_the_app_may_only_read_it() {
-    if !is_root("a_signed_tree_is_used_again_where_the_app_may_only_read_it") {
-        return;
-    }
+    require_root();
     let signer = platformer_tests::signing::Signer::new();
     let mut app = app();
     app.release = Some(1);

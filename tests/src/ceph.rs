@@ -11,34 +11,20 @@ use std::thread;
 use crate::ports;
 use crate::run::{PATIENCE, eventually};
 use crate::s3::S3;
-use crate::skip::skip;
+use crate::skip::{only_with_all, require_program};
 
 const ACCESS_KEY: &str = "access";
 const SECRET_KEY: &str = "secret";
 
-/// Two gateways to one store, with the buckets `bucket` and `versioned`; none, and a line that says so,
-/// where Ceph is not installed.
-pub fn gateways(test: &str) -> Vec<S3> {
-    static GATEWAYS: OnceLock<Option<[SocketAddr; 2]>> = OnceLock::new();
-    let found = GATEWAYS.get_or_init(|| {
-        let programs = ["ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin"];
-        let is_there = programs.iter().all(|program| {
-            let found = Command::new(program)
-                .arg("--version")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            found.is_ok_and(|status| status.success())
-        });
-        is_there.then(up)
-    });
-    let Some(addresses) = found else {
-        skip(
-            test,
-            "Ceph is not installed (ceph-mon ceph-osd radosgw ceph-common)",
-        );
-        return Vec::new();
-    };
+/// Two gateways to one store, with the buckets `bucket` and `versioned`; leaves the current test out where Ceph is not
+/// installed.
+pub fn gateways() -> Vec<S3> {
+    static GATEWAYS: OnceLock<[SocketAddr; 2]> = OnceLock::new();
+    only_with_all("needs Ceph");
+    for program in ["ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin"] {
+        require_program(program, "ceph-mon ceph-osd radosgw ceph-common");
+    }
+    let addresses = GATEWAYS.get_or_init(up);
     addresses
         .iter()
         .map(|address| S3::at(*address, ACCESS_KEY, SECRET_KEY))

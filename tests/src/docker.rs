@@ -8,33 +8,48 @@ use platformer::build::Profile;
 use platformer::images;
 
 use crate::binaries;
-use crate::skip::skip;
+use crate::skip::{only_with_all, skip};
 
-static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+static BUILT: OnceLock<Result<(), Missing>> = OnceLock::new();
 
-/// Builds the images, once a run; `false` where Docker does not answer, after saying so.
+/// Why there are no images.
+#[derive(Debug)]
+enum Missing {
+    /// No Debian to build on: a missing prerequisite.
+    Base(String),
+    /// A Dockerfile fails: a defect.
+    Build(String),
+}
+
+/// Leaves the current test out where the images cannot be had; builds them, once a run, where they can.
 ///
 /// # Panics
 ///
-/// Where Docker answers and the images do not build.
-pub fn is_ready(test: &str) -> bool {
-    if !images::docker_answers() {
-        skip(test, "docker does not answer");
-        return false;
-    }
+/// Where everything that the images need is here and they do not build.
+pub fn require_images() {
+    only_with_all("needs container images");
+    require_engine();
     if !binaries::are_static() {
-        skip(
-            test,
-            "the musl target cannot be had, so the binaries do not run in images",
-        );
-        return false;
+        skip("the binaries are not static: rustup cannot add the musl target");
     }
-    let built =
-        BUILT.get_or_init(|| images::build(Profile::Release).map_err(|error| format!("{error:#}")));
-    if let Err(error) = built {
-        panic!("the images do not build: {error}");
+    let built = BUILT.get_or_init(|| {
+        if let Err(error) = images::base() {
+            return Err(Missing::Base(format!("{error:#}")));
+        }
+        images::build(Profile::Release).map_err(|error| Missing::Build(format!("{error:#}")))
+    });
+    match built {
+        Ok(()) => {}
+        Err(Missing::Base(error)) => skip(error),
+        Err(Missing::Build(error)) => panic!("the images do not build: {error}"),
     }
-    true
+}
+
+/// Leaves the current test out where no Docker Engine answers.
+pub fn require_engine() {
+    if !images::docker_answers() {
+        skip("docker does not answer (install and start Docker Engine)");
+    }
 }
 
 pub fn docker(arguments: &[&str]) -> Output {

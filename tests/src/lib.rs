@@ -24,7 +24,8 @@
 //! - [`tls`]: the mock behind HTTPS
 //! - [`measure`]: figures for the benches
 //! - [`signing`]: minisign keys
-//! - [`skip`]: what a test does that lacks something
+//! - [`harness`]: runs the tests; [`skip`]: which of them, and what becomes of one whose prerequisite is missing;
+//!   [`world`]: the process state that they start from
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
@@ -41,6 +42,7 @@ pub mod dice;
 pub mod dns;
 pub mod docker;
 pub mod fixture;
+pub mod harness;
 pub mod herd;
 pub mod http;
 pub mod load;
@@ -65,3 +67,6 @@ pub mod tls;
 pub mod tree;
 pub mod websocket;
 pub mod wire;
+pub mod world;
+
+pub use test_macros::test;

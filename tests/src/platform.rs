@@ -13,20 +13,16 @@ use crate::ports;
 use crate::skip::skip;
 use crate::swarm;
 
-/// Whether training can come up here: Docker answers, its images build, and there is Compose. A line says so where not.
-pub fn is_ready(test: &str) -> bool {
-    if !docker::is_ready(test) {
-        return false;
-    }
+/// Leaves the current test out where training cannot start: it needs images and Compose.
+pub fn require_compose() {
+    docker::require_images();
     let answers = |program: &str, words: &[&str]| {
         let output = Command::new(program).args(words).output();
         output.is_ok_and(|output| output.status.success())
     };
-    if answers("docker", &["compose", "version"]) || answers("docker-compose", &["version"]) {
-        return true;
+    if !answers("docker", &["compose", "version"]) && !answers("docker-compose", &["version"]) {
+        skip("Compose is not installed (install docker-compose)");
     }
-    skip(test, "there is no Compose");
-    false
 }
 
 /// What `platformer` printed, and how it ended.

@@ -1,5 +1,5 @@
-//! A disk whose power can be cut: ext4 in a file, which stops taking anything at once
-//! (`EXT4_IOC_SHUTDOWN` without a flush of its log), and what it had taken is there after the next mount.
+//! A disk whose power can be cut: ext4 in a file, shut down without a flush of its log (`EXT4_IOC_SHUTDOWN`). What had
+//! reached the disk by then is there after the next mount.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -8,14 +8,16 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::run::eventually;
 use crate::skip::skip;
 
 const DISK_BYTES: u64 = 512 << 20;
 
+/// An ext4 file system in a file, mounted by a loop device.
 #[derive(Debug)]
 pub struct Disk {
     directory: TempDir,
+    /// How often the power came back: each time, the file system is mounted from a copy.
+    copies: u32,
     is_mounted: bool,
 }
 
@@ -27,40 +29,44 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 }
 
 impl Disk {
-    /// `None`, and a line that says so, where none can be made.
-    pub fn new(test: &str) -> Option<Self> {
-        Self::with_size(test, DISK_BYTES)
+    /// Makes and mounts a disk, or leaves the current test out.
+    pub fn new() -> Self {
+        Self::with_size(DISK_BYTES)
     }
 
-    pub fn with_size(test: &str, bytes: u64) -> Option<Self> {
+    pub fn with_size(bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let image = directory.path().join("image");
-        File::create(&image).unwrap().set_len(bytes).unwrap();
         let mut disk = Self {
             directory,
+            copies: 0,
             is_mounted: false,
         };
         std::fs::create_dir(disk.mount_point()).unwrap();
+        let image = disk.image();
+        File::create(&image).unwrap().set_len(bytes).unwrap();
         let image = image.display().to_string();
         if !succeeds("mkfs.ext4", &["-q", "-F", &image]) || !disk.mount() {
-            skip(test, "no ext4 can be made and mounted here");
-            return None;
+            skip("ext4 cannot be made and mounted (needs root and e2fsprogs)");
         }
-        Some(disk)
+        disk
     }
 
     pub fn mount_point(&self) -> PathBuf {
         self.directory.path().join("disk")
     }
 
+    fn image(&self) -> PathBuf {
+        self.directory.path().join(format!("image-{}", self.copies))
+    }
+
     fn mount(&mut self) -> bool {
-        let image = self.directory.path().join("image").display().to_string();
+        let image = self.image().display().to_string();
         let point = self.mount_point().display().to_string();
         self.is_mounted = succeeds("mount", &["-o", "loop", &image, &point]);
         self.is_mounted
     }
 
-    /// From now on nothing reaches the disk, and what waits in memory is lost.
+    /// From now on nothing reaches the disk, and unwritten data is lost.
     pub fn cut_power(&self) {
         // _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH.
         const EXT4_IOC_SHUTDOWN: u32 = 0x8004_587d;
@@ -72,35 +78,44 @@ impl Disk {
         assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// Nobody may use it any more.
+    /// Mounts what had reached the disk.
+    ///
+    /// A mount namespace that another test made meanwhile, or a child of it between fork and exec, may hold the dead
+    /// file system for as long as it lives, and mounting the same device again would only return the dead one. So the
+    /// image is copied, and the copy is mounted.
     pub fn power_on(&mut self) {
-        // A process that another test is just starting has, until it is its own program, all that was open
-        // here: then the disk is in use. And a mount namespace that somebody made meanwhile holds the dead file
-        // system for as long as it is there: then that one is mounted again.
-        eventually("the disk takes something again", || {
-            if !self.unmount() {
-                return false;
-            }
-            assert!(self.mount(), "the disk is mounted again");
-            let probe = self.mount_point().join("probe");
-            std::fs::write(&probe, "x").is_ok() && std::fs::remove_file(probe).is_ok()
-        });
+        let dead = self.image();
+        self.unmount();
+        self.copies += 1;
+        let (from, to) = (
+            dead.display().to_string(),
+            self.image().display().to_string(),
+        );
+        assert!(
+            succeeds("cp", &["--sparse=always", &from, &to]),
+            "the image is copied"
+        );
+        std::fs::remove_file(dead).unwrap();
+        assert!(self.mount(), "the copy is mounted");
     }
 
-    fn unmount(&mut self) -> bool {
+    /// Lazily, because the dead file system may still be in use.
+    fn unmount(&mut self) {
         let point = self.mount_point().display().to_string();
-        if self.is_mounted && succeeds("umount", &[&point]) {
-            self.is_mounted = false;
+        if std::mem::take(&mut self.is_mounted) {
+            succeeds("umount", &["--lazy", &point]);
         }
-        !self.is_mounted
+    }
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        if self.is_mounted {
-            let point = self.mount_point().display().to_string();
-            succeeds("umount", &["-l", &point]);
-        }
+        self.unmount();
     }
 }

@@ -8,13 +8,13 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::http;
 use crate::run::{self, Running};
-use crate::skip::skip;
+use crate::skip::{require_program, starts, without};
 
 /// A change to what is documented: the text, which must be there, and what is written in its place.
 pub type Change<'a> = (&'a str, &'a str);
@@ -41,18 +41,29 @@ impl Kind {
         }
     }
 
-    /// Whether it is installed; a line that says so where it is not.
-    pub fn is_there(self, test: &str) -> bool {
-        let found = Command::new(self.program())
-            .arg("-v")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        let is_there = found.is_ok_and(|status| status.success());
-        if !is_there {
-            skip(test, &format!("{self} is not installed"));
+    /// Leaves the current test out where the proxy is not installed.
+    pub fn require(self) {
+        let (program, package) = (self.program(), self.package());
+        require_program(program, package);
+    }
+
+    /// The installed ones. A test that checks each proxy covers less where one is missing, and says so.
+    pub fn installed() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|kind| {
+            let is_installed = starts(kind.program());
+            if !is_installed {
+                let (program, package) = (kind.program(), kind.package());
+                without(&format!("{program} (install {package})"));
+            }
+            is_installed
+        })
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx-light",
+            Self::Haproxy => "haproxy",
         }
-        is_there
     }
 
     /// Its block in a page of the documentation.

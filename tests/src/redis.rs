@@ -1,11 +1,11 @@
 //! Debian's Redis, which a test starts when it likes, and ends as it likes.
 
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::ports;
 use crate::run::{self, Running, eventually};
-use crate::skip::skip;
+use crate::skip::require_program;
 
 /// On a port of its own, and in memory only: what it holds ends with it.
 #[derive(Debug)]
@@ -15,21 +15,13 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// One that is not started yet; `None`, and a line that says so, where it is not installed.
-    pub fn not_yet(test: &str) -> Option<Self> {
-        let found = Command::new("redis-server")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if !found.is_ok_and(|status| status.success()) {
-            skip(test, "redis-server is not installed");
-            return None;
-        }
-        Some(Self {
+    /// A Redis that is not started yet; leaves the current test out where Redis is not installed.
+    pub fn not_yet() -> Self {
+        require_program("redis-server", "redis-server");
+        Self {
             address: ports::free(),
             process: None,
-        })
+        }
     }
 
     pub fn start(&mut self) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::skip::skip;
+use crate::skip::require_program;
 
 /// What happens at the `when`th call of its kind of each thread.
 #[derive(Debug, Clone, Copy)]
@@ -24,17 +24,9 @@ pub struct Strace {
     _directory: TempDir,
 }
 
-/// Whether there is a `strace`; otherwise a line says so.
-pub fn is_here(test: &str) -> bool {
-    let found = Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status();
-    if found.is_ok_and(|status| status.success()) {
-        return true;
-    }
-    skip(test, "strace is not installed");
-    false
+/// Leaves the current test out where `strace` is missing.
+pub fn require() {
+    require_program("strace", "strace");
 }
 
 impl Strace {

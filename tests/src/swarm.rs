@@ -9,21 +9,20 @@ use crate::platform::Platform;
 use crate::run::eventually;
 use crate::skip::skip;
 
-/// Production, up, with its repository twice on S3; `None`, and a line that says so, where that cannot be.
-pub fn production(test: &str) -> Option<Platform> {
+/// Starts production, with two repositories on S3, or leaves the current test out.
+pub fn production() -> Platform {
+    docker::require_images();
     let state = docker::succeed(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
     if state == "inactive" {
         // Of this machine alone.
         let init = docker::docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
         if !init.status.success() {
-            skip(test, &String::from_utf8_lossy(&init.stderr));
-            return None;
+            skip(&String::from_utf8_lossy(&init.stderr));
         }
     } else if docker::succeed(&["info", "--format", "{{.Swarm.ControlAvailable}}"]) != "true" {
-        skip(test, "this engine is a worker of a swarm");
-        return None;
+        skip("this engine is a worker of a swarm");
     }
-    let moto = Moto::find(test)?;
+    let moto = Moto::find();
     let platform = Platform::new(
         "production",
         &[
@@ -42,7 +41,7 @@ pub fn production(test: &str) -> Option<Platform> {
     });
     bucket.expect("the store starts");
     wait_for_repositories(&platform, 2);
-    Some(platform)
+    platform
 }
 
 pub fn wait_for_repositories(platform: &Platform, count: usize) {

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use platformer_tests::skip::skip;
+use platformer_tests::skip::without;
 
 use platformer_tests::tree::Seen;
 
@@ -26,10 +26,12 @@ for path in sys.argv[1:]:
 pub(super) fn everybody_reads_the_same(accepted: &[(String, Vec<u8>, BTreeMap<PathBuf, Seen>)]) {
     for program in ["python3", "bsdtar"] {
         if Command::new(program).arg("--version").output().is_err() {
-            return skip(
-                "everybody_reads_the_same",
-                &format!("there is no {program}"),
-            );
+            let package = if program == "bsdtar" {
+                "libarchive-tools"
+            } else {
+                program
+            };
+            return without(&format!("{program} (install {package})"));
         }
     }
     let directory = tempfile::tempdir().unwrap();

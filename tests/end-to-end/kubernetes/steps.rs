@@ -3,6 +3,7 @@
 
 use platformer_tests::docker::{self, Container};
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 use serde_json::{Value, json};
 
 use super::{list, pods};
@@ -23,9 +24,7 @@ fn both_steps_of_the_init_container_fit() {
     assert_eq!(list(&fetch["args"])[1..], list(&run["args"])[1..]);
     assert_eq!(fetch["image"], run["image"]);
 
-    if !docker::is_ready("kubernetes::both_steps_of_the_init_container_fit") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::start();
     let address = platform.repository.port("80");
     let version = &hello_world().version;

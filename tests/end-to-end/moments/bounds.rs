@@ -1,16 +1,14 @@
 //! What is taken, how much of it, and from whom.
 
 use platformer_tests::http;
+use platformer_tests::test;
 use platformer_tests::websocket::{Told, WebSocket};
 
 use super::{GIF, Platform};
 
 #[test]
 fn what_is_sent_is_bounded_and_from_its_own_pages() {
-    let test = "moments::bounds::what_is_sent_is_bounded_and_from_its_own_pages";
-    let Some(mut platform) = Platform::start(test) else {
-        return;
-    };
+    let mut platform = Platform::start();
     platform.redis.start();
     let replica = platform.replica();
     replica.is_ready();

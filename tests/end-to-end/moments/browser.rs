@@ -1,6 +1,7 @@
 //! Two windows, each on a replica of its own, in a real browser.
 
 use platformer_tests::browser::Browser;
+use platformer_tests::test;
 use serde_json::json;
 
 use super::{GIF, Platform, Replica};
@@ -31,14 +32,8 @@ fn say(browser: &Browser, text: &str) {
 
 #[test]
 fn two_windows_on_two_replicas_show_the_same_moments() {
-    let test = "moments::browser::two_windows_on_two_replicas_show_the_same_moments";
-    let Some(mut platform) = Platform::start(test) else {
-        return;
-    };
-    let Some((a, b)) = Browser::start(test, DESK, false).zip(Browser::start(test, PHONE, true))
-    else {
-        return;
-    };
+    let (a, b) = (Browser::start(DESK, false), Browser::start(PHONE, true));
+    let mut platform = Platform::start();
     platform.redis.start();
     let directory = tempfile::tempdir().unwrap();
     let (one, two) = (platform.replica(), platform.replica());

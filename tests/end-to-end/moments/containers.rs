@@ -2,12 +2,11 @@
 
 use platformer_tests::docker::{self, Container};
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 
 #[test]
 fn redis_needs_no_rights_and_gets_healthy() {
-    if !docker::is_ready("moments::containers::redis_needs_no_rights_and_gets_healthy") {
-        return;
-    }
+    docker::require_images();
     let redis = Container::run(&[
         "--read-only",
         "--cap-drop",

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use platformer_tests::run::eventually;
 use platformer_tests::s3::{Fate, proxy};
+use platformer_tests::test;
 
 use super::{GIF, Platform, Replica, config};
 
 #[test]
 fn services_that_come_up_late_are_waited_for() {
-    let test = "moments::services::services_that_come_up_late_are_waited_for";
-    let Some(mut platform) = Platform::start(test) else {
-        return;
-    };
+    let mut platform = Platform::start();
     let is_up = Arc::new(AtomicBool::new(false));
     let judge = Arc::clone(&is_up);
     let way = proxy(platform.s3.address, move |_| {
@@ -87,10 +85,7 @@ fn services_that_come_up_late_are_waited_for() {
 
 #[test]
 fn a_parameter_that_is_released_reaches_the_running_app() {
-    let test = "moments::services::a_parameter_that_is_released_reaches_the_running_app";
-    let Some(mut platform) = Platform::start(test) else {
-        return;
-    };
+    let mut platform = Platform::start();
     platform.redis.start();
     let container = platform.container().env(
         "REDIS_URL",

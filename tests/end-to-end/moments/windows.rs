@@ -1,6 +1,7 @@
 //! Who follows: on which replica does not matter, and neither does who was away for a while.
 
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 use platformer_tests::websocket::{Told, WebSocket};
 use serde_json::Value;
 
@@ -8,10 +9,7 @@ use super::{GIF, Platform};
 
 #[test]
 fn every_replica_tells_everything_and_who_comes_back_misses_nothing() {
-    let test = "moments::windows::every_replica_tells_everything_and_who_comes_back_misses_nothing";
-    let Some(mut platform) = Platform::start(test) else {
-        return;
-    };
+    let mut platform = Platform::start();
     platform.redis.start();
     let (one, two) = (platform.replica(), platform.replica());
     one.is_ready();
@@ -78,10 +76,7 @@ fn every_replica_tells_everything_and_who_comes_back_misses_nothing() {
 
 #[test]
 fn a_replica_that_stops_sends_its_windows_away() {
-    let test = "moments::windows::a_replica_that_stops_sends_its_windows_away";
-    let Some(mut platform) = Platform::start(test) else {
-        return;
-    };
+    let mut platform = Platform::start();
     platform.redis.start();
     let replica = platform.replica();
     replica.is_ready();
@@ -122,11 +117,7 @@ fn until_the_end(mut window: WebSocket) -> (Vec<Value>, Option<Told>) {
 
 #[test]
 fn a_window_that_reads_too_slowly_is_dropped_and_gets_the_rest_later() {
-    let test =
-        "moments::windows::a_window_that_reads_too_slowly_is_dropped_and_gets_the_rest_later";
-    let Some(mut platform) = Platform::start(test) else {
-        return;
-    };
+    let mut platform = Platform::start();
     platform.redis.start();
     let replica = platform.replica();
     replica.is_ready();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use platformer_tests::dice::Dice;
 use platformer_tests::platform::Platform;
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 use platformer_tests::{binaries, docker, swarm};
 
 use super::{Web, neighbour};
@@ -85,13 +86,8 @@ fn a_repository_dies_in_the_middle_of_downloads(platform: &Platform) {
 
 #[test]
 fn production_without_an_outage() {
-    let test = "production_without_an_outage";
-    if !docker::is_ready(test) {
-        return;
-    }
-    let Some(platform) = swarm::production(test) else {
-        return;
-    };
+    docker::require_images();
+    let platform = swarm::production();
     a_repository_dies_in_the_middle_of_downloads(&platform);
     let web = Web::start(&platform);
     let next = |number: usize| web.configure(&format!("A={number}\n"));

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use platformer_tests::docker;
 use platformer_tests::platform::{self, Platform};
+use platformer_tests::test;
 
 use super::{Web, neighbour};
 
 #[test]
 fn training_without_an_outage() {
-    if !platform::is_ready("training_without_an_outage") {
-        return;
-    }
+    platform::require_compose();
     let platform = Platform::training();
     let web = Web::start(&platform);
     web.unnoticed("blue-green, 1 replica", |_| {

@@ -8,14 +8,13 @@ use platformer_tests::docker;
 use platformer_tests::http;
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 
 use super::{bring, get};
 
 #[test]
 fn a_domain_with_https_and_a_reload_in_place() {
-    if !platform::is_ready("a_domain_with_https_and_a_reload_in_place") {
-        return;
-    }
+    platform::require_compose();
     let platform = Platform::training();
     bring(&platform, "hello-world");
     let directory = tempfile::tempdir().unwrap();

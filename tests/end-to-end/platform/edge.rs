@@ -2,15 +2,14 @@
 
 use platformer_tests::http::{self, Response};
 use platformer_tests::platform::{self, Platform};
+use platformer_tests::test;
 use platformer_tests::{binaries, docker};
 
 use super::get;
 
 #[test]
 fn nothing_but_apps_is_behind_it_and_nothing_is_believed() {
-    if !platform::is_ready("nothing_but_apps_is_behind_it_and_nothing_is_believed") {
-        return;
-    }
+    platform::require_compose();
     let platform = Platform::training();
     let directory = tempfile::tempdir().unwrap();
     std::fs::copy(binaries::web(), directory.path().join("web")).unwrap();

@@ -3,6 +3,7 @@
 use platformer_tests::docker;
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::swarm;
+use platformer_tests::test;
 
 use super::bring;
 
@@ -81,9 +82,7 @@ fn everything_is_in_its_place(platform: &Platform) {
 
 #[test]
 fn training_shows_nothing_but_the_load_balancer() {
-    if !platform::is_ready("training_shows_nothing_but_the_load_balancer") {
-        return;
-    }
+    platform::require_compose();
     let platform = Platform::training();
     bring(&platform, "hello-world");
     everything_is_in_its_place(&platform);
@@ -97,13 +96,8 @@ fn training_shows_nothing_but_the_load_balancer() {
 
 #[test]
 fn production_is_what_its_files_say() {
-    let test = "production_is_what_its_files_say";
-    if !docker::is_ready(test) {
-        return;
-    }
-    let Some(platform) = swarm::production(test) else {
-        return;
-    };
+    docker::require_images();
+    let platform = swarm::production();
     let said = platform.run_with(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2");
     assert_eq!(said.code, 0, "{}", said.stderr);
     bring(&platform, "hello-world");

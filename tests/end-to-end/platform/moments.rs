@@ -3,14 +3,13 @@
 use platformer_tests::docker::{self, Container};
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 
 use super::{file, get, packed};
 
 #[test]
 fn a_released_parameter_reaches_the_running_app() {
-    if !platform::is_ready("a_released_parameter_reaches_the_running_app") {
-        return;
-    }
+    platform::require_compose();
     let platform = Platform::training();
     let back = format!("{}_back", platform.name);
     let _redis = Container::run(&[

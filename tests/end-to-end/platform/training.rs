@@ -8,14 +8,13 @@ use platformer_tests::http;
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::ports;
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 
 use super::{bring, get, packed};
 
 #[test]
 fn the_first_hour() {
-    if !platform::is_ready("the_first_hour") {
-        return;
-    }
+    platform::require_compose();
     let platform = Platform::training();
     assert!(
         platform
@@ -328,9 +327,7 @@ fn another_environment_moves_the_channel(platform: &Platform) {
 /// The sample apps, one beside the other.
 #[test]
 fn the_sample_apps_together() {
-    if !platform::is_ready("the_sample_apps_together") {
-        return;
-    }
+    platform::require_compose();
     let platform = Platform::training();
     for app in ["status", "bakery", "bakery-web"] {
         bring(&platform, app);

@@ -8,6 +8,7 @@ use platformer_tests::browser::Browser;
 use platformer_tests::docker::{self, Volume};
 use platformer_tests::http::{self, Response};
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 
 use super::{Platform, packed, stops_in_order, value};
 
@@ -28,9 +29,7 @@ fn mount(volume: &Volume) -> String {
 
 #[test]
 fn orders_outlive_who_took_them() {
-    if !docker::is_ready("orders_outlive_who_took_them") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::with(&["bakery"]);
     let volume = Volume::new();
     let mount = mount(&volume);
@@ -105,9 +104,7 @@ fn orders_outlive_who_took_them() {
 
 #[test]
 fn pages_stay_while_no_bakery_runs() {
-    if !docker::is_ready("pages_stay_while_no_bakery_runs") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::with(&["bakery", "bakery-web"]);
     let web = platform.deploy("bakery-web", &[]);
     let address = web.port("8080");
@@ -162,13 +159,8 @@ fn pages_stay_while_no_bakery_runs() {
 
 #[test]
 fn the_page_takes_orders_and_says_when_it_cannot() {
-    let test = "the_page_takes_orders_and_says_when_it_cannot";
-    if !docker::is_ready(test) {
-        return;
-    }
-    let Some(browser) = Browser::start(test, (800, 1000), false) else {
-        return;
-    };
+    docker::require_images();
+    let browser = Browser::start((800, 1000), false);
     let platform = Platform::with(&["bakery", "bakery-web"]);
     let web = platform.deploy("bakery-web", &[]);
     browser.open(&format!("http://{}/", web.port("8080")));

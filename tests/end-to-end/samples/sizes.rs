@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use platformer::images;
 use platformer_tests::docker;
+use platformer_tests::test;
 
 use super::packed;
 
@@ -24,9 +25,7 @@ fn limit(tag: &str) -> (u64, &'static str) {
 
 #[test]
 fn images_stay_small() {
-    if !docker::is_ready("images_stay_small") {
-        return;
-    }
+    docker::require_images();
     let mut lines = String::new();
     let mut sizes = Vec::new();
     for tag in images::tags() {

@@ -3,6 +3,7 @@
 use platformer_tests::docker;
 use platformer_tests::http::{self, Response};
 use platformer_tests::run::eventually;
+use platformer_tests::test;
 use serde_json::Value;
 
 use super::{Platform, packed, stops_in_order};
@@ -15,9 +16,7 @@ fn app(answer: &Response, name: &str) -> Value {
 
 #[test]
 fn status_tells_who_is_up_and_who_is_not() {
-    if !docker::is_ready("status_tells_who_is_up_and_who_is_not") {
-        return;
-    }
+    docker::require_images();
     let platform = Platform::with(&["status", "hello-world"]);
     let status = platform.deploy("status", &[]);
     let address = status.port("8080");
