@@ -1,11 +1,11 @@
-//! The Redis of the platform, with as little as it needs: no root, no capability, nothing that can be written to.
+//! The Redis image, without root, capabilities or a writable file system.
 
 use platformer_tests::docker::{self, Container};
 use platformer_tests::run::eventually;
 
 #[test]
-fn redis_needs_no_rights_and_gets_healthy() {
-    if !docker::is_ready("moments::containers::redis_needs_no_rights_and_gets_healthy") {
+fn redis_becomes_healthy_without_privileges() {
+    if !docker::is_ready("moments::containers::redis_becomes_healthy_without_privileges") {
         return;
     }
     let redis = Container::run(&[
