@@ -130,7 +130,7 @@ fn what_happens_is_told_in_order_and_without_values() {
     // A server that is told to stop does not wait for those who would stay for ever.
     server.process().signal(libc::SIGTERM);
     assert!(all.ends() && one.ends());
-    server.stop_was_asked().expect(0);
+    server.wait().expect(0);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn requests_under_way_may_finish() {
     );
     upload.write_all(b"56789").unwrap();
     assert_eq!(http::read(&mut upload, false).status, 201);
-    server.stop_was_asked().expect(0);
+    server.wait().expect(0);
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Clients of every kind that a load balancer has, for as long as something is done to what stands behind it.
+//! Puts an app behind a load balancer under load while a test changes the app.
 //!
-//! 1. new connections and kept ones, `GET` and `POST`, a request that takes three seconds, a WebSocket
-//! 2. each notes what became of each request, and when
-//! 3. the [`Report`] says how many failed, and how long they took
+//! 1. Clients use new and persistent connections, `GET` and `POST`, a request that takes three seconds, and a WebSocket.
+//! 2. They record the time and outcome of each request.
+//! 3. The [`Report`] contains the failures and latencies.
 //!
-//! Bounded: a handful of clients, each with a pause between two requests, to an address of this machine.
+//! The load is limited to a few clients, which pause between requests and connect only to a loopback address.
 
 mod exchange;
 
@@ -19,21 +19,21 @@ use exchange::{exchange, is_closed};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
-/// Between two requests of one client.
+/// Pause between two requests of a client.
 const PAUSE: Duration = Duration::from_millis(15);
-/// A request that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// What `/slow` takes by itself.
+/// A request that takes longer fails.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long `/slow` takes.
 const SLOW: Duration = Duration::from_secs(3);
-/// A run has at least so many requests.
-const REQUESTS: u64 = 3000;
+/// Requests per run.
+const MIN_REQUESTS: u64 = 3000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Get,
-    KeptGet,
+    PersistentGet,
     Post,
-    KeptPost,
+    PersistentPost,
     Slow,
     WebSocket,
 }
@@ -41,23 +41,23 @@ pub enum Kind {
 const CLIENTS: [Kind; 9] = [
     Kind::Get,
     Kind::Get,
-    Kind::KeptGet,
-    Kind::KeptGet,
+    Kind::PersistentGet,
+    Kind::PersistentGet,
     Kind::Post,
-    Kind::KeptPost,
+    Kind::PersistentPost,
     Kind::Slow,
     Kind::Slow,
     Kind::WebSocket,
 ];
 
-/// One request, or one message of a WebSocket.
+/// One request or one WebSocket message.
 #[derive(Debug, Clone)]
 struct Sample {
     kind: Kind,
     /// Since the load began.
     at: Duration,
     took: Duration,
-    /// `Err`: what went wrong.
+    /// The error, if it failed.
     outcome: Result<(), String>,
 }
 
@@ -66,37 +66,37 @@ struct Shared {
     address: SocketAddr,
     app: String,
     begin: Instant,
-    ends: AtomicBool,
+    is_over: AtomicBool,
     done: AtomicU64,
     samples: Mutex<Vec<Sample>>,
-    /// The bodies of the POSTs that were answered with 201.
-    kept: Mutex<Vec<String>>,
+    /// Bodies of the POSTs that were answered with 201.
+    acknowledged: Mutex<Vec<String>>,
     closed: AtomicU64,
-    reopened: AtomicU64,
-    broken: Mutex<Vec<String>>,
+    reconnects: AtomicU64,
+    websocket_errors: Mutex<Vec<String>>,
 }
 
-/// Under way until it is [finished](Load::finish).
+/// Runs until [`Load::finish`].
 #[derive(Debug)]
 pub struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<()>>,
 }
 
-/// What became of it all.
 #[derive(Debug)]
 pub struct Report {
     pub requests: usize,
     pub failures: Vec<Failure>,
     pub p99: Duration,
     pub longest: Duration,
-    /// How many `WebSocket`s were closed with 1001, and opened anew.
+    /// `WebSocket`s that the server closed with 1001, and that the client reconnects.
     pub closed: u64,
-    /// Kept connections that were found closed, and whose `GET` was sent again over a new one.
-    pub reopened: u64,
-    /// What `WebSocket`s broke in another way.
-    pub broken: Vec<String>,
-    pub kept: Vec<String>,
+    /// Persistent connections that were closed, so that the client repeated a `GET` on a new one.
+    pub reconnects: u64,
+    /// Errors of `WebSocket`s that ended in another way.
+    pub websocket_errors: Vec<String>,
+    /// Bodies of the POSTs that were answered with 201.
+    pub acknowledged: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -104,24 +104,27 @@ pub struct Failure {
     pub kind: Kind,
     /// Since the load began.
     pub at: Duration,
-    pub what: String,
+    pub error: String,
 }
 
 impl Load {
-    /// Clients of `app`, whose load balancer is at `address`.
-    pub fn begin(address: SocketAddr, app: &str) -> Self {
-        assert!(address.ip().is_loopback(), "load stays on this machine");
+    /// Starts clients of `app` behind the load balancer at `address`.
+    pub fn start(address: SocketAddr, app: &str) -> Self {
+        assert!(
+            address.ip().is_loopback(),
+            "load only on a loopback address"
+        );
         let shared = Arc::new(Shared {
             address,
             app: app.to_owned(),
             begin: Instant::now(),
-            ends: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             done: AtomicU64::new(0),
             samples: Mutex::new(Vec::new()),
-            kept: Mutex::new(Vec::new()),
+            acknowledged: Mutex::new(Vec::new()),
             closed: AtomicU64::new(0),
-            reopened: AtomicU64::new(0),
-            broken: Mutex::new(Vec::new()),
+            reconnects: AtomicU64::new(0),
+            websocket_errors: Mutex::new(Vec::new()),
         });
         let clients = CLIENTS
             .into_iter()
@@ -142,13 +145,13 @@ impl Load {
         self.shared.begin.elapsed()
     }
 
-    /// Goes on until there were requests enough, and tells what became of them.
+    /// Waits until the clients have sent enough requests, and stops them.
     pub fn finish(self) -> Report {
         let deadline = Instant::now() + Duration::from_mins(1);
-        while self.shared.done.load(Ordering::Relaxed) < REQUESTS && Instant::now() < deadline {
+        while self.shared.done.load(Ordering::Relaxed) < MIN_REQUESTS && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(50));
         }
-        self.shared.ends.store(true, Ordering::Relaxed);
+        self.shared.is_over.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().expect("a client ends");
         }
@@ -171,16 +174,16 @@ impl Load {
                     Some(Failure {
                         kind: sample.kind,
                         at: sample.at,
-                        what: sample.outcome.clone().err()?,
+                        error: sample.outcome.clone().err()?,
                     })
                 })
                 .collect(),
             p99: took.get(took.len() * 99 / 100).copied().unwrap_or_default(),
             longest: took.last().copied().unwrap_or_default(),
             closed: self.shared.closed.load(Ordering::Relaxed),
-            reopened: self.shared.reopened.load(Ordering::Relaxed),
-            broken: take(&self.shared.broken),
-            kept: take(&self.shared.kept),
+            reconnects: self.shared.reconnects.load(Ordering::Relaxed),
+            websocket_errors: take(&self.shared.websocket_errors),
+            acknowledged: take(&self.shared.acknowledged),
         }
     }
 }
@@ -193,28 +196,28 @@ struct Client {
 
 impl Client {
     fn run(&self) {
-        let mut kept = None;
+        let mut connection = None;
         let mut count = 0;
         if self.kind == Kind::WebSocket {
-            while !self.ends() {
-                self.speak();
+            while !self.is_over() {
+                self.run_websocket();
             }
             return;
         }
-        while !self.ends() {
+        while !self.is_over() {
             count += 1;
             let begin = Instant::now();
-            let outcome = self.ask(&mut kept, count);
-            self.note(begin, outcome);
+            let outcome = self.send(&mut connection, count);
+            self.record(begin, outcome);
             std::thread::sleep(PAUSE);
         }
     }
 
-    fn ends(&self) -> bool {
-        self.shared.ends.load(Ordering::Relaxed)
+    fn is_over(&self) -> bool {
+        self.shared.is_over.load(Ordering::Relaxed)
     }
 
-    fn note(&self, begin: Instant, outcome: Result<(), String>) {
+    fn record(&self, begin: Instant, outcome: Result<(), String>) {
         self.shared.done.fetch_add(1, Ordering::Relaxed);
         let sample = Sample {
             kind: self.kind,
@@ -226,15 +229,15 @@ impl Client {
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
-        let connection = TcpStream::connect_timeout(&self.shared.address, PATIENCE)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
+        let connection = TcpStream::connect_timeout(&self.shared.address, TIMEOUT)?;
+        connection.set_read_timeout(Some(TIMEOUT))?;
         connection.set_nodelay(true)?;
         Ok(connection)
     }
 
-    fn ask(&self, kept: &mut Option<TcpStream>, count: u64) -> Result<(), String> {
-        let is_kept = matches!(self.kind, Kind::KeptGet | Kind::KeptPost);
-        let is_post = matches!(self.kind, Kind::Post | Kind::KeptPost);
+    fn send(&self, persistent: &mut Option<TcpStream>, count: u64) -> Result<(), String> {
+        let is_persistent = matches!(self.kind, Kind::PersistentGet | Kind::PersistentPost);
+        let is_post = matches!(self.kind, Kind::Post | Kind::PersistentPost);
         let body = if is_post {
             format!(
                 "{}-{}-{count}",
@@ -253,20 +256,21 @@ impl Client {
             "{} {path} HTTP/1.1\r\nHost: {}.localhost\r\nConnection: {}\r\nContent-Length: {}\r\n\r\n{body}",
             if is_post { "POST" } else { "GET" },
             self.shared.app,
-            if is_kept { "keep-alive" } else { "close" },
+            if is_persistent { "keep-alive" } else { "close" },
             body.len(),
         );
-        let was_kept = kept.is_some();
-        let mut connection = match kept.take() {
+        let is_reused = persistent.is_some();
+        let mut connection = match persistent.take() {
             Some(connection) => connection,
             None => self
                 .connect()
                 .map_err(|error| format!("connect: {error}"))?,
         };
         let mut answer = exchange(&mut connection, request.as_bytes());
-        // Whoever keeps a connection may find it closed, and asks again what may be asked again (RFC 9112, section 9.3.1).
-        if was_kept && !is_post && answer.as_ref().is_err_and(|error| is_closed(error.kind())) {
-            self.shared.reopened.fetch_add(1, Ordering::Relaxed);
+        // The server may close a persistent connection at any time. Clients repeat idempotent requests (RFC 9112,
+        // section 9.3.1).
+        if is_reused && !is_post && answer.as_ref().is_err_and(|error| is_closed(error.kind())) {
+            self.shared.reconnects.fetch_add(1, Ordering::Relaxed);
             connection = self
                 .connect()
                 .map_err(|error| format!("connect: {error}"))?;
@@ -280,17 +284,21 @@ impl Client {
         if answer.app != self.shared.app {
             return Err(format!("{path}: answered by {:?}", answer.app));
         }
-        if is_kept && !answer.closes {
-            *kept = Some(connection);
+        if is_persistent && !answer.closes {
+            *persistent = Some(connection);
         }
         if is_post {
-            self.shared.kept.lock().expect("no panic").push(body);
+            self.shared
+                .acknowledged
+                .lock()
+                .expect("no panic")
+                .push(body);
         }
         Ok(())
     }
 
-    /// One WebSocket, until it is closed.
-    fn speak(&self) {
+    /// Opens a WebSocket and uses it until it is closed.
+    fn run_websocket(&self) {
         let begin = Instant::now();
         let opened = self
             .connect()
@@ -302,23 +310,24 @@ impl Client {
         let mut socket = match opened {
             Ok((socket, _)) => socket,
             Err(error) => {
-                self.note(begin, Err(format!("WebSocket: {error}")));
+                self.record(begin, Err(format!("WebSocket: {error}")));
                 std::thread::sleep(PAUSE);
                 return;
             }
         };
-        while !self.ends() {
+        while !self.is_over() {
             let begin = Instant::now();
             match echoes(&mut socket) {
-                Ok(true) => self.note(begin, Ok(())),
+                Ok(true) => self.record(begin, Ok(())),
                 Ok(false) => {
                     self.shared.closed.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 Err(error) => {
                     let at = self.shared.begin.elapsed().as_secs_f64();
-                    let broken = format!("at {at:.1} s: {error}");
-                    self.shared.broken.lock().expect("no panic").push(broken);
+                    let error = format!("at {at:.1} s: {error}");
+                    let mut errors = self.shared.websocket_errors.lock().expect("no panic");
+                    errors.push(error);
                     return;
                 }
             }
@@ -327,7 +336,7 @@ impl Client {
     }
 }
 
-/// Whether a message comes back; `false` where the server goes away, as it may.
+/// Sends a message and waits for its echo. `false` if the server closes with 1001.
 fn echoes(socket: &mut WebSocket<TcpStream>) -> Result<bool, String> {
     let sent = socket.send(Message::text("hello"));
     loop {

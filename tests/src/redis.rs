@@ -1,4 +1,4 @@
-//! Debian's Redis, which a test starts when it likes, and ends as it likes.
+//! A Redis that a test can start, stop and kill.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use crate::ports;
 use crate::run::{self, Running, eventually};
 use crate::skip::skip;
 
-/// On a port of its own, and in memory only: what it holds ends with it.
+/// Keeps its data in memory, and loses it when it ends.
 #[derive(Debug)]
 pub struct Redis {
     pub address: SocketAddr,
@@ -15,8 +15,8 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// One that is not started yet; `None`, and a line that says so, where it is not installed.
-    pub fn not_yet(test: &str) -> Option<Self> {
+    /// A Redis that is not started yet. If Redis is not installed, skips `test` and returns `None`.
+    pub fn stopped(test: &str) -> Option<Self> {
         let found = Command::new("redis-server")
             .arg("--version")
             .stdout(Stdio::null())
@@ -41,14 +41,14 @@ impl Redis {
         eventually("redis answers", || TcpStream::connect(address).is_ok());
     }
 
-    /// Ends it as a crash would.
+    /// Sends SIGKILL, like a crash.
     pub fn kill(&mut self) {
         let process = self.process.take().expect("a running redis");
         process.signal(libc::SIGKILL);
         process.wait();
     }
 
-    /// Stops it where it is, or lets it go on: it listens, and is silent.
+    /// Sends a signal. After SIGSTOP, Redis accepts connections but doesn't answer.
     pub fn signal(&self, signal: i32) {
         let process = self.process.as_ref().expect("a running redis");
         process.signal(signal);
