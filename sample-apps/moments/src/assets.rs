@@ -34,7 +34,7 @@ const ASSETS: [Asset; 3] = [
     },
 ];
 
-/// Digest of all assets. It is part of their addresses, so browsers can cache an asset for ever: a release with
+/// Digest of all assets. It is part of their addresses, so browsers can cache an asset forever: a release with
 /// other assets has other addresses.
 static DIGEST: LazyLock<String> = LazyLock::new(|| {
     let mut sum = Sha256::new();

@@ -1,8 +1,6 @@
 //! Ambiguous requests. Some hide another request in a place that is a body by RFC 9112, so a correct reader never sees
 //! it.
 
-use super::{chunks, codings, lengths, lines, semantics};
-
 /// The hidden request. A reader that executes it has a smuggling bug.
 pub(super) const HIDDEN: &str =
     "PUT /artefacts/smuggled/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
@@ -76,17 +74,4 @@ impl Cases {
         let name = format!("{name} {}", head.escape_ascii());
         self.add(name, bytes, readings);
     }
-}
-
-pub(super) fn all() -> Vec<Case> {
-    let mut cases = Cases::default();
-    codings::both(&mut cases);
-    codings::all(&mut cases);
-    lengths::all(&mut cases);
-    chunks::all(&mut cases);
-    lines::request_lines(&mut cases);
-    lines::heads(&mut cases);
-    semantics::all(&mut cases);
-    semantics::pipelines(&mut cases);
-    cases.0
 }

@@ -3,7 +3,7 @@
 use super::backoff::Backoff;
 use super::events::{Event, Events};
 use super::origin::Origin;
-use super::{HORIZON, Report, Scenario};
+use super::scenario::{HORIZON, Report, Scenario};
 use crate::dice::Dice;
 
 /// bootstrap's `CONNECT_TIMEOUT`, which applies if the accept queue is full.

@@ -1,4 +1,4 @@
-//! `GET /pictures/{name}`. A name always stands for the same bytes, so clients may cache a picture for ever.
+//! `GET /pictures/{name}`. A name always stands for the same bytes, so clients may cache a picture forever.
 
 use std::sync::Arc;
 
