@@ -1,4 +1,4 @@
-# platformer/builder: the static binaries, built in a container, for a machine without Rust:
+# platformer/builder: builds the static binaries in a container, for machines without Rust:
 #
 #   docker build -f app-base/builder.Dockerfile -t platformer/builder .
 #   docker build -t platformer/app-base app-base

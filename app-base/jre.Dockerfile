@@ -1,9 +1,9 @@
-# platformer/app-base:jre: for apps that run on Java.
+# platformer/app-base:jre: for Java apps.
 ARG APP_BASE=platformer/app-base
 FROM ${APP_BASE}
 LABEL org.opencontainers.image.title="platformer/app-base:jre"
 USER root
-# Its installation links manual pages, whose directory slim images lack.
+# The Java package needs this directory, which slim images lack.
 RUN mkdir -p /usr/share/man/man1 && \
     apt-get update && \
     apt-get install --yes --no-install-recommends openjdk-17-jre-headless && \

@@ -1,4 +1,4 @@
-# platformer/app-base:nginx: for apps that are files, or that stand behind nginx; the load balancer is built on it.
+# platformer/app-base:nginx: for static files and apps behind nginx, and the base of the load balancer.
 ARG APP_BASE=platformer/app-base
 FROM ${APP_BASE}
 LABEL org.opencontainers.image.title="platformer/app-base:nginx"

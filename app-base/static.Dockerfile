@@ -1,9 +1,9 @@
-# platformer/app-base:static: nothing but bootstrap, for apps that bring all that they need.
+# platformer/app-base:static: only bootstrap, for static binaries.
 #
-# APP_BASE lends what an empty image lacks: the authorities, the user, the directories.
+# APP_BASE provides the root certificates, the user and the directories.
 ARG APP_BASE=platformer/app-base
 FROM ${APP_BASE} AS base
-# A directory keeps its mode only where it is copied inside of another one.
+# COPY preserves the mode of a directory only inside another directory.
 WORKDIR /skeleton
 USER root
 RUN mkdir tmp && chmod 1777 tmp

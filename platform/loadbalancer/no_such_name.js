@@ -1,12 +1,12 @@
-// A name server that knows no name: each question comes back as its own answer, NXDOMAIN (RFC 1035, section 4.1.1).
+// A name server that answers every query with NXDOMAIN (RFC 1035, section 4.1.1).
 
-const HEADER = 12;
+const HEADER_BYTES = 12;
 
-let question;
+let query;
 
-function keep(session) {
+function readQuery(session) {
     session.on('upstream', function (data) {
-        question = data;
+        query = data;
         session.done();
     });
 }
@@ -14,15 +14,15 @@ function keep(session) {
 function answer(session) {
     session.on('downstream', function (data, flags) {
         session.off('downstream');
-        if (question.length < HEADER) {
+        if (query.length < HEADER_BYTES) {
             return;
         }
-        const message = Buffer.from(question);
-        // A response, and the code 3.
+        const message = Buffer.from(query);
+        // The response flag and the code NXDOMAIN (3).
         message[2] |= 0x80;
         message[3] = message[3] & 0xf0 | 3;
         session.send(message, flags);
     });
 }
 
-export default {keep, answer};
+export default {readQuery, answer};

@@ -1,15 +1,15 @@
-# What is packed as bakery: `platformer pack bakery` copies /artefact out of this image.
+# `platformer pack bakery` packs the directory /artefact of this image.
 ARG BASE_IMAGE=debian:bookworm-slim
 ARG VERSION=1.0.0
 
 FROM ${BASE_IMAGE} AS build
-# Java links its manual there, which a slim image has no directory for.
+# The Java package needs this directory, which the slim image lacks.
 RUN mkdir -p /usr/share/man/man1 && \
     apt-get update && \
     apt-get install --yes --no-install-recommends openjdk-17-jdk-headless && \
     rm -rf /var/lib/apt/lists/*
-# Of Jetty only what serves servlets, with its licence. It is fetched and not installed: what else
-# Debian's Jetty depends on is for containers of web applications, which this is not.
+# Extracts the jars of Jetty that serve servlets, and their licences. Installing the packages would add
+# dependencies for web application containers, which this app doesn't need.
 WORKDIR /build
 RUN apt-get update && \
     apt-get download libjetty9-java libservlet-api-java && \
@@ -22,8 +22,8 @@ RUN apt-get update && \
     done && \
     rm -rf /var/lib/apt/lists/*
 COPY src src
-# A lock is held and not looked at, which is what `try` would warn of.
-# Classes and no jar of them: javac writes the same bytes each time, a jar has the time of day in it.
+# -try allows a file lock that the code holds but never reads.
+# Classes instead of a jar keep the build reproducible: a jar contains time stamps.
 RUN javac -Xlint:all,-try -Werror --release 17 -cp "/artefact/lib/*" -d /artefact/classes src/bakery/*.java
 
 FROM scratch

@@ -1,10 +1,10 @@
-# What is packed as status: `platformer pack status` copies /artefact out of this image.
+# `platformer pack status` packs the directory /artefact of this image.
 ARG BASE_IMAGE=debian:bookworm-slim
 ARG VERSION=1.0.0
 
 FROM ${BASE_IMAGE} AS build
-# Bottle is one file. It comes with its licence, which slim images leave out unless they are asked.
-# It is fetched and not installed: Python itself is in the image that the app runs on.
+# Extracts Bottle, which is one file, and its licence. Installing the package would add Python, which the app's
+# image provides, and the slim image would drop the licence.
 WORKDIR /build
 RUN apt-get update && \
     apt-get download python3-bottle && \

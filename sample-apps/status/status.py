@@ -1,4 +1,4 @@
-"""`status`: a page that tells which of the platform's apps are up, and in which release."""
+"""`status`: a page that shows which apps of the platform are up, and their releases."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from services import Services, parse
 VARIABLES = os.environ
 
 
-def who():
+def identity():
     """App, release and host name, for `X-Platform-App`."""
     release = VARIABLES.get("PLATFORM_RELEASE") or VARIABLES.get("PLATFORM_VERSION") or "unreleased"
     app = VARIABLES.get("PLATFORM_APP", "status")
@@ -24,15 +24,15 @@ def who():
 def application(services):
     app = bottle.Bottle()
     bottle.TEMPLATE_PATH[:] = [os.path.dirname(os.path.abspath(__file__))]
-    name = who()
+    name = identity()
 
     @app.hook("after_request")
-    def say_who():
+    def add_identity():
         bottle.response.set_header("X-Platform-App", name)
 
     @app.get("/status")
     def health():
-        # Of this app alone: it is well while it can tell that others are not.
+        # Only this app's health: the app is healthy while other apps are down.
         bottle.response.content_type = "text/plain; charset=utf-8"
         return "ok\n"
 
@@ -49,7 +49,7 @@ def application(services):
 
 
 def prefers_html(accept):
-    """Browsers name text/html first; curl and scripts do not name it at all."""
+    """Browsers list text/html first. curl and scripts don't list it."""
     kinds = [kind.split(";")[0].strip() for kind in accept.split(",")]
     if "text/html" not in kinds:
         return False
@@ -57,26 +57,26 @@ def prefers_html(accept):
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
-    # Closing the server waits for the threads of the requests that are under way.
+    # server_close() waits for the threads of the open requests.
     daemon_threads = False
     block_on_close = True
     request_queue_size = 64
 
     def handle_error(self, request, client_address):
-        # Clients that stay silent or hang up are no errors of this app.
+        # A client that times out or disconnects is not an error of this app.
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(WSGIRequestHandler):
-    # Whoever connects and says nothing holds up no stop.
+    # Limits how long an idle connection delays a stop.
     timeout = 3
 
     def address_string(self):
         return self.client_address[0]
 
     def log_request(self, code="-", size="-"):
-        # The health check asks every few seconds: that is no news.
+        # Keeps the frequent health checks out of the log.
         if self.path != "/status":
             super().log_request(code, size)
 
@@ -85,14 +85,14 @@ def main():
     try:
         port = int(VARIABLES.get("PORT", "8080"))
         timeout_s = float(VARIABLES.get("CHECK_TIMEOUT_S", "1"))
-        asked = parse(VARIABLES.get("SERVICES", ""), VARIABLES.get("CHECK_PATH", "/status"))
+        checked = parse(VARIABLES.get("SERVICES", ""), VARIABLES.get("CHECK_PATH", "/status"))
     except ValueError as error:
-        sys.exit("status: the config is not usable: %s" % error)
+        sys.exit("status: invalid config: %s" % error)
     server = Server(("0.0.0.0", port), Handler)
-    server.set_app(application(Services(asked, timeout_s)))
+    server.set_app(application(Services(checked, timeout_s)))
 
     def stop(_signal, _frame):
-        # It waits for the loop that this very thread is in.
+        # In a thread, because shutdown() waits for the loop that this thread runs.
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use platformer::build::Profile;
 use platformer_tests::binaries;
-use platformer_tests::crowd::{Crowd, room_for};
+use platformer_tests::crowd::{Crowd, raise_limit};
 use platformer_tests::http;
 use platformer_tests::measure::{now, percentile, ratio};
 use platformer_tests::run::eventually;
@@ -26,7 +26,7 @@ const PATH: &str = "/artefacts/hello/1.0.0/f";
 
 fn main() {
     binaries::use_profile(Profile::Release);
-    let count = room_for(COUNT);
+    let count = raise_limit(COUNT);
     let storage = tempfile::tempdir().unwrap();
     let settings = [("HEADER_TIMEOUT", "10m"), ("STALL_TIMEOUT", "10m")];
     let server = Server::start_with(storage.path(), &settings);
@@ -36,7 +36,7 @@ fn main() {
     let before = measure(&server);
     let memory = |server| figure(server, "repository_resident_memory_bytes ");
     let memory_before = memory(&server);
-    let crowd = Crowd::hold(&server, count);
+    let crowd = Crowd::open(&server, count);
     eventually("all of them are there", || {
         figure(&server, "repository_connections ") > crowd.len()
     });

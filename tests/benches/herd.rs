@@ -126,12 +126,12 @@ fn caches(base: &Scenario) {
 fn row(hosts: usize, name: &str, report: &Report) {
     println!(
         "{hosts:>7}  {name:<42}{:>8}{:>8}{:>8}{:>11}{:>11.1}{:>8.1}%{:>9}",
-        seconds(report.until(50)),
-        seconds(report.until(99)),
-        seconds(report.until(100)),
+        seconds(report.percentile(50)),
+        seconds(report.percentile(99)),
+        seconds(report.percentile(100)),
         report.peak(),
         report.bytes / 1e9,
-        100.0 * report.share_turned_away(),
+        100.0 * report.rejection_rate(),
         report.expired,
     );
 }

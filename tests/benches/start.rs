@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use platformer::build::Profile;
-use platformer_tests::archive::{Entry, Tar, gzip_well, zstd_well};
+use platformer_tests::archive::{Entry, Tar, gzip_default, zstd_default};
 use platformer_tests::binaries;
 use platformer_tests::bombs::bombs;
 use platformer_tests::dice::Dice;
@@ -83,7 +83,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
             app: "small-gz",
             what: "10,000 files, tar.gz",
             file: format!("small-gz-{VERSION}.tar.gz"),
-            artefact: gzip_well(&small),
+            artefact: gzip_default(&small),
             program: "./probe",
             unpack: "tar xzf a",
             unpack_stream: "tar xz",
@@ -93,7 +93,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
             app: "small-zst",
             what: "10,000 files, tar.zst",
             file: format!("small-zst-{VERSION}.tar.zst"),
-            artefact: zstd_well(&small),
+            artefact: zstd_default(&small),
             program: "./probe",
             unpack: "tar --zstd -xf a",
             unpack_stream: "tar --zstd -x",
@@ -289,7 +289,7 @@ fn memory() {
             let artefact = if kind == "jar" {
                 content
             } else {
-                gzip_well(&Tar::new([Entry::file("content", content)]).finish())
+                gzip_default(&Tar::new([Entry::file("content", content)]).finish())
             };
             server.publish(
                 &format!("/artefacts/{app}/{mebibytes}.0.0/{file}"),

@@ -1,43 +1,15 @@
-//! Hostile archives: refused, by name, and nothing outside of the tree is touched.
+//! Hostile and damaged archives are refused with a reason, and never touch files outside the tree.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
 
 use platformer_tests::archive::{Entry, Tar, gzip, zstd};
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::run::Ended;
-use platformer_tests::test;
+use platformer_tests::tree::snapshot;
 
-/// Path, mode, size and content of everything in a directory.
-fn picture(directory: &Path) -> BTreeMap<String, (u32, u64, Vec<u8>)> {
-    let mut picture = BTreeMap::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(path) = open.pop() {
-        let found = fs::symlink_metadata(&path).unwrap();
-        if found.is_dir() {
-            open.extend(
-                fs::read_dir(&path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
-        }
-        let content = if found.is_file() {
-            fs::read(&path).unwrap()
-        } else {
-            Vec::new()
-        };
-        picture.insert(
-            path.display().to_string(),
-            (found.mode(), found.len(), content),
-        );
-    }
-    picture
-}
-
-/// Starts an app with this artefact beside a canary, which must stay as it is.
+/// Starts an app with this artefact, and asserts that a canary beside its directory is unchanged.
 fn unpack(file: &str, artefact: Vec<u8>, settings: &[(&str, &str)]) -> (Ended, Bootstrap) {
     let mock = Mock::start();
     App::new(file, artefact).publish(&mock);
@@ -49,15 +21,15 @@ fn unpack(file: &str, artefact: Vec<u8>, settings: &[(&str, &str)]) -> (Ended, B
     fs::create_dir(&canary).unwrap();
     fs::write(canary.join("file"), "alive").unwrap();
     fs::set_permissions(canary.join("file"), fs::Permissions::from_mode(0o640)).unwrap();
-    let before = picture(&canary);
+    let before = snapshot(&canary);
     let ended = bootstrap.run();
-    assert_eq!(picture(&canary), before);
+    assert_eq!(snapshot(&canary), before);
     (ended, bootstrap)
 }
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
-fn hostile_entries_are_refused_by_name() {
+fn hostile_entries_are_refused_with_a_reason() {
     let long = "d/".repeat(3000);
     let cases: Vec<(&str, Vec<Entry>)> = vec![
         (
@@ -100,7 +72,7 @@ fn hostile_entries_are_refused_by_name() {
             "hard link",
             vec![Entry::directory("d"), Entry::hard_link("l", "d")],
         ),
-        // Through a link that stays inside, too: nothing that the archive made is followed.
+        // Bootstrap follows no link from the archive, even if its target is inside the tree.
         (
             "leads through something",
             vec![
@@ -219,7 +191,7 @@ fn hostile_entries_are_refused_by_name() {
         );
         let trees = fs::read_dir(bootstrap.dir()).unwrap().flatten();
         let trees = trees.filter(|entry| entry.file_name().len() == 64).count();
-        assert_eq!(trees, 0, "no tree for {names:?}");
+        assert_eq!(trees, 0, "{names:?} left a tree");
     }
 }
 
@@ -240,7 +212,7 @@ fn bombs_are_refused_while_they_unpack() {
 }
 
 #[test]
-fn caps_hold_at_the_limit_and_one_beyond() {
+fn limits_are_exact() {
     let entries = (0..10).map(|number| Entry::file(format!("f{number}"), "x"));
     let tar = Tar::new(entries).finish();
     for (limit, code) in [("9", 65), ("10", 0), ("11", 0)] {
@@ -272,7 +244,7 @@ fn caps_hold_at_the_limit_and_one_beyond() {
 }
 
 #[test]
-fn directories_that_are_only_implied_count_as_entries() {
+fn implied_directories_count_as_entries() {
     let deep = |number: u32| format!("{}{number}", "d/".repeat(60));
     let entries = (0..3).map(|number| {
         Entry::file(
@@ -298,13 +270,13 @@ fn directories_that_are_only_implied_count_as_entries() {
 }
 
 #[test]
-fn a_damaged_end_is_refused() {
+fn a_truncated_archive_or_data_after_its_end_is_refused() {
     let entries = || Tar::new([Entry::file("f", vec![0; 2048])]);
     let whole = entries().finish();
-    let behind = [whole.clone(), b"something".to_vec()].concat();
+    let with_trailer = [whole.clone(), b"something".to_vec()].concat();
     let cases = [
         ("no end marker", entries().unfinished()),
-        ("follows its end marker", behind),
+        ("follows its end marker", with_trailer),
         ("cannot be read", whole[..1024].to_vec()),
         ("no end marker", Vec::new()),
     ];
@@ -327,7 +299,7 @@ fn a_damaged_end_is_refused() {
         let (ended, _) = unpack("hello-1.0.0.tar.gz", artefact, &[]);
         ended.expect(65).says("cannot be read as gzip");
     }
-    // GNU tar pads with zeros to its record size, and gzip members may follow one another.
+    // Valid: GNU tar pads with zeros to its record size, and gzip files may have several members.
     let padded = [whole.clone(), vec![0; 10_240]].concat();
     unpack("hello-1.0.0.tar", padded, &[]).0.expect(0);
     let halves = [gzip(&whole[..700]), gzip(&whole[700..])].concat();
@@ -335,7 +307,7 @@ fn a_damaged_end_is_refused() {
 }
 
 #[test]
-fn modes_times_and_names_are_kept_and_setuid_is_not() {
+fn modes_times_and_names_are_preserved_but_not_setuid() {
     let tar = Tar::new([
         Entry::directory("closed").mode(0o500),
         Entry::file("closed/inside", "x").mode(0o6755),
@@ -361,7 +333,7 @@ fn modes_times_and_names_are_kept_and_setuid_is_not() {
     assert_eq!(
         mode("closed"),
         0o700,
-        "a directory can always be entered by its owner"
+        "the owner can always enter a directory"
     );
     assert_eq!(mode("closed/inside"), 0o640);
     assert_eq!(mode("setuid"), 0o755);
@@ -376,7 +348,7 @@ fn modes_times_and_names_are_kept_and_setuid_is_not() {
     assert_eq!(
         fs::read(tree.join("setuid")).unwrap(),
         b"x",
-        "not written through the link that was replaced"
+        "not overwritten through the replaced link"
     );
     assert_eq!(fs::read(tree.join("replaced")).unwrap(), b"a file now");
     assert_eq!(

@@ -1,9 +1,8 @@
-//! The console in a real browser: moving a channel, editing a config, being told of what others do; by keyboard,
-//! on a phone, in the dark.
+//! The console in a real browser: moving a channel, editing a config, live updates and signing in; by keyboard, on a
+//! phone, and in dark mode.
 
 use platformer_tests::browser::Browser;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 use serde_json::Value;
 
 use crate::tokens;
@@ -34,7 +33,7 @@ fn url(server: &Server, path: &str) -> String {
 }
 
 #[test]
-fn a_channel_is_moved_and_moved_back() {
+fn a_channel_moves_forward_and_back() {
     let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
@@ -43,7 +42,7 @@ fn a_channel_is_moved_and_moved_back() {
     browser.write("#channel", "stable");
     browser.write("#to", "1.1.0");
     browser.click("form.line button");
-    // What would change is shown before anything does.
+    // The page shows the changes before it makes them.
     browser.shows("Point stable at 1.1.0");
     browser.shows("COLOUR changed");
     assert_eq!(server.get("/channels/hello/stable").text(), "r1\n");
@@ -58,18 +57,18 @@ fn a_channel_is_moved_and_moved_back() {
 }
 
 #[test]
-fn what_others_do_is_shown_without_loading() {
+fn changes_by_others_appear_without_a_reload() {
     let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
     browser.open(&url(&server, "/apps/hello"));
     browser.until("!document.getElementById('live').hidden");
-    browser.evaluate("window.isTheSamePage = true");
+    browser.evaluate("window.wasNotReloaded = true");
     server.publish("/channels/hello/stable", "1.1.0");
     browser.until("document.querySelector('a.release').innerText === 'r2'");
     server.publish("/channels/hello/training", "r1");
     browser.shows("training");
-    // What somebody is typing is not taken away.
+    // An update keeps the text that the user is typing.
     browser.write("#channel", "half a na");
     server.publish("/channels/hello/stable", "r1");
     browser.until("document.getElementById('live').innerText.startsWith('changed')");
@@ -77,12 +76,12 @@ fn what_others_do_is_shown_without_loading() {
         browser.evaluate("return document.getElementById('channel').value"),
         "half a na"
     );
-    assert_eq!(browser.evaluate("return window.isTheSamePage"), true);
+    assert_eq!(browser.evaluate("return window.wasNotReloaded"), true);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]
-fn the_editor_shows_errors_where_they_are() {
+fn the_editor_marks_errors_at_their_position() {
     let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
@@ -93,22 +92,22 @@ fn the_editor_shows_errors_where_they_are() {
         browser.evaluate("return document.querySelector('mark b').innerText"),
         "$"
     );
-    // The mark lies just behind the character: line and text have the same place and size.
-    let apart = browser.evaluate(
+    // The mark lies exactly behind the character: both have the same position and font.
+    let distance = browser.evaluate(
         "const text = document.querySelector('textarea'); const mark = document.querySelector('mark');
          const line = parseFloat(getComputedStyle(text).lineHeight);
          const top = text.getBoundingClientRect().top + parseFloat(getComputedStyle(text).paddingTop);
          return Math.abs(mark.getBoundingClientRect().top - (top + 2 * line)) + (getComputedStyle(text).font === getComputedStyle(mark).font ? 0 : 100)",
     );
-    assert!(apart.as_f64().unwrap() < 3.0, "{apart}");
+    assert!(distance.as_f64().unwrap() < 3.0, "{distance}");
     browser.click("form.editor button");
     browser.until("document.querySelector('#refused')");
     browser.until("document.querySelector('mark b')?.innerText === '$'");
-    // What others do takes the draft away as little as a refusal.
+    // The draft survives a refusal and an update.
     server.publish("/artefacts/hello/1.2.0/f", "x");
     browser.until("document.getElementById('live').innerText.startsWith('changed')");
-    let kept = browser.evaluate("return document.getElementById('content').value");
-    assert_eq!(kept, "STARTUP_COMMAND=./f\nCOLOUR=blue\nPATH_TO=$HOME/x\n");
+    let draft = browser.evaluate("return document.getElementById('content').value");
+    assert_eq!(draft, "STARTUP_COMMAND=./f\nCOLOUR=blue\nPATH_TO=$HOME/x\n");
     browser.clear("#content");
     browser.write("#content", "STARTUP_COMMAND=./f\nAPI_TOKEN='x'");
     browser.until("document.querySelector('output')?.innerText.includes('looks like a secret')");
@@ -118,7 +117,7 @@ fn the_editor_shows_errors_where_they_are() {
         server.get("/config/hello/hello.config").text(),
         "STARTUP_COMMAND=./f\nAPI_TOKEN='x'"
     );
-    // A refusal is what the server was to answer; nothing else went wrong.
+    // The only complaint is about the expected refusal.
     let complaints = browser.complaints();
     assert!(
         complaints.iter().all(|it| it.contains("status of 422")),
@@ -127,7 +126,7 @@ fn the_editor_shows_errors_where_they_are() {
 }
 
 #[test]
-fn somebody_signs_in_and_out() {
+fn a_user_signs_in_and_out() {
     let browser = Browser::start(DESK, false);
     let storage = tempfile::tempdir().unwrap();
     let boss = tokens::create(storage.path(), &["boss", "admin"]);
@@ -148,7 +147,7 @@ fn somebody_signs_in_and_out() {
     assert_eq!(
         browser.evaluate("return document.cookie"),
         "",
-        "no script can read it"
+        "scripts cannot read the cookie"
     );
     browser.until("!document.getElementById('live').hidden");
     browser.click("form.sign button");
@@ -157,15 +156,15 @@ fn somebody_signs_in_and_out() {
     browser.until("document.querySelector('#token')");
 }
 
-/// Contrast of every text against what lies behind it (WCAG 2.2, 1.4.3), names of everything that can be used
-/// (4.1.2), and headings in order.
+/// An accessibility audit: contrast of all texts (WCAG 2.2, 1.4.3), names of all controls (4.1.2), order of headings,
+/// unique ids, and width.
 pub(crate) const AUDIT: &str = r"
 const luminance = (rgb) => {
   const [r, g, b] = rgb.map((c) => { c /= 255; return c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4; });
   return .2126 * r + .7152 * g + .0722 * b;
 };
 const parse = (text) => text.match(/[\d.]+/g).map(Number);
-const behind = (element) => {
+const background = (element) => {
   for (let it = element; it; it = it.parentElement) {
     const colour = parse(getComputedStyle(it).backgroundColor);
     if (colour.length === 3 || colour[3] === 1) return colour.slice(0, 3);
@@ -178,7 +177,7 @@ for (const element of document.querySelectorAll('body *')) {
   const box = element.getBoundingClientRect();
   const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
   if (!own || style.visibility === 'hidden' || box.width <= 1 || element.closest('.behind')) continue;
-  const [a, b] = [luminance(parse(style.color).slice(0, 3)), luminance(behind(element))];
+  const [a, b] = [luminance(parse(style.color).slice(0, 3)), luminance(background(element))];
   const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
   if (ratio < 4.5) found.push('contrast ' + ratio.toFixed(2) + ' of ' + element.outerHTML.slice(0, 80));
 }
@@ -189,7 +188,7 @@ for (const it of document.querySelectorAll('a, button')) {
 }
 for (const image of document.querySelectorAll('img')) if (image.getAttribute('alt') === null) found.push('no alt: ' + image.outerHTML);
 const ids = [...document.querySelectorAll('[id]')].map((it) => it.id);
-for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) found.push('twice: #' + id);
+for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) found.push('duplicate id: #' + id);
 let last = 0;
 for (const heading of document.querySelectorAll('h1, h2, h3')) {
   const level = Number(heading.tagName[1]);
@@ -215,7 +214,7 @@ const PAGES: [&str; 11] = [
 ];
 
 #[test]
-fn every_page_can_be_read_by_everybody() {
+fn every_page_passes_the_accessibility_audit() {
     for (size, is_dark) in [(DESK, false), (DESK, true), (PHONE, false), (PHONE, true)] {
         let browser = Browser::start(size, is_dark);
         let (_storage, server) = Server::fresh();
@@ -239,14 +238,14 @@ fn every_page_can_be_read_by_everybody() {
 }
 
 #[test]
-fn everything_can_be_done_by_keyboard() {
+fn the_console_works_by_keyboard() {
     let browser = Browser::start(DESK, false);
     let (_storage, server) = Server::fresh();
     fill(&server);
     browser.open(&url(&server, "/apps/hello"));
     let (tab, enter) = ('\u{e004}', '\u{e007}');
     browser.press(tab);
-    // The first stop leads past what every page begins with, and can be seen.
+    // The first tab stop is a visible link that skips the header.
     assert_eq!(
         browser.evaluate("return document.activeElement.className"),
         "skip"
@@ -272,7 +271,7 @@ fn everything_can_be_done_by_keyboard() {
             browser.evaluate("return document.activeElement.outerHTML")
         );
         stops += 1;
-        assert!(stops < 40, "the form is not reached");
+        assert!(stops < 40, "the keyboard does not reach the form");
     }
     for key in "stable"
         .chars()
@@ -288,7 +287,7 @@ fn everything_can_be_done_by_keyboard() {
     {
         browser.press(tab);
         stops += 1;
-        assert!(stops < 80, "the button is not reached");
+        assert!(stops < 80, "the keyboard does not reach the button");
     }
     browser.press(enter);
     browser.shows("stable points at r2 now");

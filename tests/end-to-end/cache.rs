@@ -11,7 +11,6 @@ use platformer_tests::http;
 use platformer_tests::power::Disk;
 use platformer_tests::s3::{Fate, Passing, S3, proxy};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 const MEBIBYTE: usize = 1 << 20;
 

@@ -1,17 +1,66 @@
 //! `ON_CHANGE`: another release or another config, and what the app is told of it.
 
 use std::fs;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use platformer_tests::fixture::{App, Bootstrap, RELEASE, digest};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{Running, eventually};
-use platformer_tests::test;
 
-fn announce(app: &App, mock: &Mock) {
+/// A mock whose release document clients can watch with a long poll.
+struct Repository {
+    mock: Mock,
+    /// The document's entity tag, and the reply that sends it.
+    document: Arc<Mutex<(String, Reply)>>,
+}
+
+impl Deref for Repository {
+    type Target = Mock;
+
+    fn deref(&self) -> &Mock {
+        &self.mock
+    }
+}
+
+impl Repository {
+    fn start() -> Self {
+        let document = Arc::new(Mutex::new((String::new(), Reply::absent())));
+        let current = Arc::clone(&document);
+        let mock = Mock::start();
+        let long_poll = Reply::from_fn(move |request, connection| {
+            let prefer = request.header("prefer");
+            let wait: Option<u64> =
+                prefer.and_then(|text| text.strip_prefix("wait=")?.parse().ok());
+            let deadline = Instant::now() + Duration::from_secs(wait.unwrap_or(0));
+            loop {
+                let (etag, reply) = current.lock().unwrap().clone();
+                if request.header("if-none-match") != Some(&etag) {
+                    return reply.send(request, connection);
+                }
+                if Instant::now() >= deadline {
+                    if let Some(wait) = wait {
+                        connection.header("Preference-Applied", &format!("wait={wait}"));
+                    }
+                    return connection.send(304, b"");
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        mock.always(RELEASE, long_poll);
+        Self { mock, document }
+    }
+
+    fn set(&self, etag: &str, reply: Reply) {
+        *self.document.lock().unwrap() = (etag.to_owned(), reply);
+    }
+}
+
+fn announce(app: &App, repository: &Repository) {
     let body = serde_json::to_vec(&app.document()).unwrap();
     let etag = digest(&body).etag();
-    mock.always(RELEASE, Reply::ok(body).watched(&etag));
+    repository.set(&etag, Reply::ok(body).header("ETag", &etag));
 }
 
 fn app(config: &str) -> App {
@@ -19,7 +68,7 @@ fn app(config: &str) -> App {
 }
 
 /// The app, watched: bootstrap runs, and the watcher has asked once for a change.
-fn watched(mock: &Mock, on_change: &str, settings: &[(&str, &str)]) -> (Bootstrap, Running) {
+fn watched(mock: &Repository, on_change: &str, settings: &[(&str, &str)]) -> (Bootstrap, Running) {
     let app = app("A=1\n");
     announce(&app, mock);
     mock.always(&app.path(), app.file_reply());
@@ -58,7 +107,7 @@ fn watcher_of(running: &Running) -> i32 {
 
 #[test]
 fn the_app_gets_the_signal() {
-    let mock = Mock::start();
+    let mock = Repository::start();
     let (_bootstrap, running) = watched(&mock, "signal:HUP", &[]);
     announce(&app("A=2\n"), &mock);
     running.wait_for_stdout("signal 1");
@@ -68,7 +117,7 @@ fn the_app_gets_the_signal() {
 
 #[test]
 fn or_it_is_stopped_as_docker_stop_does() {
-    let mock = Mock::start();
+    let mock = Repository::start();
     let (_bootstrap, running) = watched(&mock, "exit", &[("BOOTSTRAP_STOP_SIGNAL", "USR1")]);
     announce(&app("A=2\n"), &mock);
     running.wait_for_stdout(&format!("signal {}", libc::SIGUSR1));
@@ -77,7 +126,7 @@ fn or_it_is_stopped_as_docker_stop_does() {
 
 #[test]
 fn the_config_may_ask_for_it() {
-    let mock = Mock::start();
+    let mock = Repository::start();
     let first = app("ON_CHANGE=signal:USR2\n");
     announce(&first, &mock);
     mock.always(&first.path(), first.file_reply());
@@ -94,7 +143,7 @@ fn the_config_may_ask_for_it() {
 /// Neither a comment more, nor a change that is taken back within the debounce period.
 #[test]
 fn only_a_real_change_counts() {
-    let mock = Mock::start();
+    let mock = Repository::start();
     let (_bootstrap, running) = watched(
         &mock,
         "signal:HUP",
@@ -129,9 +178,9 @@ fn only_a_real_change_counts() {
 
 #[test]
 fn a_repository_that_is_away_or_answers_nonsense_stops_nothing() {
-    let mock = Mock::start();
+    let mock = Repository::start();
     let (_bootstrap, running) = watched(&mock, "signal:HUP", &[]);
-    mock.always(RELEASE, Reply::new(503, ""));
+    mock.set("", Reply::new(503, ""));
     running.wait_for_stderr("changes of hello cannot be seen");
     announce(&app("A=2\n"), &mock);
     running.wait_for_stdout("signal 1");
@@ -140,7 +189,7 @@ fn a_repository_that_is_away_or_answers_nonsense_stops_nothing() {
 
 #[test]
 fn the_app_cannot_read_the_token_from_anywhere() {
-    let mock = Mock::start();
+    let mock = Repository::start();
     let (_bootstrap, running) = watched(&mock, "signal:HUP", &[("BOOTSTRAP_TOKEN", "canary-7391")]);
     let watcher = watcher_of(&running);
     let has_token = mock.requests(RELEASE).iter().all(|request| {
@@ -176,7 +225,7 @@ fn the_app_cannot_read_the_token_from_anywhere() {
 
 #[test]
 fn the_watcher_ends_with_the_init() {
-    let mock = Mock::start();
+    let mock = Repository::start();
     let (_bootstrap, running) = watched(&mock, "exit", &[]);
     let watcher = watcher_of(&running);
     running.signal(libc::SIGKILL);

@@ -10,7 +10,6 @@ use std::time::Duration;
 use platformer_tests::fixture::{App, Bootstrap, digest};
 use platformer_tests::mock::Mock;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 use repository_api::Digest;
 
 #[test]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use platformer_tests::skip::skip;
-use platformer_tests::test;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use repository_api::config;

@@ -4,7 +4,6 @@ mod access;
 
 use platformer_tests::http::Response;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 const PAGE: (&str, &str) = ("Accept", "text/html,application/xhtml+xml");
 

@@ -9,7 +9,6 @@ use platformer::pack::{self, Packed};
 use platformer_tests::docker::{self, Container, Network};
 use platformer_tests::http;
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 

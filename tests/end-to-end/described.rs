@@ -5,7 +5,6 @@ use std::process::{Command, Output};
 
 use platformer_tests::server::Server;
 use platformer_tests::skip::{find_program, skip};
-use platformer_tests::test;
 use serde_json::Value;
 
 const TOKEN: &str = "an-admin-token-for-one-test-alone";

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use platformer_tests::fixture::{App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::test;
 
 /// A script of 200,000 bytes that says so.
 fn large() -> App {

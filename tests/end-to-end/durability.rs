@@ -16,7 +16,6 @@ use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
 use platformer_tests::skip::Selection;
 use platformer_tests::strace::{self, Injection, Strace};
-use platformer_tests::test;
 
 /// musl uses the older call where there is one.
 const OPEN: &str = if cfg!(target_arch = "x86_64") {

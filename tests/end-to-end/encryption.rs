@@ -10,7 +10,6 @@ use platformer_tests::{binaries, run};
 use platformer_tests::fixture::{APP, App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 use platformer_tests::tls::Tls;
 
 #[test]

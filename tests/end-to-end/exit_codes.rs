@@ -6,7 +6,6 @@ use std::process::Command;
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::skip::skip;
-use platformer_tests::test;
 use platformer_tests::{binaries, run};
 use repository_api::release::{LayerContent, LayerName};
 

@@ -11,7 +11,6 @@ use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 
 /// Downloads in `cargo test`.
 const DOWNLOADS: usize = 120;

@@ -2,7 +2,6 @@
 
 use platformer_tests::fixture::digest;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 const PATH: &str = "/artefacts/hello/1.0.0/hello-1.0.0.tar.gz";
 

@@ -10,7 +10,6 @@ use platformer_tests::http;
 use platformer_tests::run::{self, PATIENCE};
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 use serde_json::Value;
 
 const STABLE: &str = "/channels/hello/stable";
@@ -131,7 +130,7 @@ fn what_happens_is_told_in_order_and_without_values() {
     // A server that is told to stop does not wait for those who would stay for ever.
     server.process().signal(libc::SIGTERM);
     assert!(all.ends() && one.ends());
-    server.stop_was_asked().expect(0);
+    server.wait().expect(0);
 }
 
 #[test]

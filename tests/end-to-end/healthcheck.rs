@@ -5,7 +5,6 @@ use std::process::Command;
 use platformer_tests::binaries;
 use platformer_tests::run;
 use platformer_tests::skip::skip;
-use platformer_tests::test;
 
 /// Runs a shell script as PID 1's child in new namespaces, with /proc of its own.
 fn in_namespace(script: &str) -> run::Ended {

@@ -7,12 +7,11 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use platformer_tests::crowd::{Crowd, closes, room_for};
+use platformer_tests::crowd::{Crowd, is_closed_by_server, raise_limit};
 use platformer_tests::http;
 use platformer_tests::run::eventually;
 use platformer_tests::server::Server;
 use platformer_tests::skip::note;
-use platformer_tests::test;
 
 const COUNT: usize = 10_000;
 
@@ -38,7 +37,7 @@ fn connections(server: &Server) -> usize {
 
 #[test]
 fn ten_thousand_held_connections_hold_nobody_up() {
-    let count = room_for(COUNT);
+    let count = raise_limit(COUNT);
     if count < COUNT {
         note(&format!(
             "ran in part, with {count} of {COUNT} connections (the hard limit of descriptors)"
@@ -50,7 +49,7 @@ fn ten_thousand_held_connections_hold_nobody_up() {
     let server = Server::start_with(storage.path(), &settings);
     server.publish("/artefacts/hello/1.0.0/f", "small");
     let before = resident(&server);
-    let crowd = Crowd::hold(&server, count);
+    let crowd = Crowd::open(&server, count);
     eventually("all of them are there", || {
         connections(&server) > crowd.len()
     });
@@ -71,9 +70,14 @@ fn ten_thousand_held_connections_hold_nobody_up() {
         "slow and steady"
     );
 
-    assert!(crowd.silent.iter().all(|stream| closes(stream)));
     assert!(
-        crowd.heads.iter().all(|stream| closes(stream)),
+        crowd
+            .silent
+            .iter()
+            .all(|stream| is_closed_by_server(stream))
+    );
+    assert!(
+        crowd.heads.iter().all(|stream| is_closed_by_server(stream)),
         "whatever drips"
     );
     // Those who send and those who may read yet are not let go with them.

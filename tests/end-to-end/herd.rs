@@ -1,5 +1,5 @@
-//! The simulated herd keeps to what can be worked out by hand, and comes to the same as the real thing where that
-//! can be had: twenty processes of bootstrap, and a repository behind a slow way.
+//! The herd simulation agrees with calculations by hand, and with a real run of twenty bootstrap processes against a
+//! repository with limited bandwidth.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,6 @@ use platformer_tests::fixture::Bootstrap;
 use platformer_tests::herd::{self, GBIT, MIB, Scenario};
 use platformer_tests::relay::Relay;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
@@ -22,19 +21,22 @@ fn hosts(hosts: usize) -> Scenario {
 }
 
 #[test]
-fn one_host_takes_what_its_link_takes() {
+fn one_host_is_as_fast_as_its_link() {
     let alone = Scenario {
         outage: 0.0,
         spread: 0.0,
         ..hosts(1)
     };
-    let took = seconds(herd::run(&alone).until(100));
+    let duration = seconds(herd::run(&alone).percentile(100));
     let expected = (alone.artefact + alone.document) / alone.host_link;
-    assert!((took - expected).abs() < 1e-6, "{took} for {expected}");
+    assert!(
+        (duration - expected).abs() < 1e-6,
+        "{duration} for {expected}"
+    );
 }
 
 #[test]
-fn no_herd_is_faster_than_its_bytes() {
+fn no_herd_is_faster_than_the_bandwidth_allows() {
     for (count, repositories, link) in [
         (100, 1, GBIT),
         (1000, 1, 10.0 * GBIT),
@@ -51,25 +53,25 @@ fn no_herd_is_faster_than_its_bytes() {
         let bytes =
             (scenario.artefact + scenario.document) * f64::from(u32::try_from(count).unwrap());
         let least = bytes / (link * f64::from(u32::try_from(repositories).unwrap()));
-        let took = seconds(report.until(100));
+        let duration = seconds(report.percentile(100));
         assert!(
-            took >= least * 0.999,
-            "{count}: {took} s, at least {least} s"
+            duration >= least * 0.999,
+            "{count}: {duration} s, at least {least} s"
         );
-        // The last of them starts within the cap of the back-off, and they spread unevenly over repositories.
+        // The last host retries within the cap of the back-off, and the hosts spread unevenly over the repositories.
         assert!(
-            took <= least * 1.25 + 10.0,
-            "{count}: {took} s, at least {least} s"
+            duration <= least * 1.25 + 10.0,
+            "{count}: {duration} s, at least {least} s"
         );
         assert_eq!(report.times.len(), count);
-        // What was resumed is not sent twice; documents are.
+        // Resumed bytes are sent once. Documents are sent again.
         assert!(report.bytes >= bytes * 0.999, "{} of {bytes}", report.bytes);
         assert!(report.bytes <= bytes * 1.01, "{} of {bytes}", report.bytes);
     }
 }
 
 #[test]
-fn jitter_spreads_what_comes_back() {
+fn jitter_spreads_the_retries() {
     let small = Scenario {
         artefact: MIB,
         ..hosts(1000)
@@ -80,14 +82,14 @@ fn jitter_spreads_what_comes_back() {
         ..small
     })
     .peak();
-    // All of them as close together as they started, which is two of the seconds that are counted.
+    // Without jitter, all hosts retry within the spread of their start, which falls into two seconds.
     assert!(none >= 500, "{none} a second");
     assert!(jitter <= 250, "{jitter} a second");
 }
 
 #[test]
-fn who_meets_the_deadline_resumes() {
-    // Twice the deadline's worth of bytes.
+fn a_host_resumes_after_its_deadline() {
+    // The link needs two deadlines for all bytes.
     let slow = Scenario {
         link: GBIT,
         deadline: 10.0,
@@ -98,37 +100,37 @@ fn who_meets_the_deadline_resumes() {
     assert!(report.expired >= 50, "{} starts", report.expired);
     let bytes = 50.0 * (slow.artefact + slow.document);
     assert!(report.bytes < bytes * 1.01, "{} of {bytes}", report.bytes);
-    assert!(seconds(report.until(100)) < bytes / GBIT * 1.1);
-    // Who does not resume begins again and again: in ten seconds nobody gets all of it.
+    assert!(seconds(report.percentile(100)) < bytes / GBIT * 1.1);
+    // Without resuming, no host finishes: none gets the whole artefact within its deadline.
     let forgetful = Scenario {
         resumes: false,
         spread: 0.0,
         ..slow
     };
-    assert_eq!(herd::run(&forgetful).until(50), Duration::MAX);
+    assert_eq!(herd::run(&forgetful).percentile(50), Duration::MAX);
 }
 
 #[test]
-fn who_finds_no_room_is_turned_away_and_comes_again() {
+fn a_full_repository_rejects_hosts_which_retry() {
     let crowded = Scenario {
         connections: 10,
         backlog: 10,
         ..hosts(1000)
     };
     let report = herd::run(&crowded);
-    assert!(report.turned_away > 0);
-    assert!(report.share_turned_away() < 1.0);
+    assert!(report.rejected > 0);
+    assert!(report.rejection_rate() < 1.0);
     assert_eq!(report.times.len(), 1000);
     assert!(report.times.iter().all(|time| *time > 0.0));
 }
 
 #[test]
-fn a_cache_takes_the_artefact_off_the_origin() {
+fn a_cache_relieves_the_origin() {
     let scenario = hosts(10_000);
     let without = herd::run(&scenario);
     let with = herd::sites(&scenario, 10, 10.0 * GBIT);
     assert_eq!(with.times.len(), 10_000);
-    // Ten artefacts, and a document for each attempt of a host.
+    // Ten artefacts, and one document per attempt of a host.
     let artefacts = 10.0 * (scenario.artefact + scenario.document);
     assert!(
         with.bytes > artefacts && with.bytes < artefacts * 1.2,
@@ -136,11 +138,11 @@ fn a_cache_takes_the_artefact_off_the_origin() {
         with.bytes
     );
     assert!(with.bytes * 500.0 < without.bytes);
-    assert!(with.until(100) * 5 < without.until(100));
+    assert!(with.percentile(100) * 5 < without.percentile(100));
 }
 
 #[test]
-fn the_same_seed_gives_the_same_figures() {
+fn the_same_seed_gives_the_same_report() {
     let one = herd::run(&hosts(500));
     assert_eq!(one, herd::run(&hosts(500)));
     let other = Scenario {
@@ -150,12 +152,12 @@ fn the_same_seed_gives_the_same_figures() {
     assert_ne!(one, herd::run(&other));
 }
 
-/// Twenty real ones, of which each has a twin in each of fifty simulations.
+/// Compares twenty real processes with fifty simulations of them.
 #[test]
-fn the_real_thing_takes_as_long() {
+fn real_hosts_take_as_long_as_simulated_ones() {
     const COUNT: usize = 20;
     const OUTAGE: Duration = Duration::from_secs(2);
-    let rate = 8.0 * MIB;
+    let bytes_per_second = 8.0 * MIB;
     let artefact = Dice::new(1).noise(2 << 20);
     let (_storage, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/hello", &artefact);
@@ -176,19 +178,22 @@ fn the_real_thing_takes_as_long() {
     let spread = begin.elapsed();
     std::thread::sleep(OUTAGE.saturating_sub(begin.elapsed()));
     let opened = begin.elapsed();
-    relay.open(server.address, rate);
+    relay.open(server.address, bytes_per_second);
     let ended: Vec<_> = started
         .into_iter()
         .map(|process| process.join().unwrap())
         .collect();
     for (_, log) in &ended {
-        assert!(log.contains("attempt 2 in"), "refused at first: {log}");
+        assert!(
+            log.contains("attempt 2 in"),
+            "the first attempt was refused: {log}"
+        );
     }
-    let mut took: Vec<f64> = ended
+    let mut durations: Vec<f64> = ended
         .iter()
         .map(|(time, _)| seconds(time.saturating_sub(opened)))
         .collect();
-    took.sort_by(f64::total_cmp);
+    durations.sort_by(f64::total_cmp);
 
     let simulated: Vec<_> = (0..50)
         .map(|seed| {
@@ -196,20 +201,20 @@ fn the_real_thing_takes_as_long() {
                 artefact: 2.0 * MIB,
                 spread: seconds(spread),
                 outage: seconds(opened),
-                link: rate,
+                link: bytes_per_second,
                 seed,
                 ..hosts(COUNT)
             })
         })
         .collect();
-    for (percent, found) in [(50, took[COUNT / 2 - 1]), (100, took[COUNT - 1])] {
+    for (percent, found) in [(50, durations[COUNT / 2 - 1]), (100, durations[COUNT - 1])] {
         let times = simulated
             .iter()
-            .map(|report| seconds(report.until(percent)));
+            .map(|report| seconds(report.percentile(percent)));
         let (least, most) = times.fold((f64::MAX, 0.0_f64), |(least, most), time| {
             (least.min(time), most.max(time))
         });
-        // A process takes its time to start, on a machine that does other things, too.
+        // Tolerance for the start of the processes on a busy machine.
         assert!(
             found > least * 0.9 && found < most * 1.15 + 0.3,
             "{percent} %: {found:.2} s, simulated {least:.2} s to {most:.2} s"

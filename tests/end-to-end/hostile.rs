@@ -1,5 +1,5 @@
-//! Archives that were made to do harm: some hundreds, from families of tricks. None of them changes
-//! anything outside of the tree, and none is accepted that other programs read differently.
+//! Hundreds of generated hostile archives. None changes files outside the tree, and bootstrap reads each accepted one as
+//! other programs do.
 
 mod listing;
 mod tricks;
@@ -16,10 +16,9 @@ use platformer_tests::bombs::bombs;
 use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
-use platformer_tests::test;
 use platformer_tests::tree::snapshot;
 
-use listing::everybody_reads_the_same;
+use listing::assert_same_listing;
 use tricks::FAMILIES;
 
 const SEEDS: usize = 6;
@@ -34,7 +33,7 @@ fn make_canary(home: &Path) -> PathBuf {
     canary
 }
 
-/// One archive; the tree if it was accepted.
+/// Unpacks an archive. Returns the tree if the archive was accepted.
 fn unpack(
     what: &str,
     file: &str,
@@ -46,11 +45,11 @@ fn unpack(
     let app = App::new(file, artefact);
     app.publish(&mock);
     let before = snapshot(canary);
-    let ended = bootstrap.at(&mock).run();
+    let ended = bootstrap.run_at(&mock);
     assert_eq!(
         snapshot(canary),
         before,
-        "{what}: the canary; {}",
+        "{what}: the canary changed; {}",
         ended.stderr
     );
     assert!(
@@ -61,15 +60,15 @@ fn unpack(
     );
     assert!(!ended.stderr.contains('\x1b'), "{what}: {}", ended.stderr);
     let tree = bootstrap.dir().join(app.digest().to_string());
-    for (path, seen) in tree.is_dir().then(|| snapshot(&tree)).into_iter().flatten() {
-        assert_eq!(seen.mode & 0o7000, 0, "{what}: {}", path.display());
-        assert_ne!(seen.kind, '?', "{what}: {}", path.display());
+    for (path, entry) in tree.is_dir().then(|| snapshot(&tree)).into_iter().flatten() {
+        assert_eq!(entry.mode & 0o7000, 0, "{what}: {}", path.display());
+        assert_ne!(entry.kind, '?', "{what}: {}", path.display());
     }
     (ended.code == 0).then_some(tree)
 }
 
 #[test]
-fn hundreds_of_tricks_change_nothing_outside() {
+fn hostile_archives_change_nothing_outside_the_tree() {
     let jobs: Vec<(usize, usize)> = (0..FAMILIES.len())
         .flat_map(|family| (0..SEEDS).map(move |seed| (family, seed)))
         .collect();
@@ -95,7 +94,10 @@ fn hundreds_of_tricks_change_nothing_outside() {
                         unpack(&what, file, artefact, &bootstrap, &canary)
                     });
                     let outcomes = trees.each_ref().map(Option::is_some);
-                    assert_eq!(outcomes, [outcomes[0]; 3], "{what}: compressed or not");
+                    assert_eq!(
+                        outcomes, [outcomes[0]; 3],
+                        "{what}: the outcome depends on the compression"
+                    );
                     if let Some(tree) = &trees[0] {
                         accepted.lock().unwrap().push((what, tar, snapshot(tree)));
                     }
@@ -106,13 +108,16 @@ fn hundreds_of_tricks_change_nothing_outside() {
     let count = count.into_inner();
     assert!(count >= 400, "{count}");
     let accepted = accepted.into_inner().unwrap();
-    assert!(!accepted.is_empty(), "strange names are names");
-    everybody_reads_the_same(&accepted);
+    assert!(
+        !accepted.is_empty(),
+        "archives with unusual names are accepted"
+    );
+    assert_same_listing(&accepted);
 }
 
-/// Bombs, against caps of 1 GiB and 50,000 entries: refused, and in little memory.
+/// The limits are 1 GiB and 50,000 entries.
 #[test]
-fn bombs_are_refused_in_little_memory() {
+fn bombs_are_refused_with_little_memory() {
     for (reason, bomb) in bombs() {
         let mock = Mock::start();
         App::new("hello-1.0.0.tar.gz", bomb).publish(&mock);
@@ -141,9 +146,9 @@ fn bombs_are_refused_in_little_memory() {
     }
 }
 
-/// Somebody who may write to the directory swaps a directory of the tree for a link, again and again.
+/// Another process repeatedly replaces a directory of the tree with a link while bootstrap unpacks.
 #[test]
-fn a_link_that_is_swapped_in_leads_nowhere() {
+fn a_link_that_replaces_a_directory_is_not_followed() {
     let entries = (0..3000).map(|number| Entry::file(format!("d/e/f{number}"), "evil"));
     let tar = gzip(&Tar::new(entries).finish());
     let mut swaps = 0;
@@ -181,5 +186,5 @@ fn a_link_that_is_swapped_in_leads_nowhere() {
         });
         assert_eq!(snapshot(&canary), before);
     }
-    assert!(swaps > 0, "it was tried");
+    assert!(swaps > 0, "the race took place");
 }

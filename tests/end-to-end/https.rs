@@ -11,7 +11,6 @@ use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::run::{self, Ended, eventually};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 use tempfile::TempDir;
 
 struct Certified {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use platformer_tests::binaries;
 use platformer_tests::run::{self, Running, eventually};
-use platformer_tests::test;
 
 fn init(options: &[&str], command: &[&str]) -> Running {
     let probe = binaries::probe();

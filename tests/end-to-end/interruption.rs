@@ -6,7 +6,6 @@ use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{Running, eventually};
-use platformer_tests::test;
 
 /// Not a measurement: a start that does not stop stays for minutes.
 const AT_ONCE: Duration = Duration::from_secs(5);

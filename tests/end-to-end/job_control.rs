@@ -6,7 +6,6 @@ use std::process::Command;
 use platformer_tests::binaries;
 use platformer_tests::run::{self, eventually};
 use platformer_tests::terminal::Terminal;
-use platformer_tests::test;
 
 fn init(options: &[&str], command: &[&str]) -> Command {
     let mut init = Command::new(binaries::bootstrap());

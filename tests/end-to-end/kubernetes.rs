@@ -1,4 +1,4 @@
-//! The manifests: what the published schemas say of them, and what is promised of every pod.
+//! The Kubernetes manifests are valid and secure, and their periods are consistent.
 
 mod steps;
 
@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use platformer_tests::skip::{find_program, skip};
-use platformer_tests::test;
 use serde_json::{Value, json};
 
 fn manifests() -> Vec<PathBuf> {
@@ -25,7 +24,7 @@ fn objects(manifest: &Path) -> Vec<Value> {
         .unwrap_or_else(|error| panic!("{}: {error}", manifest.display()))
 }
 
-/// Each pod that the manifests ask for, with the name of its file.
+/// Returns the pod template of each deployment, with the name of its file.
 fn pods() -> Vec<(String, Value)> {
     let mut pods = Vec::new();
     for manifest in manifests() {
@@ -45,33 +44,33 @@ fn list(value: &Value) -> &[Value] {
 }
 
 #[test]
-fn the_published_schemas_accept_them() {
+fn the_manifests_match_the_published_schemas() {
     let program = find_program("kubernetes-validate").unwrap_or_else(|| {
         skip("kubernetes-validate is not installed (pip install kubernetes-validate)")
     });
-    let verdict = |manifest: &Path| {
+    let validate = |manifest: &Path| {
         let output = Command::new(&program)
             .arg("--strict")
             .arg(manifest)
             .output()
             .unwrap();
-        let said = [output.stdout.as_slice(), &output.stderr].concat();
+        let text = [output.stdout.as_slice(), &output.stderr].concat();
         (
             output.status.success(),
-            String::from_utf8_lossy(&said).into_owned(),
+            String::from_utf8_lossy(&text).into_owned(),
         )
     };
     let mut accepted = 0;
     for manifest in manifests() {
-        let (fine, said) = verdict(&manifest);
-        assert!(fine, "{said}");
-        let passed = said.matches(" passed for resource ").count();
-        assert_eq!(passed, objects(&manifest).len(), "{said}");
+        let (is_valid, output) = validate(&manifest);
+        assert!(is_valid, "{output}");
+        let passed = output.matches(" passed for resource ").count();
+        assert_eq!(passed, objects(&manifest).len(), "{output}");
         accepted += passed;
     }
     assert!(accepted > 15, "{accepted} objects");
 
-    // The check can fail: at a name that is no field, at a value of another type, at a field that lacks.
+    // The validator finds an unknown field, a wrong type and a missing field.
     let home = tempfile::tempdir().unwrap();
     let good = fs::read_to_string(&manifests()[1]).unwrap();
     for (from, to) in [
@@ -88,13 +87,13 @@ fn the_published_schemas_accept_them() {
         assert!(good.contains(from), "{from}");
         let broken = home.path().join("broken.yaml");
         fs::write(&broken, good.replace(from, to)).unwrap();
-        let (fine, said) = verdict(&broken);
-        assert!(!fine, "{to} was accepted: {said}");
+        let (is_valid, output) = validate(&broken);
+        assert!(!is_valid, "{to} was accepted: {output}");
     }
 }
 
 #[test]
-fn every_pod_is_locked_down() {
+fn every_pod_runs_without_privileges() {
     for (file, pod) in pods() {
         assert_eq!(pod["automountServiceAccountToken"], false, "{file}");
         assert_eq!(pod["enableServiceLinks"], false, "{file}");
@@ -107,7 +106,7 @@ fn every_pod_is_locked_down() {
         assert_eq!(user["seccompProfile"]["type"], "RuntimeDefault", "{file}");
         for volume in list(&pod["volumes"]) {
             let is_bounded = !volume["emptyDir"]["sizeLimit"].is_null();
-            // 0440, readable by the group that the pod's own user is in.
+            // Mode 0440 and fsGroup make the secret readable for the user of the pod.
             let is_secret = volume["secret"]["defaultMode"] == 0o440 && user["fsGroup"] == 10001;
             assert!(is_bounded || is_secret, "{file}: {volume}");
         }
@@ -131,7 +130,7 @@ fn every_pod_is_locked_down() {
     }
 }
 
-/// Seconds, as the manifests write them in variables and commands.
+/// Parses a duration such as `30s` or `5m`.
 fn seconds(text: &str) -> u64 {
     let (number, unit) = text.split_at(text.len() - 1);
     let number: u64 = number.parse().unwrap();
@@ -143,7 +142,7 @@ fn seconds(text: &str) -> u64 {
 }
 
 #[test]
-fn the_periods_fit_each_other() {
+fn the_periods_are_consistent() {
     for (file, pod) in pods() {
         let container = &pod["containers"][0];
         let variable = |name: &str| {
@@ -158,18 +157,21 @@ fn the_periods_fit_each_other() {
             .as_u64()
             .or_else(|| command.last().map(|word| seconds(word.as_str().unwrap())));
         let drain = variable("BOOTSTRAP_DRAIN_PERIOD");
-        assert!(before.is_some() != drain.is_some(), "{file}: one drain");
-        // bootstrap's own default.
+        assert!(
+            before.is_some() != drain.is_some(),
+            "{file}: exactly one drain period"
+        );
+        // The default of bootstrap.
         let grace = variable("REPOSITORY_GRACE_PERIOD").unwrap_or(8);
         let needed = before.or(drain).unwrap() + grace;
         let allowed = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
         assert!(allowed >= needed + 5, "{file}: {allowed} for {needed}");
 
         let probe = &container["startupProbe"];
-        let patience =
+        let startup_limit =
             probe["periodSeconds"].as_u64().unwrap() * probe["failureThreshold"].as_u64().unwrap();
         let deadline = variable("BOOTSTRAP_DEADLINE").unwrap_or(60);
-        assert!(patience >= deadline + 20, "{file}: {patience}");
+        assert!(startup_limit >= deadline + 20, "{file}: {startup_limit}");
         for probe in ["readinessProbe", "livenessProbe"] {
             assert!(container[probe].is_object(), "{file}: {probe}");
         }

@@ -1,6 +1,10 @@
 //! The end-to-end tests: real binaries through the contract only.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+// In all modules, #[test] is the attribute that registers a test with the harness.
+#[macro_use]
+extern crate test_macros;
+
 mod archives;
 mod browsing;
 mod cache;

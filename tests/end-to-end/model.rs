@@ -1,4 +1,4 @@
-//! Thousands of random steps beside a model of what a repository is.
+//! Thousands of random requests, compared with a model of the repository.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,23 +10,22 @@ use platformer_tests::dice::Dice;
 use platformer_tests::run;
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 #[derive(Debug, Default)]
 struct Version {
     files: BTreeMap<usize, usize>,
-    sealed: bool,
+    is_sealed: bool,
     yanked: bool,
     purged: bool,
 }
 
 #[derive(Debug, Default)]
 struct App {
-    known: bool,
+    exists: bool,
     versions: BTreeMap<usize, Version>,
-    /// The version of release n+1.
+    /// The versions of r1, r2, …
     releases: Vec<usize>,
-    /// Where each points.
+    /// Indexes into `releases`.
     channels: BTreeMap<usize, usize>,
 }
 
@@ -40,14 +39,14 @@ enum Step {
 }
 
 impl App {
-    fn named(&self, version: usize) -> bool {
+    fn is_in_channel(&self, version: usize) -> bool {
         self.channels
             .values()
             .any(|release| self.releases[*release] == version)
     }
 
-    /// 404, 410, or the version.
-    fn there(&mut self, version: usize) -> Result<&mut Version, u16> {
+    /// Returns the version, or the status of its absence.
+    fn version(&mut self, version: usize) -> Result<&mut Version, u16> {
         match self.versions.get_mut(&version) {
             Some(found) if found.purged => Err(410),
             Some(found) => Ok(found),
@@ -55,25 +54,25 @@ impl App {
         }
     }
 
-    fn releasable(&self, version: usize) -> bool {
+    fn is_releasable(&self, version: usize) -> bool {
         let found = self.versions.get(&version);
         found.is_some_and(|found| !found.purged && !found.yanked)
     }
 
-    /// What a repository answers.
-    fn step(&mut self, step: Step) -> u16 {
-        if !self.known && !matches!(step, Step::Publish(..)) {
+    /// Applies a step, and returns the expected status.
+    fn apply(&mut self, step: Step) -> u16 {
+        if !self.exists && !matches!(step, Step::Publish(..)) {
             return 404;
         }
         match step {
             Step::Publish(version, file, bytes) => {
-                self.known = true;
+                self.exists = true;
                 let version = self.versions.entry(version).or_default();
                 match version.files.get(&file) {
                     _ if version.purged => 410,
-                    Some(there) if *there == bytes => 200,
+                    Some(existing) if *existing == bytes => 200,
                     Some(_) => 409,
-                    None if version.sealed => 409,
+                    None if version.is_sealed => 409,
                     None => {
                         version.files.insert(file, bytes);
                         201
@@ -81,11 +80,11 @@ impl App {
                 }
             }
             Step::Yank(version, yanked) => {
-                let named = self.named(version);
-                match self.there(version) {
+                let is_in_channel = self.is_in_channel(version);
+                match self.version(version) {
                     Err(status) => status,
                     Ok(found) if found.yanked == yanked => 204,
-                    Ok(_) if yanked && named => 409,
+                    Ok(_) if yanked && is_in_channel => 409,
                     Ok(found) => {
                         found.yanked = yanked;
                         204
@@ -93,11 +92,11 @@ impl App {
                 }
             }
             Step::Purge(version) => {
-                let named = self.named(version);
-                match self.there(version) {
+                let is_in_channel = self.is_in_channel(version);
+                match self.version(version) {
                     Err(410) => 204,
                     Err(status) => status,
-                    Ok(_) if named => 409,
+                    Ok(_) if is_in_channel => 409,
                     Ok(found) => {
                         found.purged = true;
                         found.files.clear();
@@ -106,21 +105,21 @@ impl App {
                 }
             }
             Step::Release(channel, version) => {
-                if !self.releasable(version) {
+                if !self.is_releasable(version) {
                     return 422;
                 }
                 let now = self.channels.get(&channel);
                 if now.is_some_and(|now| self.releases[*now] == version) {
                     return 200;
                 }
-                self.there(version).unwrap().sealed = true;
+                self.version(version).unwrap().is_sealed = true;
                 self.releases.push(version);
                 self.channels.insert(channel, self.releases.len() - 1);
                 201
             }
             Step::Point(channel, release) => {
                 let version = self.releases.get(release).copied();
-                if !version.is_some_and(|version| self.releasable(version)) {
+                if !version.is_some_and(|version| self.is_releasable(version)) {
                     return 422;
                 }
                 match self.channels.insert(channel, release) {
@@ -136,7 +135,7 @@ fn bytes(kind: usize) -> String {
     format!("bytes of kind {kind}")
 }
 
-fn ask(server: &Server, app: usize, step: Step) -> u16 {
+fn send(server: &Server, app: usize, step: Step) -> u16 {
     let app = format!("app-{app}");
     match step {
         Step::Publish(version, file, kind) => {
@@ -162,7 +161,7 @@ fn ask(server: &Server, app: usize, step: Step) -> u16 {
     }
 }
 
-/// Everything that the model knows, the server knows, too.
+/// Asserts that the server has everything that the model has.
 fn compare(server: &Server, apps: &[App]) {
     for (number, app) in apps.iter().enumerate() {
         for (version, found) in &app.versions {
@@ -183,9 +182,9 @@ fn compare(server: &Server, apps: &[App]) {
                 "{path}"
             );
         }
-        if app.known {
-            let eligible = |(_, found): &(&usize, &Version)| !found.purged && !found.yanked;
-            let latest = app.versions.iter().rev().find(eligible);
+        if app.exists {
+            let is_eligible = |(_, found): &(&usize, &Version)| !found.purged && !found.yanked;
+            let latest = app.versions.iter().rev().find(is_eligible);
             let listed = server.get(&format!("/artefacts/app-{number}/")).json();
             let expected = latest.map(|(version, _)| format!("1.0.{version}"));
             assert_eq!(listed["latest"].as_str(), expected.as_deref());
@@ -193,15 +192,15 @@ fn compare(server: &Server, apps: &[App]) {
     }
 }
 
-fn walk(steps: usize, start: impl Fn() -> Server, environment: &[(OsString, OsString)]) {
+fn run_steps(steps: usize, start: impl Fn() -> Server, environment: &[(OsString, OsString)]) {
     let mut dice = Dice::new(4);
     let mut apps: Vec<App> = (0..3).map(|_| App::default()).collect();
     let mut server = start();
     let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
     for number in 0..steps {
         let noise = dice.noise(6);
-        let pick = |at: usize, of: usize| usize::from(noise[at]) % of;
-        // Versions move on, so that there is always something to do.
+        let pick = |index: usize, count: usize| usize::from(noise[index]) % count;
+        // New versions appear over time, so that not all are purged in the end.
         let version = number * 12 / steps.max(1) * 4 + pick(1, 8);
         let app = pick(0, apps.len());
         let releases = apps[app].releases.len();
@@ -212,8 +211,8 @@ fn walk(steps: usize, start: impl Fn() -> Server, environment: &[(OsString, OsSt
             9..=12 => Step::Release(pick(3, 3), version),
             _ => Step::Point(pick(3, 3), pick(4, releases + 2)),
         };
-        let expected = apps[app].step(step);
-        let status = ask(&server, app, step);
+        let expected = apps[app].apply(step);
+        let status = send(&server, app, step);
         assert_eq!(status, expected, "step {number}: {step:?} of app {app}");
         *statuses.entry(status).or_default() += 1;
         if number == steps / 2 {
@@ -239,38 +238,39 @@ fn walk(steps: usize, start: impl Fn() -> Server, environment: &[(OsString, OsSt
     }
 }
 
-/// So short that what the steps publish is soon old enough to be taken for nobody's, if it were.
+/// Short, so that gc considers the published blobs during the test.
 const GC_AGE: Duration = Duration::from_secs(8);
-const AGES: [(&str, &str); 2] = [("UPLOAD_TIMEOUT", "4s"), ("GC_AGE", "8s")];
+const SETTINGS: [(&str, &str); 2] = [("UPLOAD_TIMEOUT", "4s"), ("GC_AGE", "8s")];
 
-fn ages() -> impl Iterator<Item = (OsString, OsString)> {
-    AGES.into_iter()
+fn settings() -> impl Iterator<Item = (OsString, OsString)> {
+    SETTINGS
+        .into_iter()
         .map(|(name, value)| (format!("REPOSITORY_{name}").into(), value.into()))
 }
 
-/// `SOAK_STEPS` says how many.
-fn steps(otherwise: usize) -> usize {
-    std::env::var("SOAK_STEPS").map_or(otherwise, |steps| steps.parse().expect("a number"))
+/// `SOAK_STEPS`, or a default.
+fn steps(default: usize) -> usize {
+    std::env::var("SOAK_STEPS").map_or(default, |steps| steps.parse().expect("a number"))
 }
 
 #[test]
-fn on_a_disk() {
+fn a_disk_behaves_like_the_model() {
     let storage = tempfile::tempdir().unwrap();
     let location = format!("file://{}", storage.path().display());
     let mut environment = vec![("REPOSITORY_STORAGE".into(), location.into())];
-    environment.extend(ages());
-    let start = || Server::start_with(storage.path(), &AGES);
-    walk(steps(3000), start, &environment);
+    environment.extend(settings());
+    let start = || Server::start_with(storage.path(), &SETTINGS);
+    run_steps(steps(3000), start, &environment);
 }
 
 #[test]
-fn on_s3() {
+fn s3_behaves_like_the_model() {
     let store = S3::moto();
     let mut environment = store.environment("model");
-    environment.extend(ages());
-    walk(
+    environment.extend(settings());
+    run_steps(
         steps(800),
-        || Server::start_on(&store, "model", &AGES),
+        || Server::start_on(&store, "model", &SETTINGS),
         &environment,
     );
 }

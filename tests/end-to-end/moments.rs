@@ -1,5 +1,5 @@
-//! The sample app moments, as people deploy it: packed, published, and started on two replicas by bootstrap, with
-//! a Redis and an S3 that are not always there.
+//! The sample app `moments`: packed, published, and started by bootstrap, on several replicas, with a Redis and an S3 that
+//! fail at times.
 
 mod bounds;
 mod browser;
@@ -22,13 +22,13 @@ use platformer_tests::server::Server;
 use platformer_tests::websocket::WebSocket;
 use tempfile::TempDir;
 
-/// The smallest picture there is, of the kind that is smallest.
+/// A picture of one pixel.
 const GIF: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 
-/// What `platformer pack moments` makes.
+/// The output of `platformer pack moments`, built once per run.
 fn packed() -> &'static Packed {
     let (_, packed) = PACKED.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap().keep();
@@ -38,12 +38,12 @@ fn packed() -> &'static Packed {
     packed
 }
 
-/// The config that is packed with it.
+/// The packed config.
 fn config() -> String {
     std::fs::read_to_string(&packed().config).unwrap()
 }
 
-/// A repository with moments in it, on its channel stable; a Redis that is not started yet; and an S3.
+/// A repository with moments on the channel `stable`, a Redis that is not started yet, and an S3.
 struct Platform {
     repository: Server,
     redis: Redis,
@@ -53,7 +53,7 @@ struct Platform {
 
 impl Platform {
     fn start() -> Self {
-        let redis = Redis::not_yet();
+        let redis = Redis::stopped();
         let s3 = S3::moto();
         let (storage, repository) = Server::fresh();
         let platform = Self {
@@ -73,7 +73,7 @@ impl Platform {
         platform
     }
 
-    /// What somebody does in the console: writes the config, and points the channel at a release with it.
+    /// Writes the config and points the channel at a release with it, as a user does in the console.
     fn release(&self, config: &str) {
         self.repository
             .publish("/config/moments/moments.config", config);
@@ -81,7 +81,7 @@ impl Platform {
             .publish("/channels/moments/stable", &packed().version);
     }
 
-    /// A container, but for the walls around it.
+    /// A bootstrap with the environment of a container.
     fn container(&self) -> Bootstrap {
         let repository = self.repository.address.to_string();
         let mut bootstrap = Bootstrap::with(&["moments@stable", &repository])
@@ -110,7 +110,7 @@ struct Replica {
     process: Option<Running>,
 }
 
-/// Not killed: outside of a container the app of an init that is killed lives on.
+/// Sends SIGTERM, because outside a container the app outlives an init that is killed.
 impl Drop for Replica {
     fn drop(&mut self) {
         if let Some(process) = self.process.take() {
@@ -134,7 +134,6 @@ impl Replica {
         self.process.as_ref().unwrap().signal(libc::SIGTERM);
     }
 
-    /// Waits for its end.
     fn wait(mut self) -> Ended {
         self.process.take().unwrap().wait()
     }
@@ -147,7 +146,7 @@ impl Replica {
         http::request(self.address, "POST", path, &[], body)
     }
 
-    fn is_ready(&self) {
+    fn wait_until_ready(&self) {
         eventually("the replica is ready", || self.get("/status").status == 200);
     }
 

@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use platformer_tests::archive::gzip;
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::test;
 
 fn kept(bootstrap: &Bootstrap) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(bootstrap.dir()).unwrap().flatten();

@@ -8,7 +8,6 @@ use platformer_tests::fixture::{APP, App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::run;
 use platformer_tests::skip::{require_program, skip};
-use platformer_tests::test;
 
 const TARGET: &str = "aarch64-unknown-linux-musl";
 const QEMU: &str = "qemu-aarch64-static";

@@ -59,7 +59,7 @@ impl<'a> Web<'a> {
 
     /// Does something under load, and tells what became of it.
     fn under_load(&self, what: &str, step: impl FnOnce(&Load)) -> Report {
-        let load = Load::begin(self.platform.address, APP);
+        let load = Load::start(self.platform.address, APP);
         std::thread::sleep(Duration::from_millis(500));
         step(&load);
         // What drains is a part of it.
@@ -112,8 +112,12 @@ impl<'a> Web<'a> {
             "{what}: {:#?}",
             &report.failures[..report.failures.len().min(10)]
         );
-        assert_eq!(report.reopened, 0, "{what}: connections were closed");
-        assert!(report.broken.is_empty(), "{what}: {:#?}", report.broken);
+        assert_eq!(report.reconnects, 0, "{what}: connections were closed");
+        assert!(
+            report.websocket_errors.is_empty(),
+            "{what}: {:#?}",
+            report.websocket_errors
+        );
         assert!(
             report.p99 < Duration::from_secs(1),
             "{what}: p99 {:?}",
@@ -130,7 +134,7 @@ impl<'a> Web<'a> {
         lines.sort_unstable();
         lines.dedup();
         assert_eq!(lines.len(), count, "{what}: a POST was done twice");
-        for id in &report.kept {
+        for id in &report.acknowledged {
             assert!(
                 lines.binary_search(&id.as_str()).is_ok(),
                 "{what}: POST {id} is lost"
@@ -224,7 +228,7 @@ impl<'a> Web<'a> {
         for failure in &report.failures {
             // Whatever may be asked again is asked again, of the other replica.
             assert!(
-                matches!(failure.kind, Kind::Post | Kind::KeptPost),
+                matches!(failure.kind, Kind::Post | Kind::PersistentPost),
                 "{failure:?}"
             );
             assert!(
@@ -250,7 +254,7 @@ impl<'a> Web<'a> {
         });
         assert!(!report.failures.is_empty(), "nothing was missed");
         for failure in &report.failures {
-            assert!(failure.what.contains("503"), "{failure:?}");
+            assert!(failure.error.contains("503"), "{failure:?}");
             assert!(
                 failure.at > gone && failure.at < back,
                 "{failure:?}, {gone:?} to {back:?}"
@@ -270,11 +274,15 @@ impl<'a> Web<'a> {
             report
                 .failures
                 .iter()
-                .all(|failure| failure.kind == Kind::KeptPost),
+                .all(|failure| failure.kind == Kind::PersistentPost),
             "{:#?}",
             report.failures
         );
-        assert!(report.broken.is_empty(), "{:#?}", report.broken);
+        assert!(
+            report.websocket_errors.is_empty(),
+            "{:#?}",
+            report.websocket_errors
+        );
         assert!(report.p99 < Duration::from_secs(1), "{:?}", report.p99);
     }
 
@@ -289,7 +297,11 @@ impl<'a> Web<'a> {
         assert!(report.failures.is_empty(), "{:#?}", report.failures);
         assert!(report.p99 < Duration::from_secs(1), "{:?}", report.p99);
         // Its WebSockets die with it: nobody can close them for it.
-        assert!(report.broken.len() <= 1, "{:#?}", report.broken);
+        assert!(
+            report.websocket_errors.len() <= 1,
+            "{:#?}",
+            report.websocket_errors
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! The documented proxies pass on what is used: large uploads of either kind, downloads, long polls, tokens.
+//! The documented proxies support large uploads, downloads, ranges, long polls, tokens and caching.
 
 use std::path::Path;
 
@@ -7,9 +7,8 @@ use platformer_tests::fixture::Bootstrap;
 use platformer_tests::http;
 use platformer_tests::proxy::{Kind, Proxy};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
-/// More than nginx takes where it is not told to.
+/// More than the default limit of nginx.
 const LARGE: usize = 3 << 20;
 
 fn with_each(settings: &[(&str, &str)], check: impl Fn(&Server, &Proxy, Kind)) {
@@ -22,7 +21,7 @@ fn with_each(settings: &[(&str, &str)], check: impl Fn(&Server, &Proxy, Kind)) {
 }
 
 #[test]
-fn proxies_pass_on_what_is_large_or_slow() {
+fn proxies_pass_on_large_and_slow_requests() {
     let open = [("ANONYMOUS_WRITES", "true")];
     with_each(&open, |server, proxy, kind| {
         let bytes = Dice::new(7).noise(LARGE);
@@ -70,9 +69,9 @@ fn proxies_pass_on_what_is_large_or_slow() {
 }
 
 #[test]
-fn a_proxy_needs_tokens_behind_it() {
+fn a_repository_behind_a_proxy_needs_tokens() {
     with_each(&[], |server, proxy, kind| {
-        assert_eq!(server.get("/artefacts/").status, 200, "this machine");
+        assert_eq!(server.get("/artefacts/").status, 200, "directly");
         let refused = http::get(proxy.address, "/artefacts/");
         assert_eq!(refused.status, 403, "{kind}");
         assert!(refused.detail().contains("repository token create"));
@@ -100,7 +99,7 @@ fn a_proxy_needs_tokens_behind_it() {
     });
 }
 
-/// The documented cache turns a herd into one download, and lets everything else pass.
+/// The documented cache downloads an artefact once for many hosts, and passes on all other requests.
 #[test]
 fn a_cache_asks_for_an_artefact_once() {
     Kind::Nginx.require();
@@ -116,36 +115,36 @@ fn a_cache_asks_for_an_artefact_once() {
     for process in processes {
         process.wait().expect(0).says("verified sha256:");
     }
-    let asked = |path: &str| {
+    let count = |path: &str| {
         let log = server.process().stderr_so_far();
         log.lines().filter(|line| line.contains(path)).count()
     };
     assert_eq!(
-        asked("path=/artefacts/hello/1.0.0/hello"),
+        count("path=/artefacts/hello/1.0.0/hello"),
         2,
         "the PUT, and one GET"
     );
-    assert!(asked("path=/releases/hello/latest") >= 10);
-    // A part of it is answered from what is there.
+    assert!(count("path=/releases/hello/latest") >= 10);
+    // The cache answers ranges.
     let range = [("Range", "bytes=1000-1999")];
     let part = http::request(proxy.address, "GET", path, &range, b"");
     assert_eq!(
         (part.status, part.body.as_slice()),
         (206, &artefact[1000..2000])
     );
-    // Writes go to the repository itself.
+    // Writes must go to the repository directly.
     assert_eq!(http::put(proxy.address, path, &artefact).status, 403);
     server.publish("/channels/hello/stable", "1.0.0");
     let channel = || http::get(proxy.address, "/channels/hello/stable").text();
     assert!(channel().contains("r1"));
     server.publish("/artefacts/hello/2.0.0/hello", &artefact);
     server.publish("/channels/hello/stable", "2.0.0");
-    assert!(channel().contains("r2"), "nothing that moves is kept");
+    assert!(channel().contains("r2"), "channels are not cached");
 }
 
-/// With a token of its own it gives artefacts to whoever reaches it, and nothing else.
+/// A cache with a token serves artefacts to everyone, and nothing else.
 #[test]
-fn a_cache_may_have_a_token() {
+fn a_cache_with_a_token_serves_only_artefacts() {
     Kind::Nginx.require();
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("admin");

@@ -1,7 +1,6 @@
 //! Config, releases and channels over HTTP.
 
 use platformer_tests::server::Server;
-use platformer_tests::test;
 use serde_json::json;
 
 fn server() -> (tempfile::TempDir, Server) {

@@ -11,7 +11,6 @@ use platformer_tests::http::Response;
 use platformer_tests::run::{self, eventually};
 use platformer_tests::s3::{Fate, S3, proxy};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 const REPLICAS: usize = 3;
 const PUBLISHERS: usize = 64;

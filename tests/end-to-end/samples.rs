@@ -1,5 +1,5 @@
-//! The sample apps, packed, published, and run on their images as a platform runs them: under the name
-//! by which the others find them, with a root that is read-only.
+//! The sample apps, packed, published, and run on their images as on a platform: with their network alias and a read-only
+//! root.
 
 mod bakery;
 mod sizes;
@@ -15,21 +15,22 @@ use platformer_tests::docker::{Container, Network};
 use platformer_tests::http;
 use platformer_tests::run::eventually;
 
-/// Archive, config and version of an app, packed once a run.
+/// Archive, config and version of an app.
 type Files = (Vec<u8>, String, String);
 
 static PACKED: OnceLock<Mutex<HashMap<String, Files>>> = OnceLock::new();
 
+/// Packs each app once per run.
 fn packed(app: &str) -> Files {
-    let known = PACKED.get_or_init(Mutex::default);
-    // One that failed to pack says so in its own test.
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(files) = known.get(app) {
+    let cache = PACKED.get_or_init(Mutex::default);
+    // If packing panicked, the lock is poisoned. The test of that app reports the failure.
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(files) = cache.get(app) {
         return files.clone();
     }
     let directory = tempfile::tempdir().unwrap();
     let files = read(&pack::pack(app, directory.path(), Profile::Release).unwrap());
-    known.insert(app.to_owned(), files.clone());
+    cache.insert(app.to_owned(), files.clone());
     files
 }
 
@@ -43,7 +44,7 @@ fn read(packed: &Packed) -> Files {
     )
 }
 
-/// What a line of a config says.
+/// Returns the value of a line of a config.
 fn value<'a>(config: &'a str, key: &str) -> &'a str {
     config
         .lines()
@@ -51,7 +52,7 @@ fn value<'a>(config: &'a str, key: &str) -> &'a str {
         .unwrap_or_else(|| panic!("a line {key}= in {config}"))
 }
 
-/// A repository in a container, with apps published.
+/// A repository in a container, with published apps.
 struct Platform {
     _repository: Container,
     network: Network,
@@ -88,7 +89,7 @@ impl Platform {
         }
     }
 
-    /// Starts an app on an image, and waits until docker calls it healthy.
+    /// Starts an app on an image and waits until the container is healthy.
     fn start(&self, app: &str, image: &str, options: &[&str]) -> Container {
         let alias = format!("{app}.apps.platform");
         let mut arguments = vec![
@@ -107,14 +108,14 @@ impl Platform {
             "/app:exec,uid=10001",
             "--tmpfs",
             "/tmp",
-            // The tests need not wait as long as docker does between two looks.
+            // Shorter than the default, to save time.
             "--health-interval",
             "1s",
         ];
         arguments.extend(options);
         arguments.extend([image, app, "repository.platform"]);
         let container = Container::run(&arguments);
-        eventually("docker calls it healthy", || {
+        eventually("the container is healthy", || {
             let state = container.inspect("{{.State.Status}} {{.State.Health.Status}}");
             assert!(state.starts_with("running"), "{}", container.logs());
             state.ends_with(" healthy")
@@ -122,15 +123,15 @@ impl Platform {
         container
     }
 
-    /// On the image that its config names.
+    /// Starts an app on the image that its config names.
     fn deploy(&self, app: &str, options: &[&str]) -> Container {
         let (_, config, _) = packed(app);
         self.start(app, value(&config, "IMAGE"), options)
     }
 }
 
-/// Stops it as docker does, and expects that it ends by itself, as an app that has finished.
-fn stops_in_order(container: &Container) {
+/// Runs `docker stop`, and asserts that the app exits with 0.
+fn stop_cleanly(container: &Container) {
     platformer_tests::docker::succeed(&["stop", &container.0]);
     assert_eq!(container.wait(), 0, "{}", container.logs());
 }

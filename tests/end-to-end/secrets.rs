@@ -6,7 +6,6 @@ use std::fs;
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::Ended;
-use platformer_tests::test;
 use platformer_tests::tls::Tls;
 
 fn canary(number: usize) -> String {

@@ -11,7 +11,6 @@ use platformer_tests::http;
 use platformer_tests::ports;
 use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 #[test]
 fn everything_is_there_after_a_restart() {
@@ -77,7 +76,7 @@ fn requests_under_way_may_finish() {
     );
     upload.write_all(b"56789").unwrap();
     assert_eq!(http::read(&mut upload, false).status, 201);
-    server.stop_was_asked().expect(0);
+    server.wait().expect(0);
 }
 
 #[test]

@@ -11,7 +11,6 @@ use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{self, Running, eventually};
 use platformer_tests::skip::skip;
-use platformer_tests::test;
 
 /// All but those that no process can handle, and 32 to 34, which are the C library's.
 fn all() -> BTreeSet<i32> {

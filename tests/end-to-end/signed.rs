@@ -9,7 +9,6 @@ use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::Ended;
 use platformer_tests::server::Server;
 use platformer_tests::signing::Signer;
-use platformer_tests::test;
 use repository_api::release::ReleaseDocument;
 
 const STABLE: &str = "/releases/hello/stable";

@@ -7,7 +7,6 @@ use platformer_tests::binaries;
 use platformer_tests::run;
 use platformer_tests::server::Server;
 use platformer_tests::signing::Signer;
-use platformer_tests::test;
 
 const MARK: &str = "/channels/hello/stable/signed-only";
 const STABLE: &str = "/channels/hello/stable";

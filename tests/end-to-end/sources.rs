@@ -4,7 +4,6 @@ use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::fixture::{App, Bootstrap, RELEASE, digest};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 /// The layout of the original design, on any file server.
 fn plain(mock: &Mock, checksum: Reply) -> App {

@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use platformer_tests::archive::{Entry, Tar, gzip, zstd};
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::test;
 use platformer_tests::{binaries, run};
 
 #[test]

@@ -6,7 +6,6 @@ use std::process::Command;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::skip::skip;
-use platformer_tests::test;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

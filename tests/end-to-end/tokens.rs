@@ -7,7 +7,6 @@ use std::path::Path;
 use platformer_tests::binaries;
 use platformer_tests::run::{self, Ended, eventually};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 pub(crate) fn token(storage: &Path, arguments: &[&str], code: i32) -> Ended {
     let location = format!("file://{}", storage.display());

@@ -11,7 +11,6 @@ use platformer_tests::dice::Dice;
 use platformer_tests::http;
 use platformer_tests::run::{self, Ended};
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 fn command(storage: &Path, arguments: &[&str], settings: &[(&str, &str)], code: i32) -> Ended {
     let storage = format!("file://{}", storage.display());

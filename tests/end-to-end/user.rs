@@ -9,7 +9,6 @@ use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::run::Ended;
 use platformer_tests::skip::skip;
-use platformer_tests::test;
 
 fn require_root() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {

@@ -7,7 +7,6 @@ use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::http::Response;
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 const STABLE: &str = "/channels/hello/stable";
 
@@ -121,7 +120,7 @@ fn a_server_that_is_told_to_stop_lets_them_go() {
         assert_eq!(waiting.join().unwrap(), 304);
     });
     server
-        .stop_was_asked()
+        .wait()
         .expect(0)
         .does_not_say("the grace period is over");
 }

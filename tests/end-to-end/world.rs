@@ -8,7 +8,6 @@ use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
 };
 use nix::sys::stat::{Mode, umask};
-use platformer_tests::test;
 
 const DEFAULTS: &str = "world::children_start_with_default_signals_and_umask";
 

@@ -1,14 +1,14 @@
-//! Archives, written by hand: what a library refuses to write is what the tests need most.
+//! Writes archives byte by byte, because the tests need the ones that libraries refuse to write.
 
 use std::io::Write as _;
 
-/// The content of an archive that is still open at its end.
+/// A tar archive without its end marker.
 #[derive(Debug, Clone, Default)]
 pub struct Tar {
     bytes: Vec<u8>,
 }
 
-/// One entry's header (POSIX ustar), as it stands in the archive.
+/// An entry with its header (POSIX ustar).
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub name: Vec<u8>,
@@ -16,7 +16,7 @@ pub struct Entry {
     pub mode: u32,
     pub link: Vec<u8>,
     pub content: Vec<u8>,
-    /// The size in the header, where it is to differ from the content's.
+    /// The size in the header, if it differs from the size of the content.
     pub size: Option<u64>,
 }
 
@@ -106,9 +106,9 @@ impl Tar {
 
     pub fn push(&mut self, entry: &Entry) {
         let mut header = [0_u8; 512];
-        let mut put = |at: usize, bytes: &[u8], room: usize| {
-            let length = bytes.len().min(room);
-            header[at..at + length].copy_from_slice(&bytes[..length]);
+        let mut put = |offset: usize, bytes: &[u8], width: usize| {
+            let length = bytes.len().min(width);
+            header[offset..offset + length].copy_from_slice(&bytes[..length]);
         };
         let size = entry.size.unwrap_or(entry.content.len() as u64);
         put(0, &entry.name, 100);
@@ -120,27 +120,27 @@ impl Tar {
         put(156, &[entry.kind], 1);
         put(157, &entry.link, 100);
         put(257, b"ustar\x0000", 8);
-        sum_up(&mut header);
+        set_checksum(&mut header);
         self.bytes.extend_from_slice(&header);
         self.bytes.extend_from_slice(&entry.content);
         self.bytes.resize(self.bytes.len().next_multiple_of(512), 0);
     }
 
-    /// With the end marker.
+    /// Returns the archive with the end marker.
     pub fn finish(self) -> Vec<u8> {
         let mut bytes = self.bytes;
         bytes.resize(bytes.len() + 1024, 0);
         bytes
     }
 
-    /// Without it.
+    /// Returns the archive without the end marker.
     pub fn unfinished(self) -> Vec<u8> {
         self.bytes
     }
 }
 
 /// Sets the checksum of the first header in `bytes`.
-pub fn sum_up(bytes: &mut [u8]) {
+pub fn set_checksum(bytes: &mut [u8]) {
     bytes[148..156].copy_from_slice(b"        ");
     let sum: u32 = bytes[..512].iter().map(|byte| u32::from(*byte)).sum();
     bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -151,23 +151,23 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder
         .write_all(bytes)
         .and_then(|()| encoder.finish())
-        .expect("memory takes it")
+        .expect("writing to memory succeeds")
 }
 
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
-    zstd::encode_all(bytes, 1).expect("memory takes it")
+    zstd::encode_all(bytes, 1).expect("writing to memory succeeds")
 }
 
-/// As `tar czf` packs.
-pub fn gzip_well(bytes: &[u8]) -> Vec<u8> {
+/// Uses the compression level of `tar czf`.
+pub fn gzip_default(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder
         .write_all(bytes)
         .and_then(|()| encoder.finish())
-        .expect("memory takes it")
+        .expect("writing to memory succeeds")
 }
 
-/// As `zstd` packs.
-pub fn zstd_well(bytes: &[u8]) -> Vec<u8> {
-    zstd::encode_all(bytes, 3).expect("memory takes it")
+/// Uses the compression level of `zstd`.
+pub fn zstd_default(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).expect("writing to memory succeeds")
 }

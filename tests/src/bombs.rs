@@ -1,7 +1,6 @@
-//! Small archives of much: each with the reason for which it is refused under caps of 1 GiB and 50,000
-//! entries.
+//! Archive bombs, each with the error that it causes under limits of 1 GiB and 50,000 entries.
 
-use crate::archive::{Entry, Tar, gzip, sum_up};
+use crate::archive::{Entry, Tar, gzip, set_checksum};
 
 pub fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let zeros = gzip(&vec![0; 16 << 20]);
@@ -9,11 +8,11 @@ pub fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         let mut bytes = Tar::new([Entry::file("zeros", "")]).unfinished();
         bytes[124] = 0x80;
         bytes[125..136].copy_from_slice(&[&[0; 3][..], &size.to_be_bytes()].concat());
-        sum_up(&mut bytes);
+        set_checksum(&mut bytes);
         bytes
     };
     let ten_gibibytes = [gzip(&head(10 << 30)), zeros.repeat(640)].concat();
-    // Each within the cap, all together not.
+    // Each file is below the limit, their sum is above it.
     let many_files = [gzip(&head(16 << 20)), zeros.clone()].concat().repeat(100);
     let names = gzip(
         &Tar::new((0..10_000).map(|number| Entry::file(format!("f{number}"), ""))).unfinished(),

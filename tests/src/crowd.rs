@@ -1,5 +1,5 @@
-//! Thousands of connections that are held, each kind a quarter of them: heads and bodies that come by the byte,
-//! readers that stand still, and those who say nothing at all.
+//! Thousands of open connections, a quarter of each kind: request heads and bodies that arrive byte by byte, readers
+//! that stop reading, and silent clients.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -18,29 +18,27 @@ use nix::sys::socket::{
 use crate::run::PATIENCE;
 use crate::server::Server;
 
-/// Where the readers stand still. Larger than what the kernel takes in for somebody who reads nothing.
+/// The file that the readers request. It is larger than the socket buffers, so the server has to hold the rest.
 pub const LARGE: &str = "/artefacts/held/1.0.0/large";
 
-/// Bytes of it.
 pub const LARGE_SIZE: usize = 4 << 20;
 
-/// Between two bytes of one connection.
-const DRIP: Duration = Duration::from_secs(2);
+/// Interval between two bytes of one connection.
+const DRIP_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Opened at once: a connection that finds the queue of the kernel full waits for a second and more.
+/// Connections opened at once. More would overflow the kernel's accept queue, which delays them by a second.
 const BATCH: usize = 1000;
 
-/// Descriptors that a server needs for each connection, by its own reckoning.
-const EACH: u64 = 2;
+/// Descriptors that the server reserves per connection.
+const DESCRIPTORS_PER_CONNECTION: u64 = 2;
 
-/// Connections for what both sides do besides, and for the descriptors that a server keeps for itself.
+/// Headroom, in connections, for the other descriptors of both processes.
 const SPARE: u64 = 400;
 
-/// Raises the limit of descriptors for this process and those that it starts from now on, and returns how many of
-/// `wanted` connections a server can have.
-pub fn room_for(wanted: usize) -> usize {
-    // Some for what both sides have besides.
-    let needed = EACH * (wanted as u64 + SPARE);
+/// Raises the descriptor limit of this process and its children, and returns how many of the `wanted` connections the
+/// server can hold.
+pub fn raise_limit(wanted: usize) -> usize {
+    let needed = DESCRIPTORS_PER_CONNECTION * (wanted as u64 + SPARE);
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     let hard = if hard >= needed || setrlimit(Resource::RLIMIT_NOFILE, needed, needed).is_err() {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("the soft limit up to the hard one");
@@ -48,10 +46,10 @@ pub fn room_for(wanted: usize) -> usize {
     } else {
         needed
     };
-    let room = usize::try_from(hard / EACH)
+    let possible = usize::try_from(hard / DESCRIPTORS_PER_CONNECTION)
         .expect("a count")
         .saturating_sub(usize::try_from(SPARE).expect("a count"));
-    wanted.min(room)
+    wanted.min(possible)
 }
 
 #[derive(Debug)]
@@ -61,40 +59,40 @@ pub struct Crowd {
     pub bodies: Vec<Arc<TcpStream>>,
     pub readers: Vec<Arc<TcpStream>>,
     is_over: Arc<AtomicBool>,
-    dripping: Option<JoinHandle<()>>,
+    drip_thread: Option<JoinHandle<()>>,
 }
 
 impl Crowd {
-    /// Opens `count` connections. Those that a server lets go soon come last.
-    pub fn hold(server: &Server, count: usize) -> Self {
+    /// Opens `count` connections. The kinds that the server times out first are opened last.
+    pub fn open(server: &Server, count: usize) -> Self {
         server.publish(LARGE, vec![b'x'; LARGE_SIZE]);
-        let each = count / 4;
-        let open = |line: &dyn Fn(usize) -> String| {
-            (0..each)
+        let per_kind = count / 4;
+        let open_kind = |line: &dyn Fn(usize) -> String| {
+            (0..per_kind)
                 .map(|number| {
                     if number % BATCH == 0 {
-                        // Answered when those before it were accepted.
+                        // The answer shows that the server has accepted the earlier connections.
                         assert_eq!(server.get("/healthz").status, 200);
                     }
-                    let stream = small(server.address);
+                    let stream = connect_with_small_buffers(server.address);
                     let line = line(number);
                     (&stream)
                         .write_all(line.as_bytes())
-                        .expect("room for a line");
+                        .expect("the request fits in the socket buffer");
                     Arc::new(stream)
                 })
                 .collect::<Vec<_>>()
         };
-        let readers = open(&|_| format!("GET {LARGE} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-        let bodies = open(&|number| {
+        let readers = open_kind(&|_| format!("GET {LARGE} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let bodies = open_kind(&|number| {
             format!(
                 "PUT /artefacts/held/2.0.{number}/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
             )
         });
-        let silent = open(&|_| String::new());
-        let heads = open(&|_| "GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_owned());
+        let silent = open_kind(&|_| String::new());
+        let heads = open_kind(&|_| "GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_owned());
         let is_over = Arc::new(AtomicBool::new(false));
-        let dripping = thread::spawn({
+        let drip_thread = thread::spawn({
             let (streams, is_over) = (
                 [bodies.clone(), heads.clone()].concat(),
                 Arc::clone(&is_over),
@@ -107,7 +105,7 @@ impl Crowd {
             bodies,
             readers,
             is_over,
-            dripping: Some(dripping),
+            drip_thread: Some(drip_thread),
         }
     }
 
@@ -123,15 +121,15 @@ impl Crowd {
 impl Drop for Crowd {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        if let Some(dripping) = self.dripping.take() {
-            let _ = dripping.join();
+        if let Some(drip_thread) = self.drip_thread.take() {
+            let _ = drip_thread.join();
         }
     }
 }
 
-/// A connection with little room for what comes in, in small segments: what the kernel keeps for one that goes over
-/// loopback is megabytes otherwise, and all of them together more than it has for TCP.
-fn small(address: SocketAddr) -> TcpStream {
+/// Uses a small receive buffer and small segments. With the defaults, the kernel buffers megabytes per loopback
+/// connection, and thousands of connections exceed its memory for TCP.
+fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
     let socket: OwnedFd = socket(
         AddressFamily::Inet,
         SockType::Stream,
@@ -145,16 +143,16 @@ fn small(address: SocketAddr) -> TcpStream {
     TcpStream::from(socket)
 }
 
-/// A byte to each, spread over the time, until it is over.
+/// Sends one byte per interval to each stream.
 fn drip(streams: &[Arc<TcpStream>], is_over: &AtomicBool) {
     const ROUNDS: usize = 20;
     while !streams.is_empty() {
-        for some in streams.chunks(streams.len().div_ceil(ROUNDS)) {
-            for stream in some {
-                // Some are closed by the server in the meantime.
+        for chunk in streams.chunks(streams.len().div_ceil(ROUNDS)) {
+            for stream in chunk {
+                // Fails for streams that the server has closed.
                 let _ = (&**stream).write_all(b"x");
             }
-            thread::sleep(DRIP / u32::try_from(ROUNDS).expect("a small number"));
+            thread::sleep(DRIP_INTERVAL / u32::try_from(ROUNDS).expect("a small number"));
             if is_over.load(Ordering::Relaxed) {
                 return;
             }
@@ -162,8 +160,8 @@ fn drip(streams: &[Arc<TcpStream>], is_over: &AtomicBool) {
     }
 }
 
-/// Reads until the other side closes.
-pub fn closes(mut stream: &TcpStream) -> bool {
+/// Reads until the server closes the connection. Returns whether it did.
+pub fn is_closed_by_server(mut stream: &TcpStream) -> bool {
     stream.set_read_timeout(Some(PATIENCE)).expect("an option");
     let mut rest = [0; 4096];
     loop {

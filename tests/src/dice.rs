@@ -1,4 +1,4 @@
-//! Numbers that differ from seed to seed, and are the same for the same one (xorshift64).
+//! Seeded random numbers (xorshift64): the same seed gives the same numbers.
 
 #[derive(Debug)]
 pub struct Dice(u64);
@@ -6,7 +6,7 @@ pub struct Dice(u64);
 impl Dice {
     pub fn new(seed: u64) -> Self {
         let mut dice = Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        // Seeds that are neighbours begin alike.
+        // The first numbers of neighbouring seeds are similar.
         dice.next();
         dice
     }
@@ -18,7 +18,7 @@ impl Dice {
         self.0
     }
 
-    /// A number from 0 to `sides` - 1.
+    /// Returns a number from 0 to `sides` - 1.
     pub fn roll(&mut self, sides: usize) -> usize {
         usize::try_from(self.next() >> 33).expect("31 bits") % sides
     }
@@ -27,7 +27,7 @@ impl Dice {
         from[self.roll(from.len())]
     }
 
-    /// Bytes that no compressor makes smaller.
+    /// Returns incompressible bytes.
     pub fn noise(&mut self, bytes: usize) -> Vec<u8> {
         let mut noise = Vec::with_capacity(bytes + 8);
         while noise.len() < bytes {

@@ -1,4 +1,4 @@
-//! A name server for one name, whose addresses can change: as much of RFC 1035 as a resolver of proxies asks for.
+//! A name server for one name with changing addresses. It implements the part of RFC 1035 that proxies use.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 const A: u16 = 1;
 const NO_ERROR: u8 = 0;
 const NO_SUCH_NAME: u8 = 3;
-/// What Docker's own server gives: who believes it asks again after ten minutes.
-const LIFETIME: u32 = 600;
+/// The TTL of Docker's DNS. A client that honours it asks again after ten minutes.
+const TTL_S: u32 = 600;
 
 #[derive(Debug, Clone)]
 struct Answers {
@@ -16,7 +16,7 @@ struct Answers {
     is_silent: bool,
 }
 
-/// It goes on for as long as the process does.
+/// Runs until the process ends.
 #[derive(Debug)]
 pub struct Dns {
     pub address: SocketAddr,
@@ -24,7 +24,7 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// Knows `name`, which has no address yet.
+    /// Serves `name`, which has no address yet.
     pub fn start(name: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let address = socket.local_addr().expect("an address");
@@ -46,18 +46,18 @@ impl Dns {
         Self { address, answers }
     }
 
-    /// From now on the name has these addresses; without any there is no such name.
+    /// Sets the addresses of the name. Without addresses, the name doesn't exist.
     pub fn set(&self, addresses: &[Ipv4Addr]) {
         self.answers.lock().unwrap().addresses = addresses.to_vec();
     }
 
-    /// Whether questions remain without an answer.
+    /// Sets whether the server ignores queries.
     pub fn silent(&self, is_silent: bool) {
         self.answers.lock().unwrap().is_silent = is_silent;
     }
 }
 
-/// `None` where there is nothing to say.
+/// `None` if the query is to be ignored or malformed.
 fn answer(query: &[u8], answers: &Answers) -> Option<Vec<u8>> {
     if answers.is_silent {
         return None;
@@ -76,33 +76,33 @@ fn answer(query: &[u8], answers: &Answers) -> Option<Vec<u8>> {
     let count = u16::try_from(addresses.len()).ok()?;
     let mut answer = Vec::new();
     answer.extend(&head[..2]);
-    // A response, recursion wanted and available.
+    // Flags: response, recursion desired and available.
     answer.extend([0x81, 0x80 | code]);
     for number in [1, count, 0, 0] {
         answer.extend(number.to_be_bytes());
     }
     answer.extend(question);
     for address in addresses {
-        // The name of the question, class IN.
+        // A pointer to the name in the question, type A, class IN.
         answer.extend([0xc0, 12, 0, 1, 0, 1]);
-        answer.extend(LIFETIME.to_be_bytes());
+        answer.extend(TTL_S.to_be_bytes());
         answer.extend([0, 4]);
         answer.extend(address.octets());
     }
     Some(answer)
 }
 
-/// The name that a question begins with, and the length that it has there.
+/// Parses the name at the start of a question. Returns the name and its encoded length.
 fn name(bytes: &[u8]) -> Option<(String, usize)> {
     let mut labels = Vec::new();
-    let mut at = 0;
+    let mut offset = 0;
     loop {
-        let length = usize::from(*bytes.get(at)?);
-        at += 1;
+        let length = usize::from(*bytes.get(offset)?);
+        offset += 1;
         if length == 0 {
-            return Some((labels.join("."), at));
+            return Some((labels.join("."), offset));
         }
-        labels.push(String::from_utf8_lossy(bytes.get(at..at + length)?).into_owned());
-        at += length;
+        labels.push(String::from_utf8_lossy(bytes.get(offset..offset + length)?).into_owned());
+        offset += length;
     }
 }

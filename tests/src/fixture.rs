@@ -1,5 +1,4 @@
-//! An app as a repository shows it: artefact, config, release document; and bootstrap, ready to
-//! start it.
+//! An app in a repository (artefact, config and release document), and a bootstrap that starts it.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -21,7 +20,7 @@ use crate::run::{self, Ended, Running};
 
 pub const APP: &str = "hello";
 pub const VERSION: &str = "1.0.0";
-/// Where the mock has the release document of a bare `APP`.
+/// The path of the release document of a bare `APP`.
 pub const RELEASE: &str = "/releases/hello/latest";
 
 pub fn digest(bytes: &[u8]) -> Digest {
@@ -34,7 +33,7 @@ pub struct App {
     pub file: String,
     pub artefact: Vec<u8>,
     pub config: String,
-    /// Bytes as the statement says.
+    /// The size that the statement declares.
     pub size: u64,
     pub release: Option<u64>,
 }
@@ -42,13 +41,13 @@ pub struct App {
 impl App {
     /// `probe`, packed as `.tar.gz`, started with `arguments`.
     pub fn probe(arguments: &str) -> Self {
-        let content = std::fs::read(binaries::probe()).expect("the probe is built");
+        let content = std::fs::read(binaries::probe()).expect("the probe exists");
         let tar = Tar::new([Entry::file("bin/probe", content).mode(0o755)]).finish();
         Self::new("hello-1.0.0.tar.gz", gzip(&tar))
             .with_config(&format!("STARTUP_COMMAND='bin/probe {arguments}'\n"))
     }
 
-    /// A script, which needs a shell on this machine.
+    /// A shell script.
     pub fn script(text: &str) -> Self {
         Self::new("run.sh", format!("#!/bin/sh\n{text}\n"))
             .with_config("STARTUP_COMMAND=./run.sh\n")
@@ -118,24 +117,24 @@ impl App {
             .header("Content-Type", "application/json")
     }
 
-    /// The artefact as a good server has it.
+    /// The artefact, from a server that supports ranges.
     pub fn file_reply(&self) -> Reply {
         Reply::file(self.artefact.clone(), &self.digest().etag())
     }
 
-    /// Shows the release document to whoever asks.
+    /// Serves the release document.
     pub fn announce(&self, mock: &Mock) {
         mock.always(RELEASE, self.document_reply());
     }
 
-    /// Shows document and artefact to whoever asks.
+    /// Serves the release document and the artefact.
     pub fn publish(&self, mock: &Mock) {
         self.announce(mock);
         mock.always(&self.path(), self.file_reply());
     }
 }
 
-/// bootstrap with a directory of its own.
+/// A bootstrap with its own directory.
 #[derive(Debug)]
 pub struct Bootstrap {
     home: Arc<TempDir>,
@@ -160,7 +159,7 @@ impl Bootstrap {
         bootstrap = bootstrap
             .env("BOOTSTRAP_DIR", directory)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        // Tests must not wait for the five minutes of the default.
+        // The default of five minutes is too long for a test.
         bootstrap.env("BOOTSTRAP_DEADLINE", "30s")
     }
 
@@ -177,7 +176,7 @@ impl Bootstrap {
         self
     }
 
-    /// Where apps are unpacked.
+    /// The directory in which bootstrap unpacks apps.
     pub fn dir(&self) -> PathBuf {
         self.home.path().join("app")
     }
@@ -190,17 +189,15 @@ impl Bootstrap {
         run::spawn(&binaries::bootstrap(), &self.arguments, &self.environment).in_home(&self.home)
     }
 
-    /// The same, in the same directory, with the mock's address as one more argument.
-    #[must_use]
-    pub fn at(&self, mock: &Mock) -> At<'_> {
-        At {
-            bootstrap: self,
-            address: mock.address().to_string(),
-        }
+    /// Runs with the address of `mock` as the last argument.
+    pub fn run_at(&self, mock: &Mock) -> Ended {
+        let mut arguments = self.arguments.clone();
+        arguments.push(mock.address().to_string().into());
+        run::spawn(&binaries::bootstrap(), &arguments, &self.environment).wait()
     }
 
-    /// Under another program, which is given bootstrap and its arguments; in a process group of its own,
-    /// because the kernel stops nobody of a group that has no parent in its session.
+    /// Runs bootstrap as the arguments of another program. It gets its own process group, because job control
+    /// doesn't stop the processes of an orphaned group.
     pub fn spawn_under(&self, prefix: &[&str]) -> Running {
         let mut words: Vec<OsString> = prefix.iter().map(OsString::from).collect();
         words.push(binaries::bootstrap().into());
@@ -218,7 +215,7 @@ impl Bootstrap {
         self.spawn().wait()
     }
 
-    /// Runs with one more variable, in the same directory.
+    /// Runs with an additional variable.
     pub fn run_with(&self, name: &str, value: &str) -> Ended {
         let mut environment = self.environment.clone();
         environment.push((name.into(), value.into()));
@@ -226,28 +223,8 @@ impl Bootstrap {
     }
 }
 
-/// bootstrap, told of one more repository.
-#[derive(Debug)]
-pub struct At<'a> {
-    bootstrap: &'a Bootstrap,
-    address: String,
-}
-
-impl At<'_> {
-    pub fn run(&self) -> Ended {
-        let mut arguments = self.bootstrap.arguments.clone();
-        arguments.push(OsString::from(&self.address));
-        run::spawn(
-            &binaries::bootstrap(),
-            &arguments,
-            &self.bootstrap.environment,
-        )
-        .wait()
-    }
-}
-
 impl Ended {
-    /// The exit code is as expected; otherwise the log says why it is not.
+    /// Asserts the exit code, and shows the log if it differs.
     pub fn expect(&self, code: i32) -> &Self {
         assert_eq!(
             self.code, code,
@@ -257,11 +234,11 @@ impl Ended {
         self
     }
 
-    /// The log holds `text`.
+    /// Asserts that the log contains `text`.
     pub fn says(&self, text: &str) -> &Self {
         assert!(
             self.stderr.contains(text),
-            "{text:?} in the log:\n{}",
+            "missing {text:?} in the log:\n{}",
             self.stderr
         );
         self
@@ -270,13 +247,13 @@ impl Ended {
     pub fn does_not_say(&self, text: &str) -> &Self {
         assert!(
             !self.stderr.contains(text),
-            "no {text:?} in the log:\n{}",
+            "unexpected {text:?} in the log:\n{}",
             self.stderr
         );
         self
     }
 
-    /// The value of a variable that `probe show` saw.
+    /// Returns the value of a variable in the output of `probe show`.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.stdout.lines().find_map(|line| {
             line.strip_prefix("env ")?

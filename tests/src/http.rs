@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: a test must be able to send what no library would.
+//! An HTTP/1.1 client that can send requests that no library would.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use crate::run::PATIENCE;
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
-    /// Names in lower case.
+    /// Names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -30,7 +30,7 @@ impl Response {
             .unwrap_or_else(|error| panic!("{error} in {}", self.text()))
     }
 
-    /// The detail of the problem document.
+    /// Returns the detail of a problem document.
     pub fn detail(&self) -> String {
         assert_eq!(
             self.header("content-type"),
@@ -44,7 +44,7 @@ impl Response {
     }
 }
 
-/// One request over one connection; `Host` is the address unless `headers` says otherwise.
+/// Sends one request on its own connection. `Host` is the address unless `headers` contains another.
 pub fn request(
     address: SocketAddr,
     method: &str,
@@ -52,11 +52,11 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Response {
-    let bytes = written(address, method, path, headers, body);
+    let bytes = encode(address, method, path, headers, body);
     raw(address, &bytes, method == "HEAD")
 }
 
-/// The same to a server that may end at any moment: `None` if no whole answer came.
+/// Like [`request`], but `None` if the server is down or its response is incomplete.
 pub fn try_request(
     address: SocketAddr,
     method: &str,
@@ -66,11 +66,11 @@ pub fn try_request(
 ) -> Option<Response> {
     let mut connection = TcpStream::connect(address).ok()?;
     connection.set_read_timeout(Some(PATIENCE)).ok()?;
-    let _ = connection.write_all(&written(address, method, path, headers, body));
+    let _ = connection.write_all(&encode(address, method, path, headers, body));
     try_read(&mut connection, method == "HEAD")
 }
 
-fn written(
+fn encode(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -102,20 +102,20 @@ pub fn put(address: SocketAddr, path: &str, body: &[u8]) -> Response {
     request(address, "PUT", path, &[], body)
 }
 
-/// Sends the bytes as they are, and reads one answer.
+/// Sends the bytes unchanged and reads one response.
 pub fn raw(address: SocketAddr, bytes: &[u8], is_head: bool) -> Response {
     let mut connection = TcpStream::connect(address).expect("the server listens");
     connection
         .set_read_timeout(Some(PATIENCE))
         .expect("a timeout");
-    // A server that refuses early may not read all of it.
+    // A server that refuses early may not read all bytes.
     let _ = connection.write_all(bytes);
     read(&mut connection, is_head)
 }
 
-/// Reads one answer to its end.
+/// Reads one complete response.
 pub fn read(connection: &mut TcpStream, is_head: bool) -> Response {
-    try_read(connection, is_head).expect("an answer, and not the end")
+    try_read(connection, is_head).expect("a response before the end of the connection")
 }
 
 fn try_read(connection: &mut TcpStream, is_head: bool) -> Option<Response> {

@@ -1,31 +1,30 @@
 //! The harness of the end-to-end tests.
 //!
-//! - [`binaries`]: the binaries under test, built once a run
-//! - [`run`]: processes that do not outlive their test
-//! - [`http`]: requests as raw as a test wants them
-//! - [`ports`]: ports for programs that have to be told one
-//! - [`mock`]: a repository that answers from a script
-//! - [`server`]: the real repository on a port of its own
-//! - [`s3`]: a store that speaks S3 (`moto`), and bad ways to it; [`ceph`]: a real one
-//! - [`herd`]: thousands of hosts, simulated; [`relay`]: a slow way to a server
-//! - [`dns`]: a name server whose answers change
-//! - [`redis`]: a Redis that comes and goes; [`websocket`]: who follows an app
-//! - [`proxy`]: nginx or `HAProxy` in front of it
-//! - [`strace`]: calls that fail or kill; [`power`]: a disk whose power can be cut
-//! - [`bombs`]: small archives of much
-//! - [`crowd`]: thousands of connections that are held
-//! - [`dice`]: numbers for what is generated
-//! - [`archive`]: archives, well-formed and hostile
-//! - [`fixture`]: an app, as a repository shows it
-//! - [`docker`]: containers, where Docker answers
-//! - [`platform`]: whole environments, [`swarm`]: production among them; [`load`]: clients of them
-//! - [`terminal`]: a terminal, and what runs on it
-//! - [`tree`]: what lies below a directory; [`wire`]: a connection for any bytes
-//! - [`tls`]: the mock behind HTTPS
-//! - [`measure`]: figures for the benches
-//! - [`signing`]: minisign keys
-//! - [`harness`]: runs the tests; [`skip`]: which of them, and what becomes of one whose prerequisite is missing;
-//!   [`world`]: the process state that they start from
+//! Processes and prerequisites:
+//! - [`binaries`] builds the binaries under test, once per run.
+//! - [`run`] starts processes and ends them with their test.
+//! - [`harness`] runs the tests; [`skip`] selects them and leaves out those whose prerequisite is missing.
+//! - [`world`] is the process state that tests start from.
+//! - [`terminal`] runs a process on a pseudo-terminal.
+//! - [`strace`] makes system calls fail; [`power`] cuts the power of a disk.
+//!
+//! Servers:
+//! - [`mock`] is a scripted repository; [`server`] is the real one.
+//! - [`s3`] is an S3 store (`moto`) with faults; [`ceph`] is a real one.
+//! - [`proxy`] runs nginx or `HAProxy`; [`tls`] adds HTTPS to a server; [`relay`] limits its bandwidth.
+//! - [`dns`] is a name server; [`redis`] runs Redis; [`ports`] finds free ports.
+//! - [`docker`] runs containers; [`platform`] and [`swarm`] run whole environments.
+//!
+//! Clients:
+//! - [`http`] and [`wire`] send HTTP byte by byte; [`websocket`] is a WebSocket client; [`browser`] drives a browser.
+//! - [`load`] puts an app under load; [`crowd`] holds thousands of connections open.
+//! - [`herd`] simulates thousands of hosts.
+//!
+//! Data:
+//! - [`fixture`] is an app in a repository, and a bootstrap that starts it.
+//! - [`archive`] writes archives, valid and hostile; [`bombs`] are archives that expand beyond the limits.
+//! - [`tree`] takes snapshots of directories; [`signing`] makes minisign keys; [`dice`] makes seeded random numbers.
+//! - [`measure`] computes statistics for the benches.
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
@@ -68,5 +67,3 @@ pub mod tree;
 pub mod websocket;
 pub mod wire;
 pub mod world;
-
-pub use test_macros::test;

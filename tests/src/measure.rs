@@ -1,36 +1,32 @@
-//! Figures for `cargo bench`: peers side by side in one run, medians and ratios.
+//! Statistics for `cargo bench`.
 
 use std::time::Duration;
 
-/// The middle of the measurements.
-///
 /// # Panics
 ///
-/// Where nothing was measured.
+/// Panics without measurements.
 pub fn median<T: Ord + Copy>(figures: &[T]) -> T {
     let mut sorted = figures.to_vec();
     sorted.sort_unstable();
     sorted[sorted.len() / 2]
 }
 
-/// The measurement that so many in a hundred are not above.
-///
 /// # Panics
 ///
-/// Where nothing was measured.
+/// Panics without measurements.
 pub fn percentile<T: Ord + Copy>(figures: &[T], rank: usize) -> T {
     let mut sorted = figures.to_vec();
     sorted.sort_unstable();
     sorted[(sorted.len() * rank).div_ceil(100) - 1]
 }
 
-/// Runs every peer once a round, so that what disturbs the machine disturbs all of them, and
-/// returns each one's figures.
-pub fn rounds<T>(rounds: usize, peers: &mut [&mut dyn FnMut() -> T]) -> Vec<Vec<T>> {
-    let mut figures: Vec<Vec<T>> = peers.iter().map(|_| Vec::new()).collect();
+/// Runs every candidate once per round, so that noise on the machine affects all of them. Returns the measurements of
+/// each candidate.
+pub fn rounds<T>(rounds: usize, candidates: &mut [&mut dyn FnMut() -> T]) -> Vec<Vec<T>> {
+    let mut figures: Vec<Vec<T>> = candidates.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
-        for (peer, figures) in peers.iter_mut().zip(&mut figures) {
-            figures.push(peer());
+        for (candidate, figures) in candidates.iter_mut().zip(&mut figures) {
+            figures.push(candidate());
         }
     }
     figures
@@ -41,16 +37,16 @@ pub fn milliseconds(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// How many times as long the peer takes.
+/// How many times longer `peer` takes.
 pub fn ratio(peer: Duration, ours: Duration) -> String {
     format!("{:.2}x", peer.as_secs_f64() / ours.as_secs_f64())
 }
 
-/// `CLOCK_MONOTONIC`, which all processes share.
+/// The time of `CLOCK_MONOTONIC`, which all processes share.
 ///
 /// # Panics
 ///
-/// Where the machine has no such clock.
+/// Panics if the system has no such clock.
 pub fn now() -> Duration {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("a clock");
     time.into()

@@ -1,7 +1,7 @@
-//! nginx or `HAProxy` in front of a repository, as docs/proxies.md says, or of apps, as docs/loadbalancer.md
-//! does, or a cache, as docs/past-one-machine.md does: what is tried is what is read there.
+//! Runs nginx or `HAProxy` with the configurations of the documentation: as a proxy (docs/proxies.md), as a load
+//! balancer (docs/loadbalancer.md) and as a cache (docs/past-one-machine.md).
 //!
-//! The port is bound here and handed over as standard input, so nobody else can get it in between.
+//! The harness binds the port and passes the socket as standard input, so no other process can take the port.
 
 use std::fmt;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::http;
 use crate::run::{self, Running};
 use crate::skip::{require_program, starts, without};
 
-/// A change to what is documented: the text, which must be there, and what is written in its place.
+/// A replacement in the documented configuration: the old text, which must exist, and the new text.
 pub type Change<'a> = (&'a str, &'a str);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +66,10 @@ impl Kind {
         }
     }
 
-    /// Its block in a page of the documentation.
+    /// Returns the configuration in a page of the documentation.
     fn documented(self, page: &str) -> String {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-        let page = fs::read_to_string(docs.join(page)).expect("the page is there");
+        let page = fs::read_to_string(docs.join(page)).expect("the page exists");
         let begin = format!("```{self}\n");
         let (_, block) = page.split_once(&begin).expect("a block for it");
         let (block, _) = block.split_once("```").expect("the end of the block");
@@ -77,7 +77,7 @@ impl Kind {
     }
 }
 
-/// Ended with its owner.
+/// Stops when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     pub address: SocketAddr,
@@ -87,7 +87,7 @@ pub struct Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Not killed: the worker of an nginx that is killed lives on.
+        // SIGTERM, because the workers of a killed nginx keep running.
         if let Some(process) = self.process.take() {
             process.signal(libc::SIGTERM);
             process.wait();
@@ -96,22 +96,22 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// In front of `repository`, with its documented configuration but for the changes.
+    /// Starts a proxy of `repository`, with the documented configuration and `changes`.
     pub fn start(kind: Kind, repository: SocketAddr, changes: &[Change<'_>]) -> Self {
-        let to = repository.to_string();
-        let changes = [changes, &[("127.0.0.1:8080", &to)]].concat();
+        let upstream = repository.to_string();
+        let changes = [changes, &[("127.0.0.1:8080", &upstream)]].concat();
         let proxy = Self::launch(kind, "proxies.md", &changes);
-        // It listens already; this waits until somebody answers.
+        // The socket accepts connections already. An answer shows that the proxy has started.
         let answer = http::try_request(proxy.address, "GET", "/healthz", &[], b"");
         let status = answer.map(|answer| answer.status);
         assert_eq!(status, Some(200), "{kind}: {}", proxy.log());
         proxy
     }
 
-    /// nginx that keeps artefacts, in front of `repository`.
+    /// Starts nginx as a cache of `repository`.
     pub fn cache(repository: SocketAddr, changes: &[Change<'_>]) -> Self {
-        let to = repository.to_string();
-        let changes = [changes, &[("127.0.0.1:8080", &to)]].concat();
+        let upstream = repository.to_string();
+        let changes = [changes, &[("127.0.0.1:8080", &upstream)]].concat();
         let proxy = Self::launch(Kind::Nginx, "past-one-machine.md", &changes);
         let answer = http::try_request(proxy.address, "GET", "/healthz", &[], b"");
         assert_eq!(
@@ -123,7 +123,7 @@ impl Proxy {
         proxy
     }
 
-    /// `HAProxy` in front of apps, which it finds by this name server; all of them listen on one port.
+    /// Starts `HAProxy` as a load balancer of apps, which it finds through the name server `dns`. All apps listen on `port`.
     pub fn load_balancer(dns: SocketAddr, port: u16) -> Self {
         let (dns, port) = (dns.to_string(), format!(".apps.platform:{port}"));
         let changes = [
@@ -142,7 +142,7 @@ impl Proxy {
             Kind::Nginx => {
                 command.args(["-e", "stderr", "-c", "conf", "-p"]);
                 command.arg(home.path());
-                // The way in which one nginx hands its sockets over to the next.
+                // nginx passes sockets to its successor in this variable.
                 command.env("NGINX", "0;");
                 ("listen 80;", format!("listen {address};"))
             }
@@ -156,7 +156,8 @@ impl Proxy {
             assert!(text.contains(from), "{from} in\n{text}");
             text = text.replace(from, to);
         }
-        fs::write(home.path().join("conf"), around(kind, &text)).expect("a place for it");
+        fs::write(home.path().join("conf"), complete(kind, &text))
+            .expect("the directory is writable");
         let process = run::spawn_with_input(&mut command, OwnedFd::from(listener).into());
         Self {
             address,
@@ -171,9 +172,9 @@ impl Proxy {
     }
 }
 
-/// What belongs around it where it is not installed by a distribution. One worker, so that all that it passes
-/// on shares its connections to the repository.
-fn around(kind: Kind, text: &str) -> String {
+/// Adds the settings that a distribution's main configuration contains. A single worker makes all requests share the
+/// connections to the repository.
+fn complete(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Nginx => format!(
             "daemon off; user root; worker_processes 1; pid pid; error_log stderr crit;

@@ -1,4 +1,4 @@
-//! Debian's Redis, which a test starts when it likes, and ends as it likes.
+//! A Redis that a test can start, stop and kill.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::ports;
 use crate::run::{self, Running, eventually};
 use crate::skip::require_program;
 
-/// On a port of its own, and in memory only: what it holds ends with it.
+/// Keeps its data in memory, and loses it when it ends.
 #[derive(Debug)]
 pub struct Redis {
     pub address: SocketAddr,
@@ -16,7 +16,7 @@ pub struct Redis {
 
 impl Redis {
     /// A Redis that is not started yet; leaves the current test out where Redis is not installed.
-    pub fn not_yet() -> Self {
+    pub fn stopped() -> Self {
         require_program("redis-server", "redis-server");
         Self {
             address: ports::free(),
@@ -33,14 +33,14 @@ impl Redis {
         eventually("redis answers", || TcpStream::connect(address).is_ok());
     }
 
-    /// Ends it as a crash would.
+    /// Sends SIGKILL, like a crash.
     pub fn kill(&mut self) {
         let process = self.process.take().expect("a running redis");
         process.signal(libc::SIGKILL);
         process.wait();
     }
 
-    /// Stops it where it is, or lets it go on: it listens, and is silent.
+    /// Sends a signal. After SIGSTOP, Redis accepts connections but doesn't answer.
     pub fn signal(&self, signal: i32) {
         let process = self.process.as_ref().expect("a running redis");
         process.signal(signal);

@@ -1,5 +1,5 @@
-//! A way to a server that refuses until it is opened, and is then no faster than it is told to be: all
-//! connections share one rate.
+//! A TCP relay to a server. It refuses connections until it is opened, and then limits the bandwidth of all connections
+//! together.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,18 +11,18 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
 };
 
-/// Small, so that connections take turns.
+/// Small, so that the connections share the bandwidth evenly.
 const CHUNK: usize = 16 << 10;
 
-/// A port that is taken and refuses connections.
+/// A bound port that refuses connections.
 #[derive(Debug)]
 pub struct Relay {
     pub address: SocketAddr,
     socket: OwnedFd,
 }
 
-/// When the next chunk may pass.
-type Turn = Arc<Mutex<Instant>>;
+/// When the next chunk may be sent.
+type NextSend = Arc<Mutex<Instant>>;
 
 impl Relay {
     pub fn closed() -> Self {
@@ -41,30 +41,31 @@ impl Relay {
         }
     }
 
-    /// From now on connections lead to `server`, at so many bytes a second altogether. It goes on for as long
-    /// as the process does.
-    pub fn open(self, server: SocketAddr, rate: f64) {
+    /// Relays connections to `server` at `bytes_per_second`, until the process ends.
+    pub fn open(self, server: SocketAddr, bytes_per_second: f64) {
         listen(&self.socket, Backlog::new(1024).expect("a length")).expect("it listens");
         let listener = TcpListener::from(self.socket);
-        let turn: Turn = Arc::new(Mutex::new(Instant::now()));
+        let next_send: NextSend = Arc::new(Mutex::new(Instant::now()));
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let server = TcpStream::connect(server).expect("the server listens");
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || pass(from, to, |_| {}));
-                let turn = Arc::clone(&turn);
+                std::thread::spawn(move || copy(from, to, |_| {}));
+                let next_send = Arc::clone(&next_send);
                 std::thread::spawn(move || {
-                    pass(server, client, |bytes| wait(&turn, bytes, rate));
+                    copy(server, client, |bytes| {
+                        wait(&next_send, bytes, bytes_per_second);
+                    });
                 });
             }
         });
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, before: impl Fn(usize)) {
+fn copy(mut from: TcpStream, mut to: TcpStream, before_send: impl Fn(usize)) {
     let mut chunk = vec![0; CHUNK];
     while let Ok(read) = from.read(&mut chunk) {
-        before(read);
+        before_send(read);
         if read == 0 || to.write_all(&chunk[..read]).is_err() {
             break;
         }
@@ -74,12 +75,12 @@ fn pass(mut from: TcpStream, mut to: TcpStream, before: impl Fn(usize)) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a chunk is small")]
-fn wait(turn: &Turn, bytes: usize, rate: f64) {
-    let mine = {
-        let mut turn = turn.lock().unwrap();
-        let mine = (*turn).max(Instant::now());
-        *turn = mine + Duration::from_secs_f64(bytes as f64 / rate);
-        mine
+fn wait(next_send: &NextSend, bytes: usize, bytes_per_second: f64) {
+    let start = {
+        let mut next_send = next_send.lock().unwrap();
+        let start = (*next_send).max(Instant::now());
+        *next_send = start + Duration::from_secs_f64(bytes as f64 / bytes_per_second);
+        start
     };
-    std::thread::sleep(mine.saturating_duration_since(Instant::now()));
+    std::thread::sleep(start.saturating_duration_since(Instant::now()));
 }

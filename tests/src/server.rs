@@ -1,4 +1,4 @@
-//! The real repository, on a port of its own.
+//! The real repository, on its own port.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ use crate::s3::S3;
 pub struct Server {
     pub address: SocketAddr,
     process: Option<Running>,
-    /// Of its own, for as long as it runs.
+    /// Removed when the server is dropped.
     _cache: TempDir,
 }
 
 impl Server {
-    /// With an empty store, which goes with the directory.
+    /// Starts on an empty directory, which is removed when it is dropped.
     pub fn fresh() -> (TempDir, Self) {
         let storage = tempfile::tempdir().expect("a temporary directory");
         let server = Self::start(storage.path());
@@ -37,7 +37,7 @@ impl Server {
         Self::start_in(environment.into(), settings)
     }
 
-    /// On a store that speaks S3.
+    /// Starts on an S3 store.
     pub fn start_on(store: &S3, prefix: &str, settings: &[(&str, &str)]) -> Self {
         Self::start_in(store.environment(prefix), settings)
     }
@@ -68,19 +68,19 @@ impl Server {
         self.process.as_ref().expect("a running server")
     }
 
-    /// Asks it to stop and waits.
+    /// Sends SIGTERM and waits for the end.
     pub fn stop(mut self) -> Ended {
         let process = self.process.take().expect("a running server");
         process.signal(libc::SIGTERM);
         process.wait()
     }
 
-    /// Waits for the end of a server that was told to stop already.
-    pub fn stop_was_asked(mut self) -> Ended {
+    /// Waits for the end of a server that has received SIGTERM.
+    pub fn wait(mut self) -> Ended {
         self.process.take().expect("a running server").wait()
     }
 
-    /// Ends it as a crash would.
+    /// Sends SIGKILL, like a crash.
     pub fn kill(mut self) {
         let process = self.process.take().expect("a running server");
         process.signal(libc::SIGKILL);
@@ -105,7 +105,7 @@ impl Server {
         http::request(self.address, method, path, headers, body)
     }
 
-    /// Publishes, and expects that to succeed.
+    /// Publishes and asserts success.
     pub fn publish(&self, path: &str, body: impl AsRef<[u8]>) {
         let response = self.put(path, body);
         assert!(

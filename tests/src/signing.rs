@@ -1,4 +1,4 @@
-//! minisign keys that live for one test.
+//! Temporary minisign keys.
 
 use minisign::KeyPair;
 
@@ -10,19 +10,19 @@ impl Signer {
         Self(KeyPair::generate_unencrypted_keypair().expect("random numbers"))
     }
 
-    /// The public key, as minisign writes it to a file.
+    /// Returns the public key in the format of minisign.
     pub fn public_key(&self) -> String {
         self.0.pk.to_box().expect("a key").to_string()
     }
 
-    /// A .minisig file, prehashed.
+    /// Returns a .minisig file with a prehashed signature.
     pub fn sign(&self, text: &[u8], trusted_comment: &str) -> String {
         minisign::sign(
             Some(&self.0.pk),
             &self.0.sk,
             text,
             Some(trusted_comment),
-            Some("a comment that nobody trusts"),
+            Some("an untrusted comment"),
         )
         .expect("a signature")
         .to_string()

@@ -1,4 +1,4 @@
-//! A terminal of its own for a process: the test types and reads, as a person would.
+//! A pseudo-terminal for a process. The test types and reads, as a person would.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -17,12 +17,12 @@ use crate::run::PATIENCE;
 pub struct Terminal {
     master: File,
     child: Child,
-    seen: String,
+    output: String,
 }
 
 impl Terminal {
-    /// Starts a command as the leader of a session whose terminal this is, as an engine does with
-    /// `-it`. A process in the background that writes is stopped (`stty tostop`).
+    /// Starts a command as the leader of a session with this terminal, as an engine does with `-it`. A background
+    /// process that writes is stopped (`stty tostop`).
     #[expect(unsafe_code, reason = "setsid and TIOCSCTTY between fork and exec")]
     pub fn start(command: &mut Command) -> Self {
         let pty = openpty(None, None).expect("a terminal");
@@ -45,17 +45,19 @@ impl Terminal {
                 Ok(())
             });
         }
-        let child = command.spawn().expect("it starts");
+        let child = command.spawn().expect("the command starts");
         Self {
             master: File::from(pty.master),
             child,
-            seen: String::new(),
+            output: String::new(),
         }
     }
 
     /// Types; `\x03` is Ctrl-C.
     pub fn type_in(&mut self, text: &str) {
-        self.master.write_all(text.as_bytes()).expect("it is typed");
+        self.master
+            .write_all(text.as_bytes())
+            .expect("the terminal accepts input");
     }
 
     pub fn pid(&self) -> i32 {
@@ -65,48 +67,60 @@ impl Terminal {
     /// Reads until `text` has appeared.
     pub fn wait_for(&mut self, text: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.seen.contains(text) {
-            assert!(Instant::now() < deadline, "{text:?} in {:?}", self.seen);
-            assert!(self.read(100), "{text:?} before the end of {:?}", self.seen);
+        while !self.output.contains(text) {
+            assert!(
+                Instant::now() < deadline,
+                "timed out waiting for {text:?} in {:?}",
+                self.output
+            );
+            assert!(
+                self.read(100),
+                "the terminal closed before {text:?}: {:?}",
+                self.output
+            );
         }
     }
 
-    /// Whether the terminal is still open.
-    fn read(&mut self, patience_ms: u16) -> bool {
+    /// Reads output that is available within the time-out. Returns whether the terminal is still open.
+    fn read(&mut self, timeout_ms: u16) -> bool {
         let mut ready = [PollFd::new(
             std::os::fd::AsFd::as_fd(&self.master),
             PollFlags::POLLIN,
         )];
-        if poll(&mut ready, PollTimeout::from(patience_ms)) == Ok(0) {
+        if poll(&mut ready, PollTimeout::from(timeout_ms)) == Ok(0) {
             return true;
         }
         let mut buffer = [0; 4096];
         match self.master.read(&mut buffer) {
-            // EIO: everybody who had it open is gone.
+            // EIO: no process has the terminal open.
             Ok(0) | Err(_) => false,
             Ok(read) => {
-                self.seen
+                self.output
                     .push_str(&String::from_utf8_lossy(&buffer[..read]));
                 true
             }
         }
     }
 
-    /// Everything that appeared, and the exit code; 128+n for a death of signal n.
+    /// Waits for the end. Returns the exit code (128+n for signal n) and the output.
     pub fn end(mut self) -> (i32, String) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
-                while self.read(0) && self.read_more() {}
-                let died = || 128 + status.signal().unwrap_or_default();
-                return (status.code().unwrap_or_else(died), self.seen.clone());
+            if let Some(status) = self.child.try_wait().expect("a child of this process") {
+                while self.read(0) && self.has_output() {}
+                let signalled = || 128 + status.signal().unwrap_or_default();
+                return (status.code().unwrap_or_else(signalled), self.output.clone());
             }
-            assert!(Instant::now() < deadline, "not ended: {:?}", self.seen);
+            assert!(
+                Instant::now() < deadline,
+                "timed out waiting for the end: {:?}",
+                self.output
+            );
             self.read(5);
         }
     }
 
-    fn read_more(&self) -> bool {
+    fn has_output(&self) -> bool {
         let mut ready = [PollFd::new(
             std::os::fd::AsFd::as_fd(&self.master),
             PollFlags::POLLIN,

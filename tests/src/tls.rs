@@ -1,4 +1,4 @@
-//! HTTPS in front of a plain server, with a certificate that nobody knows.
+//! Adds HTTPS with a self-signed certificate to a plain HTTP server.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,17 +11,17 @@ use rustls_pki_types::PrivateKeyDer;
 #[derive(Debug)]
 pub struct Tls {
     pub port: u16,
-    /// The certificate, as PEM: whoever trusts it can connect.
+    /// The certificate in PEM format.
     pub certificate: String,
 }
 
 impl Tls {
-    /// With a certificate for `localhost`.
+    /// Uses a certificate for `localhost`.
     pub fn in_front_of(backend: SocketAddr) -> Self {
         Self::named("localhost", backend)
     }
 
-    /// With a certificate for `name`, which may be an address.
+    /// Uses a certificate for `name`, which may be an address.
     pub fn named(name: &str, backend: SocketAddr) -> Self {
         let issued = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).expect("a key");
@@ -47,7 +47,7 @@ impl Tls {
     }
 }
 
-/// One request a connection: head and body in, the answer out.
+/// Forwards one request per connection.
 fn forward(connection: TcpStream, config: Arc<ServerConfig>, backend: SocketAddr) {
     let Ok(session) = ServerConnection::new(config) else {
         return;
@@ -55,20 +55,20 @@ fn forward(connection: TcpStream, config: Arc<ServerConfig>, backend: SocketAddr
     let mut client = StreamOwned::new(session, connection);
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
-    let mut left = None;
-    while left.is_none_or(|left| request.len() < left) {
+    let mut length = None;
+    while length.is_none_or(|length| request.len() < length) {
         match client.read(&mut chunk) {
             Ok(read) if read > 0 => request.extend_from_slice(&chunk[..read]),
             _ => return,
         }
-        left = left.or_else(|| whole(&request));
+        length = length.or_else(|| request_length(&request));
     }
     let Ok(mut server) = TcpStream::connect(backend) else {
         return;
     };
     let mut answer = Vec::new();
     let _ = server.write_all(&request);
-    // That was all, so the backend closes behind its answer.
+    // Half-closing makes the backend close the connection after its response.
     let _ = server.shutdown(Shutdown::Write);
     let _ = server.read_to_end(&mut answer);
     let _ = client.write_all(&answer);
@@ -76,8 +76,8 @@ fn forward(connection: TcpStream, config: Arc<ServerConfig>, backend: SocketAddr
     let _ = client.flush();
 }
 
-/// The length of a request with its body, once its head is there.
-fn whole(request: &[u8]) -> Option<usize> {
+/// Returns the length of a request with its body, or `None` while its head is incomplete.
+fn request_length(request: &[u8]) -> Option<usize> {
     let head = request.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();
     let length = text

@@ -1,4 +1,4 @@
-//! What lies below a directory, to be compared with what lay there before.
+//! Snapshots of directory trees.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,22 +7,22 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, PartialEq, Eq, Clone)]
-pub struct Seen {
-    /// `d`, `f`, `l`, or `?` for what is none of them.
+pub struct Entry {
+    /// `d`, `f`, `l`, or `?` for another kind.
     pub kind: char,
     pub mode: u32,
     pub mtime: i64,
     pub content: Vec<u8>,
 }
 
-/// Everything below a directory, by its path.
-pub fn snapshot(directory: &Path) -> BTreeMap<PathBuf, Seen> {
+/// Returns everything below a directory, by relative path.
+pub fn snapshot(directory: &Path) -> BTreeMap<PathBuf, Entry> {
     let mut found = BTreeMap::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(path) = open.pop() {
+    let mut pending = vec![directory.to_owned()];
+    while let Some(path) = pending.pop() {
         let metadata = fs::symlink_metadata(&path).unwrap();
         let (kind, content) = if metadata.is_dir() {
-            open.extend(
+            pending.extend(
                 fs::read_dir(&path)
                     .unwrap()
                     .map(|entry| entry.unwrap().path()),
@@ -36,13 +36,13 @@ pub fn snapshot(directory: &Path) -> BTreeMap<PathBuf, Seen> {
         } else {
             ('?', Vec::new())
         };
-        let seen = Seen {
+        let entry = Entry {
             kind,
             mode: metadata.mode(),
             mtime: metadata.mtime(),
             content,
         };
-        found.insert(path.strip_prefix(directory).unwrap().to_owned(), seen);
+        found.insert(path.strip_prefix(directory).unwrap().to_owned(), entry);
     }
     found
 }

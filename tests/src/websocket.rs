@@ -1,4 +1,4 @@
-//! The client's side of a WebSocket by hand (RFC 6455): as much as it takes to follow, and to misbehave.
+//! A WebSocket client (RFC 6455) that can also misbehave.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -10,10 +10,10 @@ use nix::sys::socket::{
 };
 use serde_json::Value;
 
-/// For what is to be told.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Limit for the wait for a message.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The key and its answer of section 1.3.
+/// The key and the accepted key of section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -28,26 +28,26 @@ pub struct WebSocket {
     rest: Vec<u8>,
 }
 
-/// What comes from the other side.
+/// What the server sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum Received {
     Json(Value),
-    /// The reason for an end, by its number.
+    /// A close frame with its code.
     Closed(u16),
-    /// Without one.
+    /// The end of the connection, without a close code.
     Gone,
 }
 
 impl WebSocket {
-    /// Opens one, or returns the status of the refusal.
+    /// Opens a WebSocket, or returns the status of the refusal.
     pub fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let stream = TcpStream::connect(address).expect("somebody listens");
+        let stream = TcpStream::connect(address).expect("the server listens");
         Self::open_on(stream, address, path, headers)
     }
 
-    /// The same, with little room for what is not read yet, and in small segments: the kernel keeps megabytes
-    /// for a connection over loopback otherwise.
-    pub fn open_narrow(address: SocketAddr, path: &str) -> Result<Self, u16> {
+    /// Like [`Self::open`], with a small receive buffer and small segments. With the defaults, the kernel buffers
+    /// megabytes per loopback connection.
+    pub fn open_with_small_buffers(address: SocketAddr, path: &str) -> Result<Self, u16> {
         let SocketAddr::V4(to) = address else {
             panic!("an address of IPv4");
         };
@@ -55,7 +55,7 @@ impl WebSocket {
         let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
         setsockopt(&socket, sockopt::TcpMaxSeg, &536).expect("an option");
         setsockopt(&socket, sockopt::RcvBuf, &4096).expect("an option");
-        connect(socket.as_raw_fd(), &SockaddrIn::from(to)).expect("somebody listens");
+        connect(socket.as_raw_fd(), &SockaddrIn::from(to)).expect("the server listens");
         Self::open_on(TcpStream::from(socket), address, path, &[])
     }
 
@@ -65,7 +65,7 @@ impl WebSocket {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, u16> {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         let mut head = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
@@ -74,12 +74,14 @@ impl WebSocket {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        stream.write_all(head.as_bytes()).expect("it is taken");
+        stream
+            .write_all(head.as_bytes())
+            .expect("the server accepts the request");
         let mut rest = Vec::new();
         let end = loop {
             let mut chunk = [0; 4 << 10];
             let read = stream.read(&mut chunk).expect("an answer");
-            assert!(read > 0, "an answer, and not the end");
+            assert!(read > 0, "a response before the end of the connection");
             rest.extend_from_slice(&chunk[..read]);
             if let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
@@ -97,19 +99,21 @@ impl WebSocket {
         }
     }
 
-    /// The next thing that is said; pings are answered on the way.
-    pub fn told(&mut self) -> Told {
+    /// Returns the next message. Answers pings.
+    pub fn receive(&mut self) -> Received {
         loop {
             let Some((opcode, payload)) = self.frame() else {
-                return Told::Gone;
+                return Received::Gone;
             };
             match opcode {
-                TEXT => return Told::Json(serde_json::from_slice(&payload).expect("JSON")),
-                PING => self.send(PONG, &payload),
+                TEXT => return Received::Json(serde_json::from_slice(&payload).expect("JSON")),
+                PING => self.send_frame(PONG, &payload),
                 CLOSE => {
-                    self.send(CLOSE, &payload);
+                    self.send_frame(CLOSE, &payload);
                     let code = payload.get(..2).map(|code| [code[0], code[1]]);
-                    return code.map_or(Told::Gone, |code| Told::Closed(u16::from_be_bytes(code)));
+                    return code.map_or(Received::Gone, |code| {
+                        Received::Closed(u16::from_be_bytes(code))
+                    });
                 }
                 PONG => {}
                 other => panic!("a frame of an unexpected kind: {other}"),
@@ -117,42 +121,42 @@ impl WebSocket {
         }
     }
 
-    /// The next message of a kind; others are passed over.
-    pub fn next_of(&mut self, kind: &str) -> Value {
+    /// Returns the next message of a kind, and skips others.
+    pub fn receive_kind(&mut self, kind: &str) -> Value {
         loop {
-            match self.told() {
-                Told::Json(told) if told["kind"] == kind => return told,
-                Told::Json(_) => {}
+            match self.receive() {
+                Received::Json(message) if message["kind"] == kind => return message,
+                Received::Json(_) => {}
                 other => panic!("{other:?} instead of a message of the kind {kind}"),
             }
         }
     }
 
-    pub fn say(&mut self, text: &str) {
-        self.send(TEXT, text.as_bytes());
+    pub fn send(&mut self, text: &str) {
+        self.send_frame(TEXT, text.as_bytes());
     }
 
-    /// Masked with zeros, which is a mask.
-    fn send(&mut self, opcode: u8, payload: &[u8]) {
+    /// Masks with zeros, which the RFC allows.
+    fn send_frame(&mut self, opcode: u8, payload: &[u8]) {
         let mut frame = vec![0x80 | opcode];
         match payload.len() {
-            length @ 0..126 => frame.push(0x80 | u8::try_from(length).expect("it is small")),
+            length @ 0..126 => frame.push(0x80 | u8::try_from(length).expect("less than 126")),
             length => {
                 frame.push(0x80 | 0x7e);
-                let length = u16::try_from(length).expect("no test says more");
+                let length = u16::try_from(length).expect("no test sends more");
                 frame.extend(length.to_be_bytes());
             }
         }
         frame.extend([0; 4]);
         frame.extend(payload);
-        // Who is being closed may be gone.
+        // Fails if the server has closed the connection.
         let _ = self.stream.write_all(&frame);
     }
 
-    /// A whole one: nobody here sends any in parts.
+    /// Reads a frame. The servers under test don't fragment messages.
     fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let head = self.take(2)?;
-        assert_eq!(head[0] & 0xf0, 0x80, "it is final, and nothing is reserved");
+        assert_eq!(head[0] & 0xf0, 0x80, "a final frame without reserved bits");
         let length = match head[1] {
             length @ 0..126 => usize::from(length),
             126 => {
@@ -176,7 +180,7 @@ impl WebSocket {
                 Ok(0) => return None,
                 Ok(read) => self.rest.extend_from_slice(&chunk[..read]),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("nothing was told: {error}"),
+                Err(error) => panic!("no message: {error}"),
             }
         }
         Some(self.rest.drain(..length).collect())

@@ -1,4 +1,4 @@
-//! A connection that takes any bytes, and reads the answers one after the other.
+//! A connection that sends arbitrary bytes and reads the responses one by one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,13 +9,13 @@ use crate::run::PATIENCE;
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
-    /// Read, and not yet part of an answer.
+    /// Received bytes after the last response.
     rest: Vec<u8>,
 }
 
 impl Wire {
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("somebody listens");
+        let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("an option");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Self {
@@ -24,17 +24,17 @@ impl Wire {
         }
     }
 
-    /// Who is refused early may not get rid of all of it.
+    /// Ignores errors, because a server may refuse early.
     pub fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Says that nothing more will be sent.
+    /// Half-closes the connection.
     pub fn end(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// The next answer to its end, past those that are provisional; none where the other side has closed.
+    /// Returns the next complete response. Skips interim responses. `None` if the server has closed the connection.
     pub fn answer(&mut self, is_head: bool) -> Option<Response> {
         loop {
             let end = self.until(|rest| rest.windows(4).position(|four| four == b"\r\n\r\n"))?;
@@ -59,7 +59,7 @@ impl Wire {
             if is_head || matches!(response.status, 204 | 304) {
                 return Some(response);
             }
-            // Nobody here sends chunks: the least that can be got wrong is the other side's framing.
+            // The servers under test send no chunks, so the client needs no decoder that could hide an error of theirs.
             assert_eq!(response.header("transfer-encoding"), None, "{head}");
             let length: Option<usize> = response
                 .header("content-length")
@@ -75,7 +75,7 @@ impl Wire {
         }
     }
 
-    /// Reads on until something is found in what was not taken yet; none at the end of the connection.
+    /// Reads until `find` finds something in the received bytes; `None` at the end of the connection.
     fn until<T>(&mut self, find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
         let mut chunk = [0; 16 << 10];
         loop {
@@ -87,21 +87,24 @@ impl Wire {
                 Ok(read) => self.rest.extend_from_slice(&chunk[..read]),
                 Err(error) => {
                     let is_reset = error.kind() == std::io::ErrorKind::ConnectionReset;
-                    assert!(is_reset, "neither an answer nor the end came: {error}");
+                    assert!(
+                        is_reset,
+                        "neither a response nor the end of the connection: {error}"
+                    );
                     return None;
                 }
             }
         }
     }
 
-    /// What is there beyond the last answer, once the other side has closed.
+    /// Returns the bytes after the last response, once the server has closed the connection.
     pub fn remainder(mut self) -> Vec<u8> {
         self.until(|_| None::<()>);
         self.rest
     }
 }
 
-/// Whether more can be asked on the connection that this answer came by.
+/// Whether the connection of a response can be reused.
 pub fn stays_open(answer: &Response) -> bool {
     answer
         .header("connection")

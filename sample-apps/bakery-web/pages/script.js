@@ -1,24 +1,19 @@
-// Without this script the form still works. With it, the page stays where it is, and tells what happens.
+// The form works without this script. With it, orders are sent and shown without leaving the page.
 
-const AGAIN_MS = 15_000; // the book, while orders are taken
-const CLOSED_MS = 3_000; // whether they are taken again
+const OPEN_INTERVAL_MS = 15_000;
+const CLOSED_INTERVAL_MS = 3_000;
 
 const form = document.querySelector("form");
 const button = form.querySelector("button");
-const said = document.querySelector("#said");
-const book = document.querySelector("#book");
-let closed = false;
+const message = document.querySelector("#message");
+const latestOrders = document.querySelector("#latest");
+let isClosed = false;
 let timer;
 
-function say(text, kind = "") {
-  said.textContent = text;
-  said.className = `notice ${kind}`;
-  said.hidden = false;
-}
-
-function shut() {
-  closed = true;
-  say("We take orders again in a moment. Nothing was ordered; this page looks by itself.", "bad");
+function show(text, kind = "") {
+  message.textContent = text;
+  message.className = `notice ${kind}`;
+  message.hidden = false;
 }
 
 form.addEventListener("submit", async (event) => {
@@ -31,56 +26,57 @@ form.addEventListener("submit", async (event) => {
       body: new URLSearchParams(new FormData(form)),
     });
     if (response.status === 503) {
-      shut();
+      isClosed = true;
+      show("We take orders again in a moment. Nothing was ordered. This page updates itself.", "bad");
     } else {
       const answer = await response.json();
       if (response.ok) {
-        say(`Thank you, ${answer.name}. It is order ${answer.number}.`, "good");
+        show(`Thank you, ${answer.name}. Your order number is ${answer.number}.`, "good");
         form.reset();
       } else {
-        say(`${response.status === 502 ? "No answer came" : "This was not ordered"}: ${answer.detail}.`, "bad");
+        show(`${response.status === 502 ? "The bakery did not answer" : "Nothing was ordered"}: ${answer.detail}.`, "bad");
       }
     }
   } catch {
-    say("No answer came. Look at the book before you order again.", "bad");
+    show("No answer. Look at the latest orders before you order again.", "bad");
   } finally {
     button.disabled = false;
-    look();
+    refresh();
   }
 });
 
-function line(order) {
+function listItem(order) {
   const item = document.createElement("li");
-  const what = document.createElement("span");
-  // Names come from people: they are text, and never markup.
-  what.textContent = `${order.pieces} × ${order.bread} for ${order.name}`;
-  const when = document.createElement("time");
-  when.dateTime = order.at;
-  when.textContent = new Date(order.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  item.append(what, when);
+  const text = document.createElement("span");
+  // textContent, because names are user input.
+  text.textContent = `${order.pieces} × ${order.bread} for ${order.name}`;
+  const time = document.createElement("time");
+  time.dateTime = order.at;
+  time.textContent = new Date(order.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  item.append(text, time);
   return item;
 }
 
-async function look() {
+async function refresh() {
   clearTimeout(timer);
   try {
     const response = await fetch("/orders", { headers: { Accept: "application/json" } });
     if (response.ok) {
       const { latest } = await response.json();
-      book.querySelector("ol").replaceChildren(...latest.slice(0, 10).map(line));
-      book.hidden = latest.length === 0;
-      if (closed) {
-        closed = false;
-        say("We take orders again.", "good");
+      latestOrders.querySelector("ol").replaceChildren(...latest.slice(0, 10).map(listItem));
+      latestOrders.hidden = latest.length === 0;
+      if (isClosed) {
+        isClosed = false;
+        show("We take orders again.", "good");
       }
-    } else if (!closed) {
-      closed = true;
-      say("We take orders again in a moment.", "bad");
+    } else if (!isClosed) {
+      isClosed = true;
+      show("We take orders again in a moment.", "bad");
     }
   } catch {
-    // Away from the network: the next look will tell.
+    // The network is down. The next refresh shows whether it is back.
   }
-  timer = setTimeout(look, closed ? CLOSED_MS : AGAIN_MS);
+  timer = setTimeout(refresh, isClosed ? CLOSED_INTERVAL_MS : OPEN_INTERVAL_MS);
 }
 
-look();
+refresh();

@@ -1,4 +1,4 @@
-//! `hello-world`: greets over HTTP, and tells which release of it answers.
+//! `hello-world`: answers a greeting over HTTP, and names its release in `X-Platform-App`.
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,13 +16,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 struct Greeter {
     greeting: String,
-    greeted: AtomicU64,
+    count: AtomicU64,
     /// App, release and host name, for `X-Platform-App`.
-    who: HeaderValue,
+    identity: HeaderValue,
 }
 
 #[derive(Deserialize)]
-struct Whom {
+struct Parameters {
     #[serde(default = "world")]
     name: String,
 }
@@ -45,15 +45,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let release = std::env::var("PLATFORM_RELEASE")
         .or_else(|_| std::env::var("PLATFORM_VERSION"))
         .unwrap_or_else(|_| "unreleased".to_owned());
-    let who = format!(
+    let identity = format!(
         "{} {release} {}",
         variable("PLATFORM_APP", "hello-world"),
         variable("HOSTNAME", "localhost")
     );
     let greeter = Greeter {
         greeting: variable("GREETING", "Hello"),
-        greeted: AtomicU64::new(0),
-        who: HeaderValue::from_str(&who)?,
+        count: AtomicU64::new(0),
+        identity: HeaderValue::from_str(&identity)?,
     };
     let greeter = Arc::new(greeter);
     let router = Router::new()
@@ -61,37 +61,41 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/status", get(async || "ok\n"))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&greeter),
-            say_who,
+            add_identity,
         ))
         .with_state(greeter);
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let listener = tokio::net::TcpListener::bind(address).await?;
     axum::serve(listener, router)
-        .with_graceful_shutdown(told_to_stop())
+        .with_graceful_shutdown(terminated())
         .await?;
     Ok(())
 }
 
 async fn greet(
     State(greeter): State<Arc<Greeter>>,
-    Query(Whom { name }): Query<Whom>,
+    Query(Parameters { name }): Query<Parameters>,
 ) -> Json<Greeting> {
-    let id = greeter.greeted.fetch_add(1, Ordering::Relaxed) + 1;
+    let id = greeter.count.fetch_add(1, Ordering::Relaxed) + 1;
     Json(Greeting {
         id,
         content: format!("{}, {name}!", greeter.greeting),
     })
 }
 
-async fn say_who(State(greeter): State<Arc<Greeter>>, request: Request, next: Next) -> Response {
+async fn add_identity(
+    State(greeter): State<Arc<Greeter>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     response
         .headers_mut()
-        .insert("x-platform-app", greeter.who.clone());
+        .insert("x-platform-app", greeter.identity.clone());
     response
 }
 
-async fn told_to_stop() {
+async fn terminated() {
     if let Ok(mut terminate) = signal(SignalKind::terminate()) {
         terminate.recv().await;
     }

@@ -1,4 +1,4 @@
-//! What every handler is given.
+//! The state that the handlers share.
 
 use std::sync::Arc;
 
@@ -6,16 +6,11 @@ use tokio::sync::Semaphore;
 
 use crate::feed::Writer;
 use crate::hub::Hub;
+use crate::limits;
 use crate::pictures::Pictures;
 use crate::services::Services;
 use crate::settings::Settings;
 use crate::stop::Stop;
-
-/// Windows that are open at once.
-pub(crate) const WINDOWS: u32 = 10_000;
-
-/// Pictures that are received at once: each is held in memory until it is whole.
-const UPLOADS: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct App {
@@ -24,7 +19,9 @@ pub(crate) struct App {
     pub(crate) writer: Writer,
     pub(crate) pictures: Pictures,
     pub(crate) services: Arc<Services>,
+    /// One permit per open window.
     pub(crate) windows: Arc<Semaphore>,
+    /// One permit per running upload.
     pub(crate) uploads: Semaphore,
     pub(crate) stop: Stop,
 }
@@ -44,8 +41,8 @@ impl App {
             writer,
             pictures,
             services,
-            windows: Arc::new(Semaphore::new(WINDOWS as usize)),
-            uploads: Semaphore::new(UPLOADS),
+            windows: Arc::new(Semaphore::new(limits::WINDOWS as usize)),
+            uploads: Semaphore::new(limits::UPLOADS),
             stop,
         })
     }

@@ -1,4 +1,4 @@
-//! The style and the script of the page, as they are: there is no build step.
+//! The style sheet, script and icon of the page, served as they are in the sources: there is no build step.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
-use crate::handlers::Refusal;
+use crate::refusal::Refusal;
 
 struct Asset {
     name: &'static str,
@@ -34,8 +34,9 @@ const ASSETS: [Asset; 3] = [
     },
 ];
 
-/// In the address of each, so that one may be kept for ever: another release has other addresses.
-static MARK: LazyLock<String> = LazyLock::new(|| {
+/// Digest of all assets. It is part of their addresses, so browsers can cache an asset forever: a release with
+/// other assets has other addresses.
+static DIGEST: LazyLock<String> = LazyLock::new(|| {
     let mut sum = Sha256::new();
     for asset in &ASSETS {
         sum.update(asset.content);
@@ -44,27 +45,26 @@ static MARK: LazyLock<String> = LazyLock::new(|| {
 });
 
 pub(crate) fn path(name: &str) -> String {
-    format!("/assets/{}-{name}", *MARK)
+    format!("/assets/{}-{name}", *DIGEST)
 }
 
-/// `GET /assets/{file}`. While one release takes over from another a page of either may ask here: a name is
-/// enough, and only the address of this release is kept for ever.
+/// `GET /assets/{file}`. During a deploy, pages of both releases ask both. An asset of another release is answered
+/// by name and not cached.
 pub(crate) async fn get(Path(file): Path<String>) -> Result<Response, Refusal> {
     let found = file
         .split_once('-')
-        .and_then(|(mark, name)| Some((mark, ASSETS.iter().find(|asset| asset.name == name)?)));
-    let Some((mark, asset)) = found else {
-        let detail = "there is no such part of the page";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, detail));
+        .and_then(|(digest, name)| Some((digest, ASSETS.iter().find(|asset| asset.name == name)?)));
+    let Some((digest, asset)) = found else {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "no such asset"));
     };
-    let kept = if mark == MARK.as_str() {
+    let caching = if digest == DIGEST.as_str() {
         "public, max-age=31536000, immutable"
     } else {
         "no-store"
     };
     let headers = [
         (header::CONTENT_TYPE, asset.media_type),
-        (header::CACHE_CONTROL, kept),
+        (header::CACHE_CONTROL, caching),
     ];
     Ok((headers, asset.content).into_response())
 }

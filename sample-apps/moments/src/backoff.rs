@@ -1,12 +1,12 @@
-//! Exponential back-off with full jitter, as arithmetic: sleeping is the caller's.
+//! Exponential back-off with full jitter. It only computes delays; the caller sleeps.
 //! (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>)
 
 use std::time::Duration;
 
-/// A service that was only just started is met soon after it listens.
+/// Short, because most services that are down are starting.
 const BASE: Duration = Duration::from_millis(100);
 
-/// So long nobody notices at the most that it is back; and so seldom it is asked while it is away.
+/// The longest that a recovered service goes unnoticed.
 const CAP: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl<R: FnMut() -> f64> Backoff<R> {
         }
     }
 
-    /// The delay after one more failure: between nothing and a ceiling that doubles up to the cap.
+    /// Returns the delay after another failure: between zero and a ceiling that doubles up to the cap.
     pub(crate) fn next(&mut self) -> Duration {
         let ceiling = BASE
             .saturating_mul(2_u32.saturating_pow(self.failures))
@@ -33,13 +33,13 @@ impl<R: FnMut() -> f64> Backoff<R> {
         ceiling.mul_f64((self.random)().clamp(0.0, 1.0))
     }
 
-    /// After a success the next failure counts as the first.
+    /// Call after a success: the next failure counts as the first.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// Uniform in [0, 1); the middle of it where the machine has no random numbers to give.
+/// Uniform in [0, 1); 0.5 if the system has no random numbers.
 pub(crate) fn random() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / 4_294_967_296.0)
 }

@@ -1,11 +1,11 @@
-//! Keeps the hub at what the log in Redis says, for as long as the app runs:
+//! Keeps the hub in sync with the log in Redis while the app runs:
 //!
-//! 1. connect, and follow the channel: from here on nothing is missed
-//! 2. put back what Redis has lost
-//! 3. read the stream
-//! 4. pass on what the channel tells; now and then ask for the newest entry
+//! 1. Connect and subscribe to the channel. From here on, no event is missed.
+//! 2. Restore the events that Redis has lost.
+//! 3. Read the stream.
+//! 4. Pass on the events of the channel, and regularly check that the channel is complete.
 //!
-//! Whatever fails, everything begins again after a back-off.
+//! After any failure, wait for a back-off and start over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,27 +17,27 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::backoff::{Backoff, random};
 use crate::hub::Hub;
-use crate::log::{self, CHANNEL, PATIENCE, RedisLog};
+use crate::log::{self, CHANNEL, RedisLog, TIMEOUT};
 use crate::services::{Service, Services, reason};
 
-/// Between two questions whether Redis is there, and whether the channel still tells all.
-const TICK: Duration = Duration::from_secs(2);
+/// Interval between two checks that Redis answers and that the channel delivers every event.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The log for writing, while there is a connection.
+/// The log for appending; `None` while Redis is unreachable.
 pub(crate) type Writer = watch::Receiver<Option<RedisLog>>;
 
-/// Starts to follow, and returns what writes.
+/// Starts the task that follows the log.
 pub(crate) fn start(client: Client, hub: Arc<Hub>, services: Arc<Services>) -> Writer {
     let (sender, writer) = watch::channel(None);
     tokio::spawn(async move {
         let mut backoff = Backoff::new(random);
         loop {
-            let followed = follow(&client, &hub, |log| {
+            let result = follow(&client, &hub, |log| {
                 backoff.reset();
                 sender.send_replace(Some(log));
                 services.set(Service::Redis, None);
             });
-            let error = match followed.await {
+            let error = match result.await {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
@@ -52,41 +52,41 @@ pub(crate) fn start(client: Client, hub: Arc<Hub>, services: Arc<Services>) -> W
 async fn follow(
     client: &Client,
     hub: &Hub,
-    ready: impl FnOnce(RedisLog),
+    on_ready: impl FnOnce(RedisLog),
 ) -> Result<std::convert::Infallible, RedisError> {
     let log = RedisLog::connect(client).await?;
     let mut channel = within(client.get_async_pubsub()).await?;
     within(channel.subscribe(CHANNEL)).await?;
-    let known: Vec<_> = hub.log().events().cloned().collect();
-    if !known.is_empty() {
-        let restored = log.restore(&known).await?;
+    let known_events: Vec<_> = hub.log().events().cloned().collect();
+    if !known_events.is_empty() {
+        let restored = log.restore(&known_events).await?;
         if restored > 0 {
-            tracing::warn!(events = restored, "redis had lost its log: it has it again");
+            tracing::warn!(events = restored, "redis had lost its log: restored it");
         }
     }
     let mut seen = log.last().await?;
     hub.replace(log.read().await?);
-    ready(log.clone());
+    on_ready(log.clone());
 
     let mut messages = channel.on_message();
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut checks = interval(CHECK_INTERVAL);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut newest = seen;
     loop {
         tokio::select! {
             message = messages.next() => {
                 let message = message.ok_or_else(|| failed("the channel ended"))?;
                 let text: String = message.get_payload()?;
-                if let Some((id, event)) = log::told(&text) {
+                if let Some((id, event)) = log::parse_message(&text) {
                     seen = seen.max(id);
                     if let Some(event) = event {
                         hub.add(event);
                     }
                 }
             }
-            _ = ticks.tick() => {
+            _ = checks.tick() => {
                 if seen < newest {
-                    return Err(failed("the channel is silent"));
+                    return Err(failed("the channel missed an event"));
                 }
                 newest = log.last().await?;
             }
@@ -95,7 +95,7 @@ async fn follow(
 }
 
 async fn within<T>(attempt: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
-    timeout(PATIENCE, attempt)
+    timeout(TIMEOUT, attempt)
         .await
         .unwrap_or_else(|_| Err(failed("timed out")))
 }

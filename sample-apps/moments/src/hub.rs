@@ -1,85 +1,87 @@
-//! What this replica knows of the log, and who is told when it grows.
+//! This replica's copy of the log, and the notification of its windows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
+use crate::limits;
 use crate::wall::{Event, Id, Log};
 
-/// A window that is so many events behind is too slow, and is dropped: it will ask for what it missed.
+/// Events that may wait for a slow window. A window further behind is closed; it reconnects and catches up.
 const QUEUE: usize = 256;
 
 #[derive(Debug, Clone)]
-pub(crate) enum News {
+pub(crate) enum Update {
     Event(Arc<Event>),
-    /// The log is another one: what is shown has to be replaced.
-    Everything,
+    /// The log was replaced: windows need the whole wall again.
+    Snapshot,
 }
 
 #[derive(Debug)]
 pub(crate) struct Hub {
     log: Mutex<Log>,
-    /// Whether it was ever read: until then nobody knows what a window has missed. Set under the lock.
-    is_read: AtomicBool,
-    news: broadcast::Sender<News>,
+    /// Whether the log has been read from Redis. Changes only while the log is locked.
+    is_loaded: AtomicBool,
+    updates: broadcast::Sender<Update>,
 }
 
 impl Hub {
     pub(crate) fn new() -> Self {
         Self {
             log: Mutex::default(),
-            is_read: AtomicBool::new(false),
-            news: broadcast::Sender::new(QUEUE),
+            is_loaded: AtomicBool::new(false),
+            updates: broadcast::Sender::new(QUEUE),
         }
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
-        // Nothing is half done in there when somebody panics.
+        // A panic leaves no half-done change in the log, so a poisoned lock is safe to use.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more event, told to all windows unless it is known.
+    /// Adds an event and sends it to all windows, unless it is known.
     pub(crate) fn add(&self, event: Event) {
         let mut log = self.log();
         if log.add(event.clone()) {
-            // Under the lock, so that nobody joins between the two. Nobody need be there.
-            let _ = self.news.send(News::Event(Arc::new(event)));
+            // Sent under the lock, so that no window joins in between. It fails if no window is open.
+            let _ = self.updates.send(Update::Event(Arc::new(event)));
         }
     }
 
-    /// The whole log as it was read. Windows are told what is new in it, if it goes on where they are.
+    /// Replaces the log. Windows get only the new events if the new log continues the old one, and else a snapshot.
     pub(crate) fn replace(&self, events: Vec<Event>) {
         let mut log = self.log();
         let last = log.last();
         let new = Log::new(events);
-        let was_read = self.is_read.swap(true, Ordering::Relaxed);
+        let was_loaded = self.is_loaded.swap(true, Ordering::Relaxed);
         let later: Vec<_> = new.events().filter(|event| event.id > last).collect();
-        let goes_on = last == Id::default() || new.after(last).is_some();
-        if was_read && goes_on && later.len() <= QUEUE / 2 {
+        let continues = last == Id::default() || new.after(last).is_some();
+        if was_loaded && continues && later.len() <= QUEUE / 2 {
             for event in later {
-                let _ = self.news.send(News::Event(Arc::new(event.clone())));
+                let _ = self.updates.send(Update::Event(Arc::new(event.clone())));
             }
         } else {
-            let _ = self.news.send(News::Everything);
+            let _ = self.updates.send(Update::Snapshot);
         }
         *log = new;
     }
 
-    /// What came after `after`, none if nobody knows; and whatever comes from now on.
+    /// Subscribes a window: the events since `after`, or `None` if they are unknown and the window needs a
+    /// snapshot; and a receiver of all later updates.
     pub(crate) fn join(
         &self,
         after: Option<Id>,
-    ) -> (Option<Vec<Event>>, broadcast::Receiver<News>) {
+    ) -> (Option<Vec<Event>>, broadcast::Receiver<Update>) {
         let log = self.log();
-        let receiver = self.news.subscribe();
-        if !self.is_read.load(Ordering::Relaxed) {
-            // It will be told everything.
+        let receiver = self.updates.subscribe();
+        if !self.is_loaded.load(Ordering::Relaxed) {
+            // A snapshot follows as soon as the log is loaded.
             return (Some(Vec::new()), receiver);
         }
         let missed = after.and_then(|id| {
-            // A page that was empty has missed all that there is.
-            if id == Id::default() && log.events().count() < crate::wall::KEPT {
+            // An empty page has missed every event. A full log may have dropped some of them.
+            if id == Id::default() && log.events().count() < limits::EVENTS {
                 return Some(log.events().cloned().collect());
             }
             Some(log.after(id)?.cloned().collect())
@@ -91,12 +93,12 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wall::What;
+    use crate::wall::Content;
 
     fn event(id: &str) -> Event {
         Event {
             id: id.parse().unwrap(),
-            what: What::Picture {
+            content: Content::Picture {
                 picture: id.into(),
                 caption: String::new(),
             },
@@ -107,55 +109,55 @@ mod tests {
         events.iter().map(|event| event.id.to_string()).collect()
     }
 
-    fn told(receiver: &mut broadcast::Receiver<News>) -> Vec<String> {
-        let mut told = Vec::new();
-        while let Ok(news) = receiver.try_recv() {
-            told.push(match news {
-                News::Event(event) => event.id.to_string(),
-                News::Everything => "everything".to_owned(),
+    fn received(receiver: &mut broadcast::Receiver<Update>) -> Vec<String> {
+        let mut received = Vec::new();
+        while let Ok(update) = receiver.try_recv() {
+            received.push(match update {
+                Update::Event(event) => event.id.to_string(),
+                Update::Snapshot => "snapshot".to_owned(),
             });
         }
-        told
+        received
     }
 
     #[test]
-    fn who_joins_misses_nothing_and_gets_nothing_twice() {
+    fn a_window_gets_every_event_exactly_once() {
         let hub = Hub::new();
         hub.replace(vec![event("1-0"), event("2-0")]);
         let (missed, mut receiver) = hub.join("1-0".parse().ok());
         assert_eq!(ids(&missed.unwrap()), ["2-0"]);
         hub.add(event("3-0"));
-        // The channel tells what was read already.
+        // The channel delivers an event that was already read.
         hub.add(event("2-0"));
-        assert_eq!(told(&mut receiver), ["3-0"]);
+        assert_eq!(received(&mut receiver), ["3-0"]);
         assert!(hub.join("1-1".parse().ok()).0.is_none());
         assert!(hub.join(None).0.is_none());
         assert_eq!(hub.join("0-0".parse().ok()).0.unwrap().len(), 3);
     }
 
     #[test]
-    fn who_comes_before_the_log_is_told_all_of_it() {
+    fn a_window_that_joins_before_the_log_is_loaded_gets_a_snapshot() {
         let hub = Hub::new();
         let (missed, mut receiver) = hub.join("1-0".parse().ok());
         assert_eq!(missed, Some(Vec::new()));
         hub.replace(vec![event("1-0"), event("2-0")]);
-        assert_eq!(told(&mut receiver), ["everything"]);
+        assert_eq!(received(&mut receiver), ["snapshot"]);
     }
 
     #[test]
-    fn a_log_that_goes_on_is_told_on_and_another_one_as_a_whole() {
+    fn a_replaced_log_is_sent_as_events_if_it_continues_and_else_as_a_snapshot() {
         let hub = Hub::new();
         hub.replace(vec![event("1-0")]);
         let (_, mut receiver) = hub.join(None);
         hub.replace(vec![event("1-0"), event("2-0")]);
-        assert_eq!(told(&mut receiver), ["2-0"]);
+        assert_eq!(received(&mut receiver), ["2-0"]);
         hub.replace(vec![event("5-0")]);
-        assert_eq!(told(&mut receiver), ["everything"]);
-        // More than a window could be told one by one.
-        hub.replace((5..5 + QUEUE).map(|at| event(&format!("{at}-0"))).collect());
-        assert_eq!(told(&mut receiver), ["everything"]);
+        assert_eq!(received(&mut receiver), ["snapshot"]);
+        // Too many events for a window's queue.
+        hub.replace((5..5 + QUEUE).map(|n| event(&format!("{n}-0"))).collect());
+        assert_eq!(received(&mut receiver), ["snapshot"]);
         hub.replace(Vec::new());
-        assert_eq!(told(&mut receiver), ["everything"]);
+        assert_eq!(received(&mut receiver), ["snapshot"]);
         assert!(!hub.log().has("5-0"));
     }
 }

@@ -1,28 +1,29 @@
-//! The log in Redis: a stream that holds what happened, and a channel that tells of it at once.
+//! The log in Redis: a stream that holds the events, and a channel that announces them.
 //!
-//! Both are written by one script. So whoever follows the channel first and reads the stream then misses
-//! nothing: what is not in the one yet will come by the other, in the same order.
+//! One script writes both. A replica that first subscribes to the channel and then reads the stream therefore
+//! misses no event: an event that isn't in the stream yet arrives on the channel, in the same order.
 
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisResult};
 
-use crate::wall::{Event, Id, KEPT, What};
+use crate::limits;
+use crate::wall::{Content, Event, Id};
 
 const STREAM: &str = "moments:log";
 pub(crate) const CHANNEL: &str = "moments";
 
-/// For a connection, and for an answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// Limit for a connection attempt and for a response.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
 const APPEND: &str = r"
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[1], '*', 'event', ARGV[2])
 redis.call('PUBLISH', ARGV[3], id .. ' ' .. ARGV[2])
 return id";
 
-/// Ids stay what they were: windows ask for what came after one of them. Who knows an event passes it over
-/// when it is told again; who began while the log was lost does not know it.
+/// Keeps the ids, because windows ask for the events after an id. It also publishes each event: a replica that
+/// knows the event ignores it, and a replica that started while the log was lost learns it.
 const RESTORE: &str = r"
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 for i = 2, #ARGV, 2 do
@@ -37,32 +38,33 @@ pub(crate) struct RedisLog(MultiplexedConnection);
 impl RedisLog {
     pub(crate) async fn connect(client: &Client) -> RedisResult<Self> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT));
         let connection = client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
         Ok(Self(connection))
     }
 
-    pub(crate) async fn append(&self, what: &What) -> RedisResult<()> {
+    pub(crate) async fn append(&self, content: &Content) -> RedisResult<()> {
         redis::cmd("EVAL")
             .arg(APPEND)
             .arg(1)
             .arg(STREAM)
-            .arg(KEPT)
-            .arg(text(what))
+            .arg(limits::EVENTS)
+            .arg(json(content))
             .arg(CHANNEL)
             .exec_async(&mut self.0.clone())
             .await
     }
 
-    /// Puts back what a Redis without a disk has lost, unless another replica was sooner; how much it was.
+    /// Restores the events that Redis, which has no disk, lost in a restart. Does nothing if another replica was
+    /// faster. Returns the number of restored events.
     pub(crate) async fn restore(&self, events: &[Event]) -> RedisResult<usize> {
         let mut command = redis::cmd("EVAL");
         command.arg(RESTORE).arg(1).arg(STREAM).arg(CHANNEL);
         for event in events {
-            command.arg(event.id.to_string()).arg(text(&event.what));
+            command.arg(event.id.to_string()).arg(json(&event.content));
         }
         command.query_async(&mut self.0.clone()).await
     }
@@ -80,7 +82,7 @@ impl RedisLog {
         Ok(events.collect())
     }
 
-    /// The id of the newest entry.
+    /// Returns the id of the newest entry.
     pub(crate) async fn last(&self) -> RedisResult<Id> {
         let entries: Vec<(String, Vec<String>)> = redis::cmd("XREVRANGE")
             .arg(STREAM)
@@ -95,8 +97,8 @@ impl RedisLog {
     }
 }
 
-/// What the channel tells: an id, and the event, if it is of a kind that this release knows.
-pub(crate) fn told(message: &str) -> Option<(Id, Option<Event>)> {
+/// Parses a message of the channel: an id, and the event if this release knows its kind.
+pub(crate) fn parse_message(message: &str) -> Option<(Id, Option<Event>)> {
     let (id, text) = message.split_once(' ')?;
     Some((id.parse().ok()?, event(id, text)))
 }
@@ -104,12 +106,12 @@ pub(crate) fn told(message: &str) -> Option<(Id, Option<Event>)> {
 fn event(id: &str, text: &str) -> Option<Event> {
     Some(Event {
         id: id.parse().ok()?,
-        what: serde_json::from_str(text).ok()?,
+        content: serde_json::from_str(text).ok()?,
     })
 }
 
-fn text(what: &What) -> String {
-    serde_json::to_string(what).expect("texts only, which are JSON in any case")
+fn json(content: &Content) -> String {
+    serde_json::to_string(content).expect("a struct of strings serializes")
 }
 
 #[cfg(test)]
@@ -117,21 +119,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_what_was_written() {
-        let what = What::Comment {
+    fn a_message_round_trips() {
+        let content = Content::Comment {
             picture: "a.png".into(),
             name: "Ann Other".into(),
             text: "a \"line\"\nand another".into(),
         };
         let id = "12-3".parse().unwrap();
-        let event = Event { id, what };
-        let message = format!("12-3 {}", text(&event.what));
-        assert_eq!(told(&message), Some((id, Some(event))));
-        // Of a later release.
+        let event = Event { id, content };
+        let message = format!("12-3 {}", json(&event.content));
+        assert_eq!(parse_message(&message), Some((id, Some(event))));
+        // An event of a later release.
         let message = r#"12-3 {"kind":"other"}"#;
-        assert_eq!(told(message), Some((id, None)));
+        assert_eq!(parse_message(message), Some((id, None)));
         for nonsense in ["", "12-3", "x {}"] {
-            assert_eq!(told(nonsense), None, "{nonsense}");
+            assert_eq!(parse_message(nonsense), None, "{nonsense}");
         }
     }
 }

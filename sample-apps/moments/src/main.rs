@@ -1,11 +1,11 @@
-//! `moments`: pictures and comments that every window on every replica shows at once.
+//! `moments`: a wall of pictures and comments that updates live in every window, on every replica.
 //!
-//! 1. [`settings`]: what the config says
-//! 2. [`services`]: what is waited for, and why; [`backoff`]: for how long before the next attempt
-//! 3. [`feed`]: follows the log in Redis ([`log`]); [`wall`]: what it adds up to; [`hub`]: who is told
-//! 4. [`pictures`]: in a bucket of S3
-//! 5. [`router`] and [`handlers`]: a picture, a comment, a window; [`page`] and [`assets`]: what a browser gets
-//! 6. [`stop`]: windows are closed and requests finished
+//! 1. [`settings`] reads the environment.
+//! 2. [`services`] tracks whether Redis and S3 are usable; [`backoff`] spaces the retries.
+//! 3. [`feed`] follows the [`log`] in Redis, [`wall`] builds the wall from it, [`hub`] notifies the windows.
+//! 4. [`pictures`] stores the pictures in S3.
+//! 5. [`router`] and [`handlers`] serve HTTP and `WebSockets`; [`page`] and [`assets`] are the front end.
+//! 6. [`stop`] shuts down on a signal: it closes the windows and finishes the open requests.
 
 mod app;
 mod assets;
@@ -13,11 +13,13 @@ mod backoff;
 mod feed;
 mod handlers;
 mod hub;
+mod limits;
 mod log;
 mod origin;
 mod page;
 mod pictures;
 mod receive;
+mod refusal;
 mod router;
 mod services;
 mod settings;
@@ -44,7 +46,7 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false)
-        // They would be written where nothing can be written any more, and that is a panic.
+        // Reporting a failed write to stderr would write to stderr, and that panics.
         .log_internal_errors(false)
         .init();
     match run().await {
@@ -70,14 +72,14 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, settings.port));
     let listener = TcpListener::bind(address).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
-    // What happens is told at once, and not when there is more to tell.
+    // Events are small, and Nagle's algorithm would delay them.
     let listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });
     let app = App::new(settings, hub, writer, pictures, services, stop.clone());
     let windows = Arc::clone(&app.windows);
     let serving =
-        axum::serve(listener, router::new(app)).with_graceful_shutdown(stop.clone().asked());
+        axum::serve(listener, router::new(app)).with_graceful_shutdown(stop.clone().requested());
     stop.within_grace(serving, windows).await?;
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! The page, and the pieces of it that windows are sent: everything that is shown is written here, where
-//! everything is escaped.
+//! The page, and the messages for its script. All HTML is rendered here, where it is escaped.
 
 use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
@@ -7,19 +6,19 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::assets;
-use crate::handlers::limits;
-use crate::wall::{Comment, Event, Id, Moment, What};
+use crate::limits;
+use crate::wall::{Comment, Content, Event, Id, Moment};
 
-/// Nothing but what this app sends, no script and no style in the page itself, and no other page around it.
+/// Allows only files of this app: no inline scripts or styles, and no embedding in other pages.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Pictures on the wall.
-const SHOWN: usize = 60;
+const PICTURES_SHOWN: usize = 60;
 
 const TYPES: &str = "image/png,image/jpeg,image/gif,image/webp";
 
-pub(crate) fn show(app: &App) -> Html<String> {
-    let waiting = app.services.waiting();
+pub(crate) fn render(app: &App) -> Html<String> {
+    let waiting = app.services.waiting_for();
     let (wall, last) = wall(app);
     let markup = html! {
         (DOCTYPE)
@@ -33,36 +32,36 @@ pub(crate) fn show(app: &App) -> Html<String> {
                 link rel="stylesheet" href=(assets::path("moments.css"));
                 script src=(assets::path("moments.js")) defer {}
             }
-            body data-after=(last) data-comments=(app.settings.comments_shown) data-most=(limits::PICTURE) {
+            body data-after=(last) data-comments=(app.settings.comments_shown) data-picture-bytes=(limits::PICTURE_BYTES) {
                 a.skip href="#wall" { "Skip to the wall" }
                 header {
                     h1 { "Moments" }
-                    p #state role="status" data-is=(if waiting.is_some() { "waiting" } else { "static" }) {
+                    p #state role="status" data-state=(if waiting.is_some() { "waiting" } else { "static" }) {
                         @if let Some(reason) = &waiting { "Waiting for " (reason) }
                     }
                 }
-                noscript { p.notice { "To see what happens, and to take part, a browser has to run the script of this page." } }
+                noscript { p.notice { "This page needs JavaScript to show new moments and to share your own." } }
                 form #share {
                     h2 { "Share a moment" }
                     div.field {
                         label for="name" { "Your name" }
-                        input #name name="name" maxlength=(limits::NAME) autocomplete="nickname" placeholder="Somebody";
+                        input #name name="name" maxlength=(limits::NAME_CHARACTERS) autocomplete="nickname" placeholder="Anonymous";
                     }
                     div.field {
-                        label for="caption" { "What is to be seen" }
-                        input #caption name="caption" maxlength=(limits::CAPTION) autocomplete="off";
+                        label for="caption" { "Caption" }
+                        input #caption name="caption" maxlength=(limits::CAPTION_CHARACTERS) autocomplete="off";
                     }
                     div.field {
-                        label for="picture" { "Picture, " (limits::PICTURE >> 20) " MiB at the most" }
+                        label for="picture" { "Picture, up to " (limits::PICTURE_BYTES >> 20) " MiB" }
                         input #picture name="picture" type="file" accept=(TYPES) required;
                     }
                     button type="submit" { "Share" }
                     output for="picture" {}
                 }
                 main #wall tabindex="-1" aria-label="The wall" { (wall) }
-                p #told.hidden role="status" {}
+                p #announcement.hidden role="status" {}
                 footer {
-                    span { "This page is from " code { (app.settings.who.to_str().unwrap_or_default()) } }
+                    span { "Served by " code { (app.settings.identity.to_str().unwrap_or_default()) } }
                     a href="/parameters" { "Parameters" }
                     a href="/status" { "Status" }
                 }
@@ -72,10 +71,10 @@ pub(crate) fn show(app: &App) -> Html<String> {
     Html(markup.into_string())
 }
 
-/// The wall, and the last event that is in it.
+/// Returns the wall and the id of its last event.
 fn wall(app: &App) -> (Markup, Id) {
     let log = app.hub.log();
-    let moments = log.moments(SHOWN, app.settings.comments_shown);
+    let moments = log.moments(PICTURES_SHOWN, app.settings.comments_shown);
     let markup = html! {
         @for each in &moments { (moment(each)) }
         p.empty { "Nothing has been shared yet." }
@@ -97,9 +96,9 @@ fn moment(moment: &Moment<'_>) -> Markup {
             h2 id={ "h-" (id) } { (caption) }
             p.when { (time(moment.id)) }
             ol.comments { @for each in &moment.comments { (comment(*each)) } }
-            form.say data-picture=(id) {
+            form.add-comment data-picture=(id) {
                 label.hidden for={ "t-" (id) } { "Comment" }
-                input id={ "t-" (id) } name="text" required maxlength=(limits::TEXT) autocomplete="off" placeholder="Say something";
+                input id={ "t-" (id) } name="text" required maxlength=(limits::COMMENT_CHARACTERS) autocomplete="off" placeholder="Add a comment";
                 button type="submit" { "Send" }
                 output for={ "t-" (id) } {}
             }
@@ -109,7 +108,7 @@ fn moment(moment: &Moment<'_>) -> Markup {
 
 fn comment(comment: Comment<'_>) -> Markup {
     let name = if comment.name.is_empty() {
-        "Somebody"
+        "Anonymous"
     } else {
         comment.name
     };
@@ -127,16 +126,16 @@ fn time(id: Id) -> Markup {
     html! { time datetime=(text) { (text) } }
 }
 
-/// For a window: whether the app waits, and for what.
+/// Message for a window: which services the app is waiting for, if any.
 pub(crate) fn state(waiting: Option<&str>) -> String {
     json!({ "kind": "state", "waiting": waiting }).to_string()
 }
 
-/// For a window: one more picture or comment.
-pub(crate) fn news(event: &Event) -> String {
+/// Message for a window: a new picture or comment.
+pub(crate) fn event(event: &Event) -> String {
     let id = event.id;
-    let (kind, picture, said, html) = match &event.what {
-        What::Picture { picture, caption } => {
+    let (kind, picture, text, html) = match &event.content {
+        Content::Picture { picture, caption } => {
             let new = Moment {
                 id,
                 picture,
@@ -145,7 +144,7 @@ pub(crate) fn news(event: &Event) -> String {
             };
             ("picture", picture, caption, moment(&new))
         }
-        What::Comment {
+        Content::Comment {
             picture,
             name,
             text,
@@ -156,14 +155,14 @@ pub(crate) fn news(event: &Event) -> String {
             comment(Comment { id, name, text }),
         ),
     };
-    json!({ "kind": kind, "id": id.to_string(), "picture": picture, "said": said, "html": html.into_string() })
+    json!({ "kind": kind, "id": id.to_string(), "picture": picture, "text": text, "html": html.into_string() })
         .to_string()
 }
 
-/// For a window of which nobody knows what it missed: the whole wall.
-pub(crate) fn everything(app: &App) -> String {
+/// Message for a window whose missed events are unknown: the whole wall.
+pub(crate) fn snapshot(app: &App) -> String {
     let (wall, last) = wall(app);
-    json!({ "kind": "everything", "id": last.to_string(), "html": wall.into_string() }).to_string()
+    json!({ "kind": "snapshot", "id": last.to_string(), "html": wall.into_string() }).to_string()
 }
 
 #[cfg(test)]
@@ -171,25 +170,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_said_is_text() {
-        let event = |what| Event {
+    fn texts_of_users_are_escaped() {
+        let with = |content| Event {
             id: Id::default(),
-            what,
+            content,
         };
-        let evil = "<script>alert('x')</script>\"'&";
-        for what in [
-            What::Picture {
+        let markup = "<script>alert('x')</script>\"'&";
+        for content in [
+            Content::Picture {
                 picture: "a.png".into(),
-                caption: evil.into(),
+                caption: markup.into(),
             },
-            What::Comment {
+            Content::Comment {
                 picture: "a.png".into(),
-                name: evil.into(),
-                text: evil.into(),
+                name: markup.into(),
+                text: markup.into(),
             },
         ] {
-            let told: serde_json::Value = serde_json::from_str(&news(&event(what))).unwrap();
-            let html = told["html"].as_str().unwrap();
+            let message: serde_json::Value = serde_json::from_str(&event(&with(content))).unwrap();
+            let html = message["html"].as_str().unwrap();
             assert!(!html.contains("<script"), "{html}");
             assert!(html.contains("&lt;script&gt;"), "{html}");
             assert!(!html.contains("\"'"), "{html}");
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_for_machines_until_a_script_reads_them() {
+    fn times_are_rendered_in_rfc_3339() {
         let id: Id = "1700000000123-0".parse().unwrap();
         assert!(time(id).into_string().contains("2023-11-14T22:13:20Z"));
     }

@@ -1,8 +1,8 @@
-//! Pictures, in a bucket of S3 or in a directory. A picture's name is the digest of its bytes, so the same
-//! picture has one name, however often it is uploaded, and a name never means another picture.
+//! The store of pictures: an S3 bucket or a directory. A picture's name is the digest of its bytes, so a picture
+//! that is uploaded twice is stored once, and a name always stands for the same picture.
 
 mod client;
-pub(crate) mod kind;
+pub(crate) mod format;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -21,16 +21,17 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff::{Backoff, random};
 use crate::services::{Service, Services, reason};
-use crate::settings::Place;
-use kind::Kind;
+use crate::settings::Location;
+use format::Format;
 
-/// Written at the start, because a store that can only be read is of no use; read now and then.
+/// Object that proves that the store works: written first, because the app needs a writable store, then read
+/// regularly.
 const PROBE: &str = "probe";
 
-const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A request that fails by accident is sent once more. What is gone for longer is waited for here and not there.
+/// One retry covers a lost connection. For longer outages, [`Pictures::watch`] has its own back-off.
 const RETRIES: RetryConfig = RetryConfig {
     backoff: BackoffConfig {
         init_backoff: Duration::from_millis(100),
@@ -48,24 +49,24 @@ pub(crate) struct Pictures {
 }
 
 impl Pictures {
-    /// Asks nobody yet. S3 is set up by the usual `AWS_*` variables.
-    pub(crate) fn open(place: &Place) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        Ok(match place {
-            Place::Directory(path) => {
+    /// Sends no request yet. The usual `AWS_*` variables configure S3.
+    pub(crate) fn open(location: &Location) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Ok(match location {
+            Location::Directory(path) => {
                 std::fs::create_dir_all(path)?;
                 Self {
                     store: Arc::new(LocalFileSystem::new_with_prefix(path)?),
                     prefix: String::new(),
                 }
             }
-            Place::Bucket { bucket, prefix } => {
+            Location::Bucket { bucket, prefix } => {
                 let builder = AmazonS3Builder::from_env();
-                let is_set = |key| builder.get_config_value(key).unwrap_or_default();
+                let value = |key| builder.get_config_value(key).unwrap_or_default();
                 let allows_http = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
-                if is_set(&AmazonS3ConfigKey::Endpoint).starts_with("http://")
-                    && is_set(&allows_http) != "true"
+                if value(&AmazonS3ConfigKey::Endpoint).starts_with("http://")
+                    && value(&allows_http) != "true"
                 {
-                    return Err("AWS_ENDPOINT is not encrypted: set AWS_ALLOW_HTTP=true on a network that you trust".into());
+                    return Err("AWS_ENDPOINT is not encrypted: use https, or set AWS_ALLOW_HTTP=true on a network that you trust".into());
                 }
                 let store = builder
                     .with_bucket_name(bucket)
@@ -97,28 +98,28 @@ impl Pictures {
         self.store.get(&self.path(name)).await
     }
 
-    /// Says for as long as the app runs whether the store can be used.
+    /// Reports to `services` whether the store is usable, while the app runs.
     pub(crate) async fn watch(self, services: Arc<Services>) {
         let mut backoff = Backoff::new(random);
-        let mut is_proven = false;
+        let mut is_usable = false;
         loop {
-            let ask = async {
-                if is_proven {
+            let probe = async {
+                if is_usable {
                     self.get(PROBE).await.map(drop)
                 } else {
                     self.put(PROBE, Bytes::from_static(b"moments\n")).await
                 }
             };
-            let why = match timeout(PROBE_PATIENCE, ask).await {
+            let failure = match timeout(PROBE_TIMEOUT, probe).await {
                 Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(words(&error)),
+                Ok(Err(error)) => Some(describe(&error)),
                 Err(_) => Some("timed out".to_owned()),
             };
-            is_proven = why.is_none();
-            services.set(Service::Pictures, why);
-            if is_proven {
+            is_usable = failure.is_none();
+            services.set(Service::Pictures, failure);
+            if is_usable {
                 backoff.reset();
-                sleep(PROBE_EVERY).await;
+                sleep(PROBE_INTERVAL).await;
             } else {
                 sleep(backoff.next()).await;
             }
@@ -126,30 +127,32 @@ impl Pictures {
     }
 }
 
-/// What S3 answers is XML that names the bucket and the key: it is not for everybody.
-fn words(error: &object_store::Error) -> String {
+/// Hides the text of S3's answers, because it names the bucket and the key.
+fn describe(error: &object_store::Error) -> String {
     use object_store::Error as E;
     match error {
-        E::NotFound { .. } => "there is no such bucket".to_owned(),
+        E::NotFound { .. } => "no such bucket".to_owned(),
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => "access is denied".to_owned(),
         other => reason(other),
     }
 }
 
-/// The name of a picture: its digest, and an ending that says what it is.
-pub(crate) fn name(bytes: &[u8], kind: Kind) -> String {
+/// Returns the name of a picture: its digest and an extension.
+pub(crate) fn name(bytes: &[u8], format: Format) -> String {
     let digest = Bytes::copy_from_slice(&Sha256::digest(bytes));
-    format!("{digest:x}.{}", kind.ending())
+    format!("{digest:x}.{}", format.extension())
 }
 
-/// The kind of a picture by its name; none if that is the name of nothing that is kept here.
-pub(crate) fn kind_of(name: &str) -> Option<Kind> {
-    let (digest, ending) = name.split_once('.')?;
+/// Returns the format that a picture's name states, or `None` if the name isn't the name of a picture.
+pub(crate) fn format_of(name: &str) -> Option<Format> {
+    let (digest, extension) = name.split_once('.')?;
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     if digest.len() != 64 || !digest.bytes().all(is_hex) {
         return None;
     }
-    Kind::ALL.into_iter().find(|kind| kind.ending() == ending)
+    Format::ALL
+        .into_iter()
+        .find(|format| format.extension() == extension)
 }
 
 #[cfg(test)]
@@ -157,13 +160,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_digests() {
-        let empty = name(b"", Kind::Png);
+    fn a_name_is_the_digest_and_an_extension() {
+        let empty = name(b"", Format::Png);
         assert_eq!(
             empty,
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.png"
         );
-        assert_eq!(kind_of(&empty), Some(Kind::Png));
+        assert_eq!(format_of(&empty), Some(Format::Png));
         for other in [
             "probe",
             "e3b0.png",
@@ -171,15 +174,15 @@ mod tests {
             &empty.replace("png", "svg"),
             &empty.to_uppercase(),
         ] {
-            assert_eq!(kind_of(other), None, "{other}");
+            assert_eq!(format_of(other), None, "{other}");
         }
     }
 
     #[tokio::test]
-    async fn a_directory_is_made_and_kept_in() {
+    async fn a_directory_is_created_and_used() {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::Directory(directory.path().join("a/b"));
-        let pictures = Pictures::open(&place).unwrap();
+        let location = Location::Directory(directory.path().join("a/b"));
+        let pictures = Pictures::open(&location).unwrap();
         pictures
             .put("x.png", Bytes::from_static(b"x"))
             .await
@@ -187,7 +190,7 @@ mod tests {
         let got = pictures.get("x.png").await.unwrap().bytes().await.unwrap();
         assert_eq!(got, "x");
         assert!(directory.path().join("a/b/x.png").is_file());
-        let nothing = pictures.get("y.png").await.unwrap_err();
-        assert!(matches!(nothing, object_store::Error::NotFound { .. }));
+        let missing = pictures.get("y.png").await.unwrap_err();
+        assert!(matches!(missing, object_store::Error::NotFound { .. }));
     }
 }

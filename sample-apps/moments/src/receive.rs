@@ -1,4 +1,4 @@
-//! A body, up to a limit and within a time.
+//! Reads a request body, within a limit of size and time.
 
 use std::time::Duration;
 
@@ -6,25 +6,24 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::StatusCode;
+use tokio::time::timeout;
 
-use crate::handlers::Refusal;
-use crate::stop::at_most;
+use crate::refusal::Refusal;
 
-/// For a picture from a phone that has little of a network.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Enough for a picture from a phone on a slow network.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What is read beyond the limit and thrown away, so that its sender sees the answer and not a reset.
+/// The excess of a large body is read and discarded, so that the client sees the answer instead of a reset.
 const DRAIN_BYTES: usize = 64 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The whole body, if it is no longer than `limit`.
 pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let mut stream = body.into_data_stream();
     let mut bytes = BytesMut::new();
     let receive = async {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
-                Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its end")
+                Refusal::new(StatusCode::BAD_REQUEST, "the request body is incomplete")
             })?;
             if bytes.len() + chunk.len() > limit {
                 return Ok(false);
@@ -33,9 +32,9 @@ pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
         }
         Ok(true)
     };
-    match at_most(PATIENCE, receive).await {
-        Some(Ok(true)) => Ok(bytes.freeze()),
-        Some(Ok(false)) => {
+    match timeout(TIMEOUT, receive).await {
+        Ok(Ok(true)) => Ok(bytes.freeze()),
+        Ok(Ok(false)) => {
             let drain = async {
                 let mut left = DRAIN_BYTES;
                 while let Some(Ok(chunk)) = stream.next().await {
@@ -45,21 +44,21 @@ pub(crate) async fn body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
                     }
                 }
             };
-            at_most(DRAIN_TIME, drain).await;
-            let most = if limit >= 1 << 20 {
+            let _ = timeout(DRAIN_TIMEOUT, drain).await;
+            let limit = if limit >= 1 << 20 {
                 format!("{} MiB", limit >> 20)
             } else {
                 format!("{limit} bytes")
             };
             Err(Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("this is too large: {most} at the most"),
+                format!("the body is too large: the limit is {limit}"),
             ))
         }
-        Some(Err(refusal)) => Err(refusal),
-        None => Err(Refusal::new(
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => Err(Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
-            "this took longer than a minute",
+            "the upload took longer than a minute",
         )),
     }
 }
@@ -69,10 +68,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn up_to_the_limit() {
-        for (length, is_taken) in [(0, true), (9, true), (10, true), (11, false)] {
+    async fn bodies_up_to_the_limit_are_accepted() {
+        for (length, is_accepted) in [(0, true), (9, true), (10, true), (11, false)] {
             let received = body(Body::from(vec![0; length]), 10).await;
-            assert_eq!(received.is_ok(), is_taken, "{length}");
+            assert_eq!(received.is_ok(), is_accepted, "{length}");
         }
     }
 }

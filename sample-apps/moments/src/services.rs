@@ -1,4 +1,4 @@
-//! What this app needs to serve, and why it has to wait where it must.
+//! The state of the services that the app depends on.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ pub(crate) enum Service {
     Pictures,
 }
 
-/// Of each service, why it cannot be used; nothing where it can.
+/// Why each service is unusable; `None` if it is usable.
 #[derive(Debug, Clone)]
 struct State {
     redis: Option<String>,
@@ -22,21 +22,21 @@ pub(crate) struct Services(watch::Sender<State>);
 
 impl Services {
     pub(crate) fn new() -> Self {
-        let first = || Some("not asked yet".to_owned());
+        let unknown = || Some("not connected yet".to_owned());
         Self(watch::Sender::new(State {
-            redis: first(),
-            pictures: first(),
+            redis: unknown(),
+            pictures: unknown(),
         }))
     }
 
-    /// Whoever waits is told, and the log, if it is news.
+    /// Records the state of a service. Logs a change and notifies the windows.
     pub(crate) fn set(&self, service: Service, reason: Option<String>) {
         self.0.send_if_modified(|state| {
-            let (name, place) = match service {
+            let (name, current) = match service {
                 Service::Redis => ("redis", &mut state.redis),
                 Service::Pictures => ("pictures", &mut state.pictures),
             };
-            if *place == reason {
+            if *current == reason {
                 return false;
             }
             if let Some(reason) = &reason {
@@ -44,13 +44,13 @@ impl Services {
             } else {
                 tracing::info!(service = name, "ready");
             }
-            *place = reason;
+            *current = reason;
             true
         });
     }
 
-    /// Why the app waits, in one line; nothing when it does not.
-    pub(crate) fn waiting(&self) -> Option<String> {
+    /// Returns, in one line, which services are unusable and why; `None` if all are usable.
+    pub(crate) fn waiting_for(&self) -> Option<String> {
         line(&self.0.borrow())
     }
 
@@ -63,10 +63,10 @@ impl Services {
 pub(crate) struct Changes(watch::Receiver<State>);
 
 impl Changes {
-    /// Waits for the next one.
-    pub(crate) async fn next(&mut self) -> Option<String> {
+    /// Waits for a change, and returns what [`Services::waiting_for`] does.
+    pub(crate) async fn changed(&mut self) -> Option<String> {
         if self.0.changed().await.is_err() {
-            // The services are as old as the app: this is its end.
+            // The sender lives as long as the app.
             std::future::pending::<()>().await;
         }
         line(&self.0.borrow_and_update())
@@ -81,7 +81,7 @@ fn line(state: &State) -> Option<String> {
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-/// The deepest cause of an error, in a few words: what lies above it may name an address.
+/// Returns the root cause of an error in a few words. The errors above it may contain addresses and passwords.
 pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(cause) = deepest.source() {
@@ -102,34 +102,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_says_what_is_waited_for() {
+    fn waiting_for_lists_the_unusable_services() {
         let services = Services::new();
         services.set(Service::Pictures, None);
         services.set(Service::Redis, Some("connection refused".into()));
-        assert_eq!(services.waiting().unwrap(), "redis: connection refused");
+        assert_eq!(services.waiting_for().unwrap(), "redis: connection refused");
         services.set(Service::Pictures, Some("timed out".into()));
         let both = "redis: connection refused; pictures: timed out";
-        assert_eq!(services.waiting().unwrap(), both);
+        assert_eq!(services.waiting_for().unwrap(), both);
         services.set(Service::Redis, None);
         services.set(Service::Pictures, None);
-        assert_eq!(services.waiting(), None);
+        assert_eq!(services.waiting_for(), None);
     }
 
     #[test]
-    fn the_cause_is_told_and_not_the_address() {
+    fn a_reason_is_the_root_cause_without_the_address() {
         #[derive(Debug, thiserror::Error)]
-        #[error("failed to ask http://someone:canary@host/")]
-        struct Asking(#[source] io::Error);
+        #[error("request failed: http://someone:canary@host/")]
+        struct RequestFailed(#[source] io::Error);
         for refused in [
             io::Error::from(io::ErrorKind::ConnectionRefused),
             io::Error::from_raw_os_error(111),
             io::Error::other(io::Error::from_raw_os_error(111)),
         ] {
-            assert_eq!(reason(&Asking(refused)), "connection refused");
+            assert_eq!(reason(&RequestFailed(refused)), "connection refused");
         }
-        assert_eq!(
-            reason(&io::Error::other("a name is not known")),
-            "a name is not known"
-        );
+        assert_eq!(reason(&io::Error::other("unknown host")), "unknown host");
     }
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: no new connections, windows are told to come back, requests are finished.
+//! Graceful shutdown on SIGTERM and SIGINT: no new connections, windows are closed, requests finish.
 
 use std::io;
 use std::sync::Arc;
@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
 
-use crate::app::WINDOWS;
+use crate::limits;
 
-/// Shorter than the `GRACE_PERIOD` of bootstrap, which is 8s: after that this process would be killed.
-const GRACE: Duration = Duration::from_secs(6);
+/// Less than the `GRACE_PERIOD` of bootstrap (8s), after which bootstrap kills this process.
+const GRACE_PERIOD: Duration = Duration::from_secs(6);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Stop(watch::Receiver<bool>);
@@ -32,39 +31,35 @@ impl Stop {
         Ok(Self(receiver))
     }
 
-    pub(crate) async fn asked(mut self) {
-        // An error would mean that nobody can ask any more: then it is better to stop than never to.
-        let _ = self.0.wait_for(|asked| *asked).await;
+    /// Completes when a signal has arrived.
+    pub(crate) async fn requested(mut self) {
+        // An error means that the sender is gone and no signal can arrive: stopping is safer than never stopping.
+        let _ = self.0.wait_for(|requested| *requested).await;
     }
 
-    /// Serves until it is asked to stop, and then for as long as what is under way takes, within bounds.
+    /// Serves until a stop is requested, and then until the requests and windows end or the grace period is over.
     pub(crate) async fn within_grace(
         self,
         serving: impl IntoFuture<Output = io::Result<()>>,
         windows: Arc<Semaphore>,
     ) -> io::Result<()> {
         let serving = serving.into_future();
-        let all = async {
+        let finished = async {
             serving.await?;
-            // A WebSocket is no connection of the server's any more: each holds a permit until it is closed.
-            let _ = windows.acquire_many(WINDOWS).await;
+            // The server doesn't wait for connections that became WebSockets. Each holds a permit until it closes.
+            let _ = windows.acquire_many(limits::WINDOWS).await;
             Ok(())
         };
         let out_of_time = async {
-            self.asked().await;
-            tokio::time::sleep(GRACE).await;
+            self.requested().await;
+            tokio::time::sleep(GRACE_PERIOD).await;
         };
         tokio::select! {
-            result = all => result,
+            result = finished => result,
             () = out_of_time => {
-                tracing::warn!("what is still under way is cut off");
+                tracing::warn!("the grace period is over: closing the open requests and windows");
                 Ok(())
             }
         }
     }
-}
-
-/// Waits for something that may never come.
-pub(crate) async fn at_most<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
-    timeout(time, future).await.ok()
 }

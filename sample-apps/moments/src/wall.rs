@@ -1,5 +1,5 @@
-//! What happened, in order, and the wall that it adds up to. The wall is never kept: it is what the
-//! log says, so a replica that has read the same log shows the same wall.
+//! The log of events, and the wall that is computed from it. Replicas that have read the same log show the same
+//! wall.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -8,10 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// So many events are kept, here and in Redis; the oldest go first, and with a picture its comments.
-pub(crate) const KEPT: usize = 2000;
+use crate::limits;
 
-/// Where in the log an event stands: a stream's own id, milliseconds since 1970 and a number.
+/// The id of an event: the entry id of the Redis stream, which is milliseconds since 1970 and a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Id {
     milliseconds: u64,
@@ -48,11 +47,10 @@ impl FromStr for Id {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
-pub(crate) enum What {
+pub(crate) enum Content {
     Picture {
-        /// The name under which it is kept, made of its bytes.
+        /// The name of the stored picture.
         picture: String,
-        /// What is to be seen on it.
         caption: String,
     },
     Comment {
@@ -65,14 +63,14 @@ pub(crate) enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) id: Id,
-    pub(crate) what: What,
+    pub(crate) content: Content,
 }
 
 /// The newest events, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Log(VecDeque<Event>);
 
-/// A picture with the newest of its comments, oldest first.
+/// A picture with its newest comments, oldest first.
 #[derive(Debug)]
 pub(crate) struct Moment<'a> {
     pub(crate) id: Id,
@@ -97,19 +95,19 @@ impl Log {
         log
     }
 
-    /// Whether it was news: an event that is already there changes nothing.
+    /// Returns whether the event was new. A known event changes nothing.
     pub(crate) fn add(&mut self, event: Event) -> bool {
         if event.id <= self.last() {
             return false;
         }
-        if self.0.len() == KEPT {
+        if self.0.len() == limits::EVENTS {
             self.0.pop_front();
         }
         self.0.push_back(event);
         true
     }
 
-    /// The newest event; the least of all ids where there is none.
+    /// Returns the id of the newest event, or the lowest id if the log is empty.
     pub(crate) fn last(&self) -> Id {
         self.0.back().map(|event| event.id).unwrap_or_default()
     }
@@ -118,25 +116,25 @@ impl Log {
         self.0.iter()
     }
 
-    /// What came after an event; none if that one is not known here, so that nobody knows what is missing.
+    /// Returns the events after `id`, or `None` if the log doesn't contain `id`: then it may lack some of them.
     pub(crate) fn after(&self, id: Id) -> Option<impl Iterator<Item = &Event>> {
-        let at = self.0.binary_search_by_key(&id, |event| event.id).ok()?;
-        Some(self.0.range(at + 1..))
+        let index = self.0.binary_search_by_key(&id, |event| event.id).ok()?;
+        Some(self.0.range(index + 1..))
     }
 
     pub(crate) fn has(&self, picture: &str) -> bool {
-        self.events().any(|event| is_of(event, picture))
+        self.events().any(|event| is_picture(event, picture))
     }
 
-    /// The newest pictures first, with the newest comments of each.
+    /// Returns the newest pictures, newest first, each with its newest comments.
     pub(crate) fn moments(&self, pictures: usize, comments: usize) -> Vec<Moment<'_>> {
         let mut moments: Vec<Moment<'_>> = Vec::new();
-        let mut places = HashMap::new();
-        for Event { id, what } in &self.0 {
-            match what {
-                What::Picture { picture, caption } => {
-                    // Two that upload the same picture at once make one moment.
-                    places.entry(picture.as_str()).or_insert_with(|| {
+        let mut positions = HashMap::new();
+        for Event { id, content } in &self.0 {
+            match content {
+                Content::Picture { picture, caption } => {
+                    // Two simultaneous uploads of one picture are one moment.
+                    positions.entry(picture.as_str()).or_insert_with(|| {
                         moments.push(Moment {
                             id: *id,
                             picture,
@@ -146,22 +144,22 @@ impl Log {
                         moments.len() - 1
                     });
                 }
-                What::Comment {
+                Content::Comment {
                     picture,
                     name,
                     text,
                 } => {
-                    let Some(place) = places.get(picture.as_str()) else {
+                    let Some(position) = positions.get(picture.as_str()) else {
                         continue;
                     };
-                    let all: &mut VecDeque<_> = &mut moments[*place].comments;
-                    all.push_back(Comment {
+                    let newest: &mut VecDeque<_> = &mut moments[*position].comments;
+                    newest.push_back(Comment {
                         id: *id,
                         name,
                         text,
                     });
-                    if all.len() > comments {
-                        all.pop_front();
+                    if newest.len() > comments {
+                        newest.pop_front();
                     }
                 }
             }
@@ -170,8 +168,8 @@ impl Log {
     }
 }
 
-fn is_of(event: &Event, wanted: &str) -> bool {
-    matches!(&event.what, What::Picture { picture, .. } if picture == wanted)
+fn is_picture(event: &Event, name: &str) -> bool {
+    matches!(&event.content, Content::Picture { picture, .. } if picture == name)
 }
 
 #[cfg(test)]

@@ -1,26 +1,23 @@
-//! `probe`: shows what it was given, and does as it is told.
+//! `probe`: an app that prints its environment or behaves in a given way.
 //!
 //! ```text
-//! probe show                 environment, arguments, directory, descriptors, signal masks
-//! probe now                  the monotonic clock in nanoseconds: when it came to run
-//! probe peak COMMAND…        runs the command, then says how many KiB it held at the most
-//! probe terminal             "foreground" where its terminal is its own, and nothing where it is not
-//! probe deaths N             N children that end at about the same time, and itself with them
-//! probe exit N               ends with code N
+//! probe show                 prints environment, arguments, directory, descriptors, signal masks
+//! probe now                  prints the monotonic clock in nanoseconds
+//! probe peak COMMAND…        runs the command, and prints its peak memory in KiB
+//! probe terminal             prints "foreground" if it is in the foreground of its terminal
+//! probe deaths N             exits at the same time as N children
+//! probe exit N               exits with code N
 //! probe die N                dies of signal N
-//! probe signals N            names each of N signals as it comes, then ends with 0
+//! probe signals N            prints each of N signals, then exits with 0
 //! probe stubborn             ignores SIGTERM
-//! probe leave-behind         starts a stubborn descendant in a session of its own, and ends with 7
-//! probe leave-orphan         a stubborn grandchild whose parent ends, and stays itself
-//! probe orphans N            makes N orphans that end at once, then N/10 that live a little, then ends
-//! probe serve                accepts on PORT; GET /status is 200, GET /busy is 503
-//! probe stop-on N            ends with 0 on signal N and only then
+//! probe leave-behind         starts a stubborn descendant in its own session, and exits with 7
+//! probe leave-orphan         starts a stubborn grandchild whose parent exits, and keeps running
+//! probe orphans N            makes N orphans, a tenth of which outlive it shortly, then exits
+//! probe serve                listens on PORT; GET /status is 200, GET /busy is 503
+//! probe stop-on N            exits with 0 on signal N and ignores others
 //! ```
-#![expect(
-    unsafe_code,
-    reason = "signal masks and dispositions, for whose test it exists"
-)]
-#![expect(clippy::print_stdout, reason = "its output is what the tests read")]
+#![expect(unsafe_code, reason = "it tests signal masks and dispositions")]
+#![expect(clippy::print_stdout, reason = "the tests read its output")]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -54,7 +51,7 @@ fn number(text: &str) -> i32 {
     text.parse().unwrap_or_else(|_| exit(64))
 }
 
-fn say(line: &str) {
+fn print(line: &str) {
     println!("{line}");
     let _ = std::io::stdout().flush();
 }
@@ -68,10 +65,10 @@ fn now() {
     unsafe {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time);
     }
-    say(&format!("{}", time.tv_sec * 1_000_000_000 + time.tv_nsec));
+    print(&format!("{}", time.tv_sec * 1_000_000_000 + time.tv_nsec));
 }
 
-/// From here and not from a large process: a child's peak begins with its parent's.
+/// The probe is the parent because it is small: the peak of a child starts at the size of its parent.
 fn peak(command: &[&str]) {
     let status = Command::new(command[0]).args(&command[1..]).status();
     let code = status.ok().and_then(|status| status.code()).unwrap_or(1);
@@ -81,7 +78,7 @@ fn peak(command: &[&str]) {
         libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
         usage
     };
-    say(&usage.ru_maxrss.to_string());
+    print(&usage.ru_maxrss.to_string());
     exit(code);
 }
 
@@ -89,11 +86,11 @@ fn terminal() {
     // SAFETY: plain system calls.
     let foreground = unsafe { libc::isatty(0) == 1 && libc::tcgetpgrp(0) == libc::getpgrp() };
     if foreground {
-        say("foreground");
+        print("foreground");
     }
 }
 
-/// The children wait for the end of a pipe, which comes when this process ends.
+/// The children wait on a pipe that closes when this process exits.
 fn deaths(count: i32) {
     let mut ends = [0; 2];
     // SAFETY: the children call only async-signal-safe functions.
@@ -111,25 +108,25 @@ fn deaths(count: i32) {
     exit(9);
 }
 
-/// Of /proc/self/status.
-const SHOWN: [&str; 6] = ["Sig", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs"];
+/// Fields of /proc/self/status to print.
+const FIELDS: [&str; 6] = ["Sig", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs"];
 
 fn show() {
     for (name, value) in std::env::vars_os() {
-        say(&format!("env {}={}", name.display(), value.display()));
+        print(&format!("env {}={}", name.display(), value.display()));
     }
     for argument in std::env::args_os() {
-        say(&format!("arg {}", argument.display()));
+        print(&format!("arg {}", argument.display()));
     }
     if let Ok(directory) = std::env::current_dir() {
-        say(&format!("cwd {}", directory.display()));
+        print(&format!("cwd {}", directory.display()));
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     for line in status
         .lines()
-        .filter(|line| SHOWN.iter().any(|field| line.starts_with(field)))
+        .filter(|line| FIELDS.iter().any(|field| line.starts_with(field)))
     {
-        say(line);
+        print(line);
     }
     let descriptors = std::fs::read_dir("/proc/self/fd")
         .into_iter()
@@ -139,8 +136,8 @@ fn show() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     numbers.sort();
-    // The last one is the handle that reads the directory.
-    say(&format!("fds {}", numbers.join(" ")));
+    // The highest number is the handle that reads this directory.
+    print(&format!("fds {}", numbers.join(" ")));
 }
 
 fn die(signal: i32) {
@@ -173,15 +170,15 @@ fn wait(set: &libc::sigset_t) -> i32 {
 
 fn signals(count: i32) {
     let set = all_signals();
-    say("ready");
+    print("ready");
     for _ in 0..count {
-        say(&format!("signal {}", wait(&set)));
+        print(&format!("signal {}", wait(&set)));
     }
 }
 
 fn stop_on(wanted: i32) {
     let set = all_signals();
-    say("ready");
+    print("ready");
     while wait(&set) != wanted {}
 }
 
@@ -190,7 +187,7 @@ fn stubborn() {
     unsafe {
         libc::signal(libc::SIGTERM, libc::SIG_IGN);
     }
-    say(&format!("ready {}", std::process::id()));
+    print(&format!("ready {}", std::process::id()));
     std::thread::sleep(Duration::from_mins(10));
 }
 
@@ -214,18 +211,18 @@ fn leave_behind() {
         .stdout
         .as_mut()
         .map_or(0, |output| output.read(&mut line).unwrap_or(0));
-    say(String::from_utf8_lossy(&line[..read]).trim());
+    print(String::from_utf8_lossy(&line[..read]).trim());
     exit(7);
 }
 
-/// `leave-behind` ends with 7 after it has named the one that it leaves.
+/// `leave-behind` prints the id of its descendant before it exits.
 fn leave_orphan() {
     let own = std::env::current_exe().unwrap_or_else(|_| exit(1));
     let _ = Command::new(own).arg("leave-behind").status();
     std::thread::sleep(Duration::from_mins(10));
 }
 
-/// Forks in pairs: the first child ends at once, so its own child is an orphan.
+/// Forks twice: the child exits at once, so the grandchild is an orphan.
 fn orphans(count: i32) {
     for index in 0..count {
         // SAFETY: the children call only async-signal-safe functions.
@@ -247,7 +244,7 @@ fn orphans(count: i32) {
             }
         }
     }
-    say("ready");
+    print("ready");
     std::thread::sleep(Duration::from_secs(1));
 }
 
@@ -257,7 +254,7 @@ fn serve() {
         .and_then(|port| port.parse().ok())
         .unwrap_or(8080_u16);
     let listener = TcpListener::bind(("0.0.0.0", port)).unwrap_or_else(|_| exit(1));
-    say("ready");
+    print("ready");
     for mut connection in listener.incoming().flatten() {
         let mut request = [0; 1024];
         let read = connection.read(&mut request).unwrap_or(0);

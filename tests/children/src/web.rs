@@ -1,12 +1,12 @@
-//! An app behind the load balancer that does as its config says, good or bad.
+//! `web`: an app behind the load balancer, with faults that its config selects.
 //!
-//! | variable | what it does |
+//! | variable | effect |
 //! |---|---|
-//! | `TROUBLE=ends` | ends with 3 at once |
-//! | `TROUBLE=ends-later` | gets ready, and ends with 3 a second later |
-//! | `TROUBLE=never-ready` | `/status` answers 503 for ever |
-//! | `ON_TERM=dies` | has no handler for SIGTERM, and so dies at once |
-//! | `POSTS=FILE` | each POST appends its body, a line, before it is answered |
+//! | `TROUBLE=ends` | exits with 3 at once |
+//! | `TROUBLE=ends-later` | becomes ready, and exits with 3 after a second |
+//! | `TROUBLE=never-ready` | `/status` always answers 503 |
+//! | `ON_TERM=dies` | has no handler for SIGTERM, so it dies at once |
+//! | `POSTS=FILE` | appends the body of each POST to a file before the answer |
 
 use std::error::Error;
 use std::io::Write as _;
@@ -27,14 +27,14 @@ use tokio::sync::watch;
 /// How long `/slow` takes.
 const SLOW: Duration = Duration::from_secs(3);
 
-/// RFC 6455, section 7.4.1: the server goes away.
+/// RFC 6455, section 7.4.1.
 const GOING_AWAY: u16 = 1001;
 
 struct App {
-    who: HeaderValue,
+    identity: HeaderValue,
     is_ready: bool,
     posts: Option<Mutex<std::fs::File>>,
-    /// Turns true when it is told to stop.
+    /// Becomes true on SIGTERM.
     stops: watch::Receiver<bool>,
 }
 
@@ -48,12 +48,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if trouble == "ends" {
         std::process::exit(3);
     }
-    let named = |name: &str| variable(name).unwrap_or_else(|| "?".to_owned());
-    let who = format!(
+    let variable_or_unknown = |name: &str| variable(name).unwrap_or_else(|| "?".to_owned());
+    let identity = format!(
         "{} {} {}",
-        named("PLATFORM_APP"),
-        named("PLATFORM_RELEASE"),
-        named("HOSTNAME")
+        variable_or_unknown("PLATFORM_APP"),
+        variable_or_unknown("PLATFORM_RELEASE"),
+        variable_or_unknown("HOSTNAME")
     );
     let posts = variable("POSTS")
         .map(|path| {
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .transpose()?;
     let (stop, stops) = watch::channel(false);
     let app = Arc::new(App {
-        who: HeaderValue::from_str(&who)?,
+        identity: HeaderValue::from_str(&identity)?,
         is_ready: trouble != "never-ready",
         posts: posts.map(Mutex::new),
         stops: stops.clone(),
@@ -74,11 +74,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/", get(async || "hello\n"))
         .route("/status", get(status))
         .route("/slow", get(slow))
-        .route("/posts", post(keep))
+        .route("/posts", post(append))
         .route("/echo", get(echo))
         .route("/headers", get(headers))
         .route("/elsewhere", get(elsewhere))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), say_who))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            add_identity,
+        ))
         .with_state(app);
     if variable("ON_TERM").is_none_or(|what| what != "dies") {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -87,7 +90,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let _ = stop.send(true);
         });
     } else {
-        // Held, so that nobody is told.
+        // Keeps the channel open, so that no stop is signalled.
         std::mem::forget(stop);
     }
     if trouble == "ends-later" {
@@ -100,24 +103,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener =
         tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await?;
     axum::serve(listener, router)
-        .with_graceful_shutdown(told_to_stop(stops))
+        .with_graceful_shutdown(stop_requested(stops))
         .await?;
-    // The server does not wait for what has become a WebSocket: its last frame needs a moment.
+    // The server doesn't wait for WebSockets, whose close frames need a moment.
     tokio::time::sleep(Duration::from_millis(300)).await;
     Ok(())
 }
 
-async fn told_to_stop(mut stops: watch::Receiver<bool>) {
+async fn stop_requested(mut stops: watch::Receiver<bool>) {
     if stops.wait_for(|stops| *stops).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-async fn say_who(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn add_identity(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response
         .headers_mut()
-        .insert("x-platform-app", app.who.clone());
+        .insert("x-platform-app", app.identity.clone());
     response
 }
 
@@ -133,7 +136,7 @@ async fn slow() -> &'static str {
     "slow\n"
 }
 
-/// What arrived, a line each.
+/// Returns the request headers, one per line.
 async fn headers(headers: HeaderMap) -> String {
     let lines: Vec<String> = headers
         .iter()
@@ -142,22 +145,22 @@ async fn headers(headers: HeaderMap) -> String {
     lines.concat()
 }
 
-/// Asks a proxy to answer with what lies at another address of it.
+/// Tries to make nginx serve an internal address.
 async fn elsewhere() -> Response {
     let address = "/.well-known/acme-challenge/secret";
     ([("x-accel-redirect", address)], "mine\n").into_response()
 }
 
-async fn keep(State(app): State<Arc<App>>, body: String) -> Response {
+async fn append(State(app): State<Arc<App>>, body: String) -> Response {
     let Some(posts) = &app.posts else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    // One write: lines of several replicas in one file do not mix (write(2), O_APPEND).
+    // A single write, so that the lines of several replicas don't mix (write(2), O_APPEND).
     let line = format!("{}\n", body.trim());
-    let kept = posts
+    let is_saved = posts
         .lock()
         .is_ok_and(|mut file| file.write_all(line.as_bytes()).is_ok());
-    if kept {
+    if is_saved {
         (StatusCode::CREATED, line).into_response()
     } else {
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -165,11 +168,11 @@ async fn keep(State(app): State<Arc<App>>, body: String) -> Response {
 }
 
 async fn echo(State(app): State<Arc<App>>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(async move |socket| speak(socket, app.stops.clone()).await)
+    upgrade.on_upgrade(async move |socket| echo_messages(socket, app.stops.clone()).await)
 }
 
-async fn speak(mut socket: WebSocket, stops: watch::Receiver<bool>) {
-    let stopped = told_to_stop(stops);
+async fn echo_messages(mut socket: WebSocket, stops: watch::Receiver<bool>) {
+    let stopped = stop_requested(stops);
     tokio::pin!(stopped);
     loop {
         tokio::select! {
@@ -183,7 +186,7 @@ async fn speak(mut socket: WebSocket, stops: watch::Receiver<bool>) {
                 _ => return,
             },
             () = &mut stopped => {
-                let frame = CloseFrame { code: GOING_AWAY, reason: "the server goes away".into() };
+                let frame = CloseFrame { code: GOING_AWAY, reason: "the server is stopping".into() };
                 let _ = socket.send(Message::Close(Some(frame))).await;
                 return;
             }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use platformer_tests::server::Server;
-use platformer_tests::test;
 
 use super::{PAGE, fill, page, send};
 use crate::tokens;

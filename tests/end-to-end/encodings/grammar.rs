@@ -1,6 +1,6 @@
-//! What the contract says of an address, told once more and without a look at how the server does it.
+//! The grammar of names in the contract, implemented independently of the server.
 
-/// What a `PUT` of `target` writes, if its names are legal: the address without any escapes.
+/// Returns the decoded path that a `PUT` of `target` writes, if its names are legal.
 pub(super) fn written(target: &[u8]) -> Option<String> {
     let target = str::from_utf8(target).ok()?;
     let target = target.split(['?', '#']).next()?;
@@ -10,7 +10,7 @@ pub(super) fn written(target: &[u8]) -> Option<String> {
     };
     let mut segments = path.strip_prefix('/')?.split('/');
     let resource = segments.next()?;
-    let names: Option<Vec<String>> = segments.map(decoded).collect();
+    let names: Option<Vec<String>> = segments.map(decode).collect();
     let names = names?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let is_legal = match (resource, names.as_slice()) {
@@ -18,8 +18,8 @@ pub(super) fn written(target: &[u8]) -> Option<String> {
         ("config", ["_default", file]) => *file == "_default.config",
         ("config", [app, file]) => {
             let layer = file.strip_suffix(".config")?;
-            let is_own = layer == *app;
-            is_app(app) && (is_own || is_label(layer) && !["app", "default"].contains(&layer))
+            let is_app_layer = layer == *app;
+            is_app(app) && (is_app_layer || is_label(layer) && !["app", "default"].contains(&layer))
         }
         ("channels", [app, channel]) => is_app(app) && is_label(channel) && *channel != "latest",
         _ => false,
@@ -27,8 +27,8 @@ pub(super) fn written(target: &[u8]) -> Option<String> {
     is_legal.then(|| format!("/{resource}/{}", names.join("/")))
 }
 
-/// Once, and only where every escape is one.
-fn decoded(segment: &str) -> Option<String> {
+/// Decodes percent escapes once. `None` if an escape is malformed.
+fn decode(segment: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = segment.as_bytes();
     while let [first, after @ ..] = rest {
@@ -47,7 +47,12 @@ fn decoded(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn is_of(text: &str, lengths: std::ops::RangeInclusive<usize>, others: &str, upper: bool) -> bool {
+fn has_form(
+    text: &str,
+    lengths: std::ops::RangeInclusive<usize>,
+    others: &str,
+    upper: bool,
+) -> bool {
     lengths.contains(&text.len())
         && text.chars().all(|letter| {
             letter.is_ascii_lowercase()
@@ -58,18 +63,18 @@ fn is_of(text: &str, lengths: std::ops::RangeInclusive<usize>, others: &str, upp
 }
 
 fn is_app(text: &str) -> bool {
-    is_of(text, 1..=63, "-", false) && !text.starts_with('-') && !text.ends_with('-')
+    has_form(text, 1..=63, "-", false) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn is_version(text: &str) -> bool {
-    is_of(text, 1..=128, "._+-", true) && text.starts_with(|first: char| first.is_ascii_digit())
+    has_form(text, 1..=128, "._+-", true) && text.starts_with(|first: char| first.is_ascii_digit())
 }
 
 fn is_file(text: &str) -> bool {
     let is_sidecar = [".sha256", ".minisig"]
         .iter()
-        .any(|ending| text.ends_with(ending));
-    is_of(text, 1..=255, "._+-", true)
+        .any(|extension| text.ends_with(extension));
+    has_form(text, 1..=255, "._+-", true)
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && !is_sidecar
         && text != "yanked"
@@ -80,7 +85,7 @@ fn is_label(text: &str) -> bool {
     let is_release = text
         .strip_prefix('r')
         .is_some_and(|number| !number.starts_with('0') && number.parse::<u64>().is_ok());
-    is_of(text, 1..=63, "-", false)
+    has_form(text, 1..=63, "-", false)
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && !is_release
 }

@@ -1,4 +1,4 @@
-//! Names that are none, other spellings of those that are, and steps out of where they belong.
+//! Illegal names, encoded legal names, and parts of path traversals.
 
 pub(super) const UP: [&str; 16] = [
     "..",
@@ -39,7 +39,7 @@ pub(super) const SLASH: [&str; 16] = [
 ];
 
 pub(super) const NAMES: [&[u8]; 100] = [
-    // Other spellings of legal names, and what only looks like one.
+    // Legal names, encoded in several ways, and similar illegal ones.
     b"hello",
     b"%68ello",
     b"%68%65%6C%6c%6F",
@@ -58,14 +58,14 @@ pub(super) const NAMES: [&[u8]; 100] = [
     b"product%69on.config",
     b"stable",
     b"st%61ble",
-    // Cut, broken and superfluous escapes.
+    // Truncated, malformed and superfluous escapes.
     b"hello%",
     b"hello%2",
     b"hello%zz",
     b"hello%%61",
     b"hello%u0061",
     b"hello%25",
-    // Bytes that are no text, or no printable one.
+    // Control characters and invalid UTF-8.
     b"hello%00",
     b"%00hello",
     b"hello%00.config",
@@ -91,7 +91,7 @@ pub(super) const NAMES: [&[u8]; 100] = [
     b"hel`id`lo",
     b"hel{lo}",
     b"hel|lo^",
-    // Look-alikes: full width, Cyrillic, nothing at all, combining, of another case.
+    // Look-alikes: full width, Cyrillic, zero width, combining, other case.
     b"%ef%bd%88ello",
     b"\xef\xbd\x88ello",
     b"hell%d0%be",
@@ -101,7 +101,7 @@ pub(super) const NAMES: [&[u8]; 100] = [
     b"hello%e2%84%aa",
     b"%ef%bc%91.0.0",
     b"%d9%a1.0.0",
-    // Dots and blanks at the ends, and nothing but them.
+    // Leading, trailing and only punctuation.
     b"hello.",
     b"hello..",
     b".hello",
@@ -115,7 +115,7 @@ pub(super) const NAMES: [&[u8]; 100] = [
     b"%20",
     b"~",
     b"*",
-    // What means something to somebody else.
+    // Syntax of URLs, shells and Windows.
     b"hello;x=1",
     b"hello@r1",
     b"hello:80",
@@ -126,7 +126,7 @@ pub(super) const NAMES: [&[u8]; 100] = [
     b"%2fetc%2fpasswd",
     b"file:%2f%2f%2fetc%2fpasswd",
     b"C:%5cwindows",
-    // What the server keeps for itself.
+    // Names that the server reserves.
     b"_default",
     b"%5fdefault",
     b"_default.config",

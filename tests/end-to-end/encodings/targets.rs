@@ -1,12 +1,11 @@
-//! Request targets: names that are none, ways out of the store, and other spellings of what is legal; each at
-//! the places of an address where a name belongs.
+//! Request targets: illegal names, path traversals and encoded legal names, in each position of a path.
 
 use std::collections::BTreeSet;
 
 use super::names::{NAMES, SLASH, UP};
 
-/// Where a name belongs.
-const PLACES: [&str; 8] = [
+/// Paths with a position for a name.
+const PATHS: [&str; 8] = [
     "/artefacts/{}/1.0.0/f",
     "/artefacts/hello/{}/f",
     "/artefacts/hello/1.0.0/{}",
@@ -17,7 +16,6 @@ const PLACES: [&str; 8] = [
     "/releases/hello/{}",
 ];
 
-/// What comes behind a name.
 const QUERIES: [&str; 10] = [
     "?",
     "?x",
@@ -31,8 +29,8 @@ const QUERIES: [&str; 10] = [
     "?a=%zz&b=%c0%af",
 ];
 
-/// What comes before a path that is legal by itself.
-const BEFORE: [&str; 26] = [
+/// Prefixes of legal paths.
+const PREFIXES: [&str; 26] = [
     "http://HOST",
     "HTTP://other.example",
     "http://user:secret@HOST",
@@ -61,51 +59,51 @@ const BEFORE: [&str; 26] = [
     "*",
 ];
 
-const WHOLE: [&str; 4] = [
+const LEGAL_PATHS: [&str; 4] = [
     "/artefacts/whole/1.0.0/f",
     "/config/whole/whole.config",
     "/channels/hello/whole",
     "/../canary",
 ];
 
-/// All of them, each once, in an order that is always the same.
+/// Returns all targets without duplicates, in a fixed order.
 pub(super) fn targets() -> Vec<Vec<u8>> {
     let mut targets = Vec::new();
-    let at = |place: &str, name: &[u8]| {
-        let (before, after) = place.split_once("{}").unwrap();
+    let insert = |path: &str, name: &[u8]| {
+        let (before, after) = path.split_once("{}").unwrap();
         [before.as_bytes(), name, after.as_bytes()].concat()
     };
-    for place in PLACES {
-        targets.extend(NAMES.iter().map(|name| at(place, name)));
+    for path in PATHS {
+        targets.extend(NAMES.iter().map(|name| insert(path, name)));
     }
     for (number, (up, slash)) in UP
         .iter()
         .flat_map(|up| SLASH.iter().map(move |slash| (up, slash)))
         .enumerate()
     {
-        let place = PLACES[number % PLACES.len()];
+        let path = PATHS[number % PATHS.len()];
         let step = format!("{up}{slash}");
-        // From one step up to where the canaries of every depth are.
-        let way = format!("{}canary", step.repeat(1 + number % 5));
-        targets.push(at(place, way.as_bytes()));
+        // Between one and five levels up, because there are canaries at every level.
+        let traversal = format!("{}canary", step.repeat(1 + number % 5));
+        targets.push(insert(path, traversal.as_bytes()));
     }
     for (number, query) in QUERIES.iter().enumerate() {
-        for place in [PLACES[number % 8], PLACES[(number + 3) % 8]] {
+        for path in [PATHS[number % 8], PATHS[(number + 3) % 8]] {
             let name = ["query", "1.0.0", "query.config"][number % 3];
-            targets.push(at(&format!("{place}{query}"), name.as_bytes()));
+            targets.push(insert(&format!("{path}{query}"), name.as_bytes()));
         }
     }
-    for before in BEFORE {
-        targets.extend(WHOLE.map(|path| format!("{before}{path}").into()));
+    for prefix in PREFIXES {
+        targets.extend(LEGAL_PATHS.map(|path| format!("{prefix}{path}").into()));
     }
-    // At the limits of names, one beyond, and far beyond.
+    // Names at the limits of length, just above and far above.
     for length in [63, 64, 128, 129, 255, 256, 5000] {
         for letter in ["x", "1", "%78"] {
             let name = letter.repeat(length);
-            targets.extend(PLACES.iter().map(|place| at(place, name.as_bytes())));
+            targets.extend(PATHS.iter().map(|path| insert(path, name.as_bytes())));
         }
     }
-    // `#` is no part of a target that is sent; the names are of their own, because proxies do not agree.
+    // A fragment is not part of a request target, and proxies treat it differently. So these targets have their own names.
     targets.push(b"/artefacts/fragment/1.0.0/f#/../canary".to_vec());
     targets.push(b"/config/fragment/fragment.config#x".to_vec());
     let mut seen = BTreeSet::new();
@@ -113,7 +111,7 @@ pub(super) fn targets() -> Vec<Vec<u8>> {
     targets
 }
 
-/// A body that is accepted at a legal address.
+/// Returns a body that the server accepts at a legal path.
 pub(super) fn body(target: &[u8]) -> &'static [u8] {
     let is_channel = target
         .windows(b"/channels/".len())

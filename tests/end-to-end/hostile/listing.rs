@@ -1,4 +1,4 @@
-//! What was accepted, as GNU tar, bsdtar and Python list it.
+//! Comparison of unpacked archives with the listings of GNU tar, bsdtar and Python.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use platformer_tests::skip::without;
+use platformer_tests::skip::skip;
 
-use platformer_tests::tree::Seen;
+use platformer_tests::tree::Entry;
 
-/// Lists names with their kinds and sizes, one a line.
+/// Prints kind, size and name of each entry, one per line.
 const PYTHON: &str = r#"
 import sys, tarfile
 for path in sys.argv[1:]:
@@ -22,16 +22,11 @@ for path in sys.argv[1:]:
     print("=")
 "#;
 
-/// What was accepted holds what three other programs say that it holds.
-pub(super) fn everybody_reads_the_same(accepted: &[(String, Vec<u8>, BTreeMap<PathBuf, Seen>)]) {
+/// Asserts that three other programs list the same content for each accepted archive.
+pub(super) fn assert_same_listing(accepted: &[(String, Vec<u8>, BTreeMap<PathBuf, Entry>)]) {
     for program in ["python3", "bsdtar"] {
         if Command::new(program).arg("--version").output().is_err() {
-            let package = if program == "bsdtar" {
-                "libarchive-tools"
-            } else {
-                program
-            };
-            return without(&format!("{program} (install {package})"));
+            skip(&format!("{program} is not installed"));
         }
     }
     let directory = tempfile::tempdir().unwrap();
@@ -65,11 +60,11 @@ pub(super) fn everybody_reads_the_same(accepted: &[(String, Vec<u8>, BTreeMap<Pa
             );
             let bytes = (0..name.len())
                 .step_by(2)
-                .map(|at| u8::from_str_radix(&name[at..at + 2], 16).unwrap());
+                .map(|i| u8::from_str_radix(&name[i..i + 2], 16).unwrap());
             python.push((
                 kind.chars().next().unwrap(),
                 size.parse::<usize>().unwrap(),
-                normal(&bytes.collect::<Vec<u8>>()),
+                normalize(&bytes.collect::<Vec<u8>>()),
             ));
         }
         for (kind, size, name) in &python {
@@ -81,31 +76,31 @@ pub(super) fn everybody_reads_the_same(accepted: &[(String, Vec<u8>, BTreeMap<Pa
             if (last.0, last.1) != (*kind, *size) {
                 continue;
             }
-            let seen = tree.get(Path::new(std::ffi::OsStr::from_bytes(name)));
-            let seen = seen.unwrap_or_else(|| {
+            let entry = tree.get(Path::new(std::ffi::OsStr::from_bytes(name)));
+            let entry = entry.unwrap_or_else(|| {
                 panic!(
                     "{what}: python lists {kind} {}",
                     String::from_utf8_lossy(name)
                 )
             });
             let expected = if *kind == 'h' { 'f' } else { *kind };
-            assert_eq!(seen.kind, expected, "{what}");
-            assert!(*kind != 'f' || seen.content.len() == *size, "{what}");
+            assert_eq!(entry.kind, expected, "{what}");
+            assert!(*kind != 'f' || entry.content.len() == *size, "{what}");
         }
-        for (name, seen) in tree.iter().filter(|(_, seen)| seen.kind != 'd') {
+        for (name, entry) in tree.iter().filter(|(_, entry)| entry.kind != 'd') {
             let known = python
                 .iter()
                 .any(|(_, _, other)| other == name.as_os_str().as_bytes());
             assert!(
                 known,
-                "{what}: python does not list {} {seen:?}",
+                "{what}: python does not list {} {entry:?}",
                 name.display()
             );
         }
         let names: Vec<Vec<u8>> = python.into_iter().map(|(_, _, name)| name).collect();
         assert_eq!(
             lines(Command::new("bsdtar").arg("-tf").arg(path)),
-            shown(&names),
+            comparable(&names),
             "{what}: bsdtar"
         );
         let gnu = lines(
@@ -113,12 +108,12 @@ pub(super) fn everybody_reads_the_same(accepted: &[(String, Vec<u8>, BTreeMap<Pa
                 .args(["--quoting-style=literal", "-tf"])
                 .arg(path),
         );
-        assert_eq!(gnu, shown(&names), "{what}: GNU tar");
+        assert_eq!(gnu, comparable(&names), "{what}: GNU tar");
     }
 }
 
-/// Without `.` and double or final slashes.
-fn normal(name: &[u8]) -> Vec<u8> {
+/// Removes `.` and double or final slashes.
+fn normalize(name: &[u8]) -> Vec<u8> {
     let path: PathBuf = Path::new(std::ffi::OsStr::from_bytes(name))
         .components()
         .filter(|component| *component != std::path::Component::CurDir)
@@ -126,8 +121,7 @@ fn normal(name: &[u8]) -> Vec<u8> {
     path.as_os_str().as_bytes().to_vec()
 }
 
-/// What a program prints, by line; names that hold a line feed or what a program shows in its own way
-/// are left out on both sides.
+/// Returns the comparable lines of the output of a program.
 fn lines(command: &mut Command) -> Vec<Vec<u8>> {
     let output = command.env("LC_ALL", "C").output().unwrap();
     assert!(
@@ -138,12 +132,13 @@ fn lines(command: &mut Command) -> Vec<Vec<u8>> {
     let lines: Vec<Vec<u8>> = output
         .stdout
         .split(|byte| *byte == b'\n')
-        .map(normal)
+        .map(normalize)
         .collect();
-    shown(&lines)
+    comparable(&lines)
 }
 
-fn shown(names: &[Vec<u8>]) -> Vec<Vec<u8>> {
+/// Drops names that a program may quote, such as names with line feeds.
+fn comparable(names: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let plain = |name: &&Vec<u8>| {
         !name.is_empty()
             && name

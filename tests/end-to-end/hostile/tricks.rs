@@ -1,14 +1,14 @@
-//! The tricks: each makes an archive, from numbers that differ from seed to seed.
+//! Generators of hostile archives. Each seed gives a variant.
 
 use std::path::Path;
 
 use platformer_tests::archive::{self, Entry, Tar};
 use platformer_tests::dice::Dice;
 
-/// A way out of the tree, to the file or directory `to` of the canary.
+/// Returns a path that leads out of the tree, to the file or directory `to` of the canary.
 fn out(dice: &mut Dice, canary: &Path, to: &str) -> String {
     let absolute = canary.join(to).display().to_string();
-    // The tree lies in DIR/.staging-…, and DIR beside the canary.
+    // Bootstrap unpacks in DIR/.staging-…, and the canary is beside DIR.
     match dice.roll(5) {
         0 => absolute,
         1 => format!("/{absolute}"),
@@ -26,7 +26,6 @@ fn inside(dice: &mut Dice) -> String {
 
 pub(super) type Family = fn(&mut Dice, &Path) -> Vec<u8>;
 
-/// The tricks, each by what it is called where it was used.
 pub(super) const FAMILIES: [(&str, Family); 25] = [
     ("name that leads out", |dice, canary| {
         Tar::new([Entry::file(out(dice, canary, "file"), "evil")]).finish()
@@ -229,7 +228,7 @@ pub(super) const FAMILIES: [(&str, Family); 25] = [
         ];
         bytes[257..265].copy_from_slice(forms[dice.roll(forms.len())]);
         bytes[345..348].copy_from_slice(b"sub");
-        archive::sum_up(&mut bytes);
+        archive::set_checksum(&mut bytes);
         bytes
     }),
     ("sizes in base 256", |dice, _| {
@@ -243,7 +242,7 @@ pub(super) const FAMILIES: [(&str, Family); 25] = [
             _ => [0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7],
         };
         bytes[124..136].copy_from_slice(&size);
-        archive::sum_up(&mut bytes);
+        archive::set_checksum(&mut bytes);
         bytes
     }),
 ];

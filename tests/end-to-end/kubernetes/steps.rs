@@ -1,16 +1,15 @@
-//! The two steps of the variant with an init container work, as containers that share a volume: for that it
-//! takes no cluster.
+//! The manifest with an init container: its two containers work together. The test runs them in Docker with a shared
+//! volume, so it needs no cluster.
 
 use platformer_tests::docker::{self, Container};
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 use serde_json::{Value, json};
 
 use super::{list, pods};
 use crate::containers::{Platform, greets, hello_world};
 
 #[test]
-fn both_steps_of_the_init_container_fit() {
+fn the_init_container_fetches_what_the_container_runs() {
     let (_, pod) = pods()
         .into_iter()
         .find(|(_, pod)| pod["initContainers"].is_array())
@@ -20,7 +19,7 @@ fn both_steps_of_the_init_container_fit() {
         (&fetch["args"][0], &run["args"][0]),
         (&json!("fetch"), &json!("run"))
     );
-    // What is kept is found by what was asked for.
+    // `run` finds the tree by the same arguments as `fetch`.
     assert_eq!(list(&fetch["args"])[1..], list(&run["args"])[1..]);
     assert_eq!(fetch["image"], run["image"]);
 
@@ -32,7 +31,7 @@ fn both_steps_of_the_init_container_fit() {
         platformer_tests::http::put(address, "/channels/hello-world/stable", version.as_bytes());
     assert_eq!(put.status, 201, "{}", put.text());
     let volume = Volume(format!("{}-app", platform.network.0));
-    let of_the_pod = |container: &Value| {
+    let docker_options = |container: &Value| {
         let mut options: Vec<String> = [
             "--read-only",
             "--cap-drop=ALL",
@@ -48,7 +47,7 @@ fn both_steps_of_the_init_container_fit() {
         for variable in list(&container["env"]) {
             let (name, value) = (&variable["name"], &variable["value"]);
             let (name, value) = (name.as_str().unwrap(), value.as_str().unwrap());
-            // The repository of this test is open.
+            // The repository of this test needs no token.
             if name != "BOOTSTRAP_TOKEN_FILE" {
                 options.push(format!("--env={name}={value}"));
             }
@@ -62,7 +61,7 @@ fn both_steps_of_the_init_container_fit() {
         options
     };
     let start = |container: &Value| {
-        let options = of_the_pod(container);
+        let options = docker_options(container);
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         Container::run(&options)
     };
@@ -78,16 +77,16 @@ fn both_steps_of_the_init_container_fit() {
     docker::succeed(&["stop", "--timeout", "20", &app.0]);
     assert_eq!(app.wait(), 0, "{}", app.logs());
 
-    // The container is started again while the repository is away.
+    // The container restarts during an outage of the repository.
     docker::succeed(&["stop", &platform.repository.0]);
-    let again = start(run);
-    greets(&again);
-    eventually("it says so", || {
-        again.logs().contains("the repository is away")
+    let restarted = start(run);
+    greets(&restarted);
+    eventually("the log mentions the outage", || {
+        restarted.logs().contains("the repository is away")
     });
 }
 
-/// Goes with its owner, which must go after the containers that use it.
+/// Removed when it is dropped. Drop it after the containers that use it.
 struct Volume(String);
 
 impl Drop for Volume {

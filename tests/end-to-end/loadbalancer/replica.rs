@@ -1,4 +1,4 @@
-//! A replica of an app: it says its name, and notes what it was asked to do.
+//! A replica of an app: it answers with its name and records POSTs.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use socket2::{SockFilter, SockRef};
 
-/// Drops the segments that begin a connection (classic BPF on a segment that begins with its TCP header).
+/// A classic BPF filter that drops SYN segments. The data begins with the TCP header.
 const NO_SYN: [SockFilter; 4] = [
-    // The flags.
+    // The offset of the TCP flags.
     SockFilter::new(LOAD_BYTE, 0, 0, 13),
     SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
     SockFilter::new(RETURN, 0, 0, 0),
@@ -24,49 +24,49 @@ const SYN: u32 = 0x02;
 
 pub(super) struct Replica {
     address: SocketAddr,
-    stopping: Arc<AtomicBool>,
+    is_stopping: Arc<AtomicBool>,
     posts: Arc<Mutex<Vec<String>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// The first one, and the port that is to be everybody's.
+/// Starts the first replica, and returns the port for all replicas.
 pub(super) fn first(address: Ipv4Addr, name: &'static str) -> (Replica, u16) {
     let listener = TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    (Replica::on(listener, name), port)
+    (Replica::serve_on(listener, name), port)
 }
 
 impl Replica {
     pub(super) fn start(address: Ipv4Addr, port: u16, name: &'static str) -> Self {
-        Self::on(TcpListener::bind((address, port)).unwrap(), name)
+        Self::serve_on(TcpListener::bind((address, port)).unwrap(), name)
     }
 
-    fn on(listener: TcpListener, name: &'static str) -> Self {
+    fn serve_on(listener: TcpListener, name: &'static str) -> Self {
         let address = listener.local_addr().unwrap();
-        let stopping = Arc::new(AtomicBool::new(false));
+        let is_stopping = Arc::new(AtomicBool::new(false));
         let posts = Arc::new(Mutex::new(Vec::new()));
-        let (stop, noted) = (Arc::clone(&stopping), Arc::clone(&posts));
+        let (stop, recorded) = (Arc::clone(&is_stopping), Arc::clone(&posts));
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming() {
-                // What was accepted is answered first, as an app that is drained does.
-                serve(connection.unwrap(), name, &noted);
+                // A draining app answers the connections that it has accepted.
+                serve(connection.unwrap(), name, &recorded);
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
             }
-            // Whoever is in the queue was connected, and would otherwise be reset; so nobody else comes into it, and who is
-            // half in it comes in.
+            // Closing the listener would reset the connections in its queue. So refuse new ones, let the handshakes in
+            // progress finish, and serve the queue.
             SockRef::from(&listener).attach_filter(&NO_SYN).unwrap();
             std::thread::sleep(Duration::from_millis(100));
             listener.set_nonblocking(true).unwrap();
             while let Ok((connection, _)) = listener.accept() {
                 connection.set_nonblocking(false).unwrap();
-                serve(connection, name, &noted);
+                serve(connection, name, &recorded);
             }
         });
         Self {
             address,
-            stopping,
+            is_stopping,
             posts,
             thread: Mutex::new(Some(thread)),
         }
@@ -76,13 +76,13 @@ impl Replica {
         let Some(thread) = self.thread.lock().unwrap().take() else {
             return;
         };
-        self.stopping.store(true, Ordering::Relaxed);
-        // It waits for a connection.
+        self.is_stopping.store(true, Ordering::Relaxed);
+        // Wakes the thread, which waits for a connection.
         let _ = TcpStream::connect(self.address);
         thread.join().unwrap();
     }
 
-    /// The paths that were posted to.
+    /// Returns the paths of all POSTs.
     pub(super) fn posts(&self) -> Vec<String> {
         self.posts.lock().unwrap().clone()
     }
@@ -94,7 +94,7 @@ impl Drop for Replica {
     }
 }
 
-/// One request, or a check, which only connects.
+/// Serves one request. A health check only connects.
 fn serve(mut connection: TcpStream, name: &str, posts: &Mutex<Vec<String>>) {
     let mut head = Vec::new();
     let mut chunk = [0; 4096];

@@ -1,17 +1,16 @@
-//! What is taken, how much of it, and from whom.
+//! Limits of what the app accepts, and its protection against cross-site requests.
 
 use platformer_tests::http;
-use platformer_tests::test;
-use platformer_tests::websocket::{Told, WebSocket};
+use platformer_tests::websocket::{Received, WebSocket};
 
 use super::{GIF, Platform};
 
 #[test]
-fn what_is_sent_is_bounded_and_from_its_own_pages() {
+fn requests_are_limited_and_same_origin() {
     let mut platform = Platform::start();
     platform.redis.start();
     let replica = platform.replica();
-    replica.is_ready();
+    replica.wait_until_ready();
     let address = replica.address;
     assert_eq!(replica.post("/pictures", b"<svg></svg>").status, 415);
     let mut large = GIF.to_vec();
@@ -21,7 +20,7 @@ fn what_is_sent_is_bounded_and_from_its_own_pages() {
     let refused = replica.post("/pictures", &large);
     assert_eq!(
         (refused.status, refused.text().as_str()),
-        (413, "this is too large: 8 MiB at the most\n")
+        (413, "the body is too large: the limit is 8 MiB\n")
     );
     let comments = format!("{picture}/comments");
     let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(501));
@@ -37,8 +36,8 @@ fn what_is_sent_is_bounded_and_from_its_own_pages() {
         );
     }
     assert_eq!(replica.post(&comments, &[b' '; 9000]).status, 413);
-    let nobody = "/pictures/0000/comments";
-    assert_eq!(replica.post(nobody, br#"{"text":"x"}"#).status, 404);
+    let unknown = "/pictures/0000/comments";
+    assert_eq!(replica.post(unknown, br#"{"text":"x"}"#).status, 404);
     for path in [
         "/pictures/probe",
         "/pictures/..%2Fprobe",
@@ -49,7 +48,7 @@ fn what_is_sent_is_bounded_and_from_its_own_pages() {
     }
 
     let own = format!("http://{address}");
-    for (headers, is_own) in [
+    for (headers, is_allowed) in [
         (&[("Origin", own.as_str())][..], true),
         (&[("Origin", "http://other.localhost:8080")], false),
         (
@@ -60,16 +59,20 @@ fn what_is_sent_is_bounded_and_from_its_own_pages() {
         let opened = WebSocket::open(address, "/events", headers);
         assert_eq!(
             opened.map(drop),
-            if is_own { Ok(()) } else { Err(403) },
+            if is_allowed { Ok(()) } else { Err(403) },
             "{headers:?}"
         );
         let shared = http::request(address, "POST", "/pictures", headers, &large[..8 << 20]);
-        assert_eq!(shared.status, if is_own { 200 } else { 403 }, "{headers:?}");
+        assert_eq!(
+            shared.status,
+            if is_allowed { 200 } else { 403 },
+            "{headers:?}"
+        );
     }
-    for (said, code) in [("x".repeat(10), 1008), ("x".repeat(1025), 1009)] {
+    for (text, code) in [("x".repeat(10), 1008), ("x".repeat(1025), 1009)] {
         let mut window = replica.window("");
-        window.next_of("everything");
-        window.say(&said);
-        assert_eq!(window.told(), Told::Closed(code));
+        window.receive_kind("snapshot");
+        window.send(&text);
+        assert_eq!(window.receive(), Received::Closed(code));
     }
 }

@@ -1,11 +1,10 @@
-//! The Redis of the platform, with as little as it needs: no root, no capability, nothing that can be written to.
+//! The Redis image, without root, capabilities or a writable file system.
 
 use platformer_tests::docker::{self, Container};
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 
 #[test]
-fn redis_needs_no_rights_and_gets_healthy() {
+fn redis_becomes_healthy_without_privileges() {
     docker::require_images();
     let redis = Container::run(&[
         "--read-only",

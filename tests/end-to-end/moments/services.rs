@@ -1,21 +1,20 @@
-//! Redis and S3 come late, go and come back; a parameter changes.
+//! Redis and S3 start late, fail and recover; a parameter changes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use platformer_tests::run::eventually;
 use platformer_tests::s3::{Fate, proxy};
-use platformer_tests::test;
 
 use super::{GIF, Platform, Replica, config};
 
 #[test]
-fn services_that_come_up_late_are_waited_for() {
+fn the_app_waits_for_services_that_start_late() {
     let mut platform = Platform::start();
     let is_up = Arc::new(AtomicBool::new(false));
-    let judge = Arc::clone(&is_up);
-    let way = proxy(platform.s3.address, move |_| {
-        if judge.load(Ordering::Relaxed) {
+    let decide = Arc::clone(&is_up);
+    let faulty_s3 = proxy(platform.s3.address, move |_| {
+        if decide.load(Ordering::Relaxed) {
             Fate::Pass
         } else {
             Fate::Lose
@@ -23,7 +22,7 @@ fn services_that_come_up_late_are_waited_for() {
     });
     let container = platform
         .container()
-        .env("AWS_ENDPOINT", format!("http://{way}"));
+        .env("AWS_ENDPOINT", format!("http://{faulty_s3}"));
     let replica = Replica::start(&container);
     let says = |text: &str| {
         eventually(text, || {
@@ -33,7 +32,7 @@ fn services_that_come_up_late_are_waited_for() {
     };
     says("redis: connection refused; pictures: ");
     assert_eq!(replica.get("/status").text().lines().count(), 1);
-    // The page is there all the same, and says what it waits for; whoever writes is told to wait.
+    // The page works and shows what the app is waiting for. Writes get 503 with Retry-After.
     let page = replica.get("/");
     assert_eq!(page.status, 200);
     assert!(
@@ -48,7 +47,7 @@ fn services_that_come_up_late_are_waited_for() {
         (503, Some("1"))
     );
     let mut window = replica.window("");
-    let waiting = window.next_of("state")["waiting"].clone();
+    let waiting = window.receive_kind("state")["waiting"].clone();
     assert!(
         waiting.as_str().unwrap().starts_with("redis: "),
         "{waiting}"
@@ -59,32 +58,32 @@ fn services_that_come_up_late_are_waited_for() {
         replica.get("/status").text().starts_with("pictures: ")
     });
     is_up.store(true, Ordering::Relaxed);
-    replica.is_ready();
-    while !window.next_of("state")["waiting"].is_null() {}
-    let who = replica
+    replica.wait_until_ready();
+    while !window.receive_kind("state")["waiting"].is_null() {}
+    let identity = replica
         .get("/status")
         .header("x-platform-app")
         .unwrap()
         .to_owned();
-    assert_eq!(who, "moments r1 replica");
+    assert_eq!(identity, "moments r1 replica");
     replica.share(GIF);
-    window.next_of("picture");
+    window.receive_kind("picture");
 
     is_up.store(false, Ordering::Relaxed);
     says("pictures: ");
     is_up.store(true, Ordering::Relaxed);
-    replica.is_ready();
-    // It listens, and says nothing.
+    replica.wait_until_ready();
+    // A stopped Redis accepts connections but does not answer.
     platform.redis.signal(libc::SIGSTOP);
     says("redis: timed out");
     platform.redis.signal(libc::SIGCONT);
-    replica.is_ready();
+    replica.wait_until_ready();
     replica.terminate();
     replica.wait().expect(0);
 }
 
 #[test]
-fn a_parameter_that_is_released_reaches_the_running_app() {
+fn a_released_parameter_reaches_the_running_app() {
     let mut platform = Platform::start();
     platform.redis.start();
     let container = platform.container().env(
@@ -92,7 +91,7 @@ fn a_parameter_that_is_released_reaches_the_running_app() {
         format!("redis://default:canary@{}/", platform.redis.address),
     );
     let replica = Replica::start(&container);
-    replica.is_ready();
+    replica.wait_until_ready();
     let parameters = replica.get("/parameters").text();
     assert!(parameters.contains("COMMENTS_SHOWN=20\n"), "{parameters}");
     assert!(
@@ -101,7 +100,7 @@ fn a_parameter_that_is_released_reaches_the_running_app() {
     );
     assert!(!parameters.contains("canary"), "{parameters}");
 
-    // A config that is only written changes nothing: the channel points at a release, config included.
+    // Writing a config changes nothing yet: the channel points at a release, which pins the config.
     let changed = config().replace("COMMENTS_SHOWN=20", "COMMENTS_SHOWN=3");
     platform
         .repository
@@ -114,7 +113,7 @@ fn a_parameter_that_is_released_reaches_the_running_app() {
     );
     platform.release(&changed);
     replica.wait().expect(0).says("moments@stable has changed");
-    // As the engine does with --restart.
+    // The engine does this with --restart.
     let replica = Replica::start(&container);
     let answer = replica.get("/parameters");
     assert!(

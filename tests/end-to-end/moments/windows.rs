@@ -1,41 +1,40 @@
-//! Who follows: on which replica does not matter, and neither does who was away for a while.
+//! Windows on any replica receive all events, also after a lost connection.
 
 use platformer_tests::run::eventually;
-use platformer_tests::test;
-use platformer_tests::websocket::{Told, WebSocket};
+use platformer_tests::websocket::{Received, WebSocket};
 use serde_json::Value;
 
 use super::{GIF, Platform};
 
 #[test]
-fn every_replica_tells_everything_and_who_comes_back_misses_nothing() {
+fn windows_on_every_replica_receive_every_event_also_after_a_reconnect() {
     let mut platform = Platform::start();
     platform.redis.start();
     let (one, two) = (platform.replica(), platform.replica());
-    one.is_ready();
-    two.is_ready();
+    one.wait_until_ready();
+    two.wait_until_ready();
     let mut window = two.window("");
-    window.next_of("everything");
+    window.receive_kind("snapshot");
     let picture = one.share(GIF);
-    let told = window.next_of("picture");
+    let event = window.receive_kind("picture");
     assert_eq!(
-        format!("/pictures/{}", told["picture"].as_str().unwrap()),
+        format!("/pictures/{}", event["picture"].as_str().unwrap()),
         picture
     );
-    // Each has the picture, byte for byte, and nobody takes it for anything else.
+    // Every replica serves the picture, with headers that prevent type sniffing.
     let shown = two.get(&picture);
     assert_eq!((shown.status, &shown.body[..]), (200, GIF));
     assert_eq!(shown.header("content-type"), Some("image/gif"));
     assert_eq!(shown.header("x-content-type-options"), Some("nosniff"));
     assert!(shown.header("cache-control").unwrap().contains("immutable"));
-    // The same picture once more is no news.
+    // Uploading the same picture again changes nothing.
     let again = two.post("/pictures", GIF);
     assert_eq!(
         (again.status, again.header("location")),
         (200, Some(picture.as_str()))
     );
     one.comment(&picture, "<b>first</b>");
-    let first = window.next_of("comment");
+    let first = window.receive_kind("comment");
     let html = first["html"].as_str().unwrap();
     assert!(html.contains("&lt;b&gt;first"), "{html}");
 
@@ -45,28 +44,28 @@ fn every_replica_tells_everything_and_who_comes_back_misses_nothing() {
     }
     let after = format!("?after={}", first["id"].as_str().unwrap());
     let mut window = two.window(&after);
-    assert_eq!(window.next_of("comment")["said"], "second");
-    assert_eq!(window.next_of("comment")["said"], "third");
-    // Of what nobody knows, everything comes again.
+    assert_eq!(window.receive_kind("comment")["text"], "second");
+    assert_eq!(window.receive_kind("comment")["text"], "third");
+    // After an unknown id, the window gets a snapshot.
     for query in ["", "?after=1-1", "?after=nonsense"] {
-        let everything = one.window(query).next_of("everything");
-        assert!(everything["html"].as_str().unwrap().contains("third"));
+        let snapshot = one.window(query).receive_kind("snapshot");
+        assert!(snapshot["html"].as_str().unwrap().contains("third"));
     }
 
-    // Redis loses all that it had; a replica puts it back, and whoever was there goes on.
+    // Redis loses its data. A replica restores it, and the windows continue.
     platform.redis.kill();
-    while window.next_of("state")["waiting"].is_null() {}
-    eventually("nobody listens", || {
+    while window.receive_kind("state")["waiting"].is_null() {}
+    eventually("the replica notices", || {
         two.get("/status").text() == "redis: connection refused\n"
     });
     platform.redis.start();
-    one.is_ready();
-    two.is_ready();
+    one.wait_until_ready();
+    two.wait_until_ready();
     one.comment(&picture, "fourth");
-    let told = window.next_of("comment");
-    assert_eq!(told["said"], "fourth");
+    let event = window.receive_kind("comment");
+    assert_eq!(event["text"], "fourth");
     let late = platform.replica();
-    late.is_ready();
+    late.wait_until_ready();
     let page = late.get("/").text();
     assert!(
         page.contains("&lt;b&gt;first") && page.contains("fourth"),
@@ -75,22 +74,22 @@ fn every_replica_tells_everything_and_who_comes_back_misses_nothing() {
 }
 
 #[test]
-fn a_replica_that_stops_sends_its_windows_away() {
+fn a_replica_that_stops_closes_its_windows() {
     let mut platform = Platform::start();
     platform.redis.start();
     let replica = platform.replica();
-    replica.is_ready();
+    replica.wait_until_ready();
     let mut windows: Vec<WebSocket> = (0..20).map(|_| replica.window("")).collect();
     for window in &mut windows {
-        window.next_of("everything");
+        window.receive_kind("snapshot");
     }
     replica.terminate();
     for window in &mut windows {
         loop {
-            match window.told() {
-                Told::Json(_) => {}
+            match window.receive() {
+                Received::Json(_) => {}
                 other => {
-                    assert_eq!(other, Told::Closed(1001));
+                    assert_eq!(other, Received::Closed(1001));
                     break;
                 }
             }
@@ -99,45 +98,47 @@ fn a_replica_that_stops_sends_its_windows_away() {
     replica.wait().expect(0);
 }
 
-/// More than fits on the way to a window that does not read.
-const SAID: usize = 800;
+/// More comments than the buffers of a window hold.
+const COMMENTS: usize = 800;
 
-/// What a window is told until its end, or until it was told all that was said.
-fn until_the_end(mut window: WebSocket) -> (Vec<Value>, Option<Told>) {
-    let mut all = Vec::new();
-    while all.len() < SAID {
-        match window.told() {
-            Told::Json(told) if told["kind"] == "comment" => all.push(told),
-            Told::Json(_) => {}
-            end => return (all, Some(end)),
+/// Returns the comments that a window receives until it is closed or has received all of them.
+fn receive_comments(mut window: WebSocket) -> (Vec<Value>, Option<Received>) {
+    let mut comments = Vec::new();
+    while comments.len() < COMMENTS {
+        match window.receive() {
+            Received::Json(message) if message["kind"] == "comment" => comments.push(message),
+            Received::Json(_) => {}
+            end => return (comments, Some(end)),
         }
     }
-    (all, None)
+    (comments, None)
 }
 
 #[test]
-fn a_window_that_reads_too_slowly_is_dropped_and_gets_the_rest_later() {
+fn a_window_that_reads_too_slowly_is_closed_and_catches_up_later() {
     let mut platform = Platform::start();
     platform.redis.start();
     let replica = platform.replica();
-    replica.is_ready();
+    replica.wait_until_ready();
     let picture = replica.share(GIF);
-    let slow = WebSocket::open_narrow(replica.address, "/events?after=0-0").unwrap();
+    let slow = WebSocket::open_with_small_buffers(replica.address, "/events?after=0-0").unwrap();
     let mut quick = replica.window("?after=0-0");
-    quick.next_of("picture");
-    for number in 0..SAID {
-        // Each is much larger when it is escaped.
+    quick.receive_kind("picture");
+    for number in 0..COMMENTS {
+        // Escaping makes each comment much larger.
         replica.comment(&picture, &format!("{number} {}", "<".repeat(490)));
-        quick.next_of("comment");
+        quick.receive_kind("comment");
     }
-    let (told, end) = until_the_end(slow);
-    let is_dropped = matches!(end, Some(Told::Closed(1013) | Told::Gone));
-    assert!(is_dropped, "{end:?} after {}", told.len());
-    let last = told.last().map_or("0-0", |it| it["id"].as_str().unwrap());
+    let (comments, end) = receive_comments(slow);
+    let is_closed = matches!(end, Some(Received::Closed(1013) | Received::Gone));
+    assert!(is_closed, "{end:?} after {}", comments.len());
+    let last = comments
+        .last()
+        .map_or("0-0", |it| it["id"].as_str().unwrap());
     let mut window = replica.window(&format!("?after={last}"));
-    for number in told.len()..SAID {
-        let said = window.next_of("comment")["said"].clone();
-        let said = said.as_str().unwrap();
-        assert!(said.starts_with(&format!("{number} ")), "{number}: {said}");
+    for number in comments.len()..COMMENTS {
+        let text = window.receive_kind("comment")["text"].clone();
+        let text = text.as_str().unwrap();
+        assert!(text.starts_with(&format!("{number} ")), "{number}: {text}");
     }
 }

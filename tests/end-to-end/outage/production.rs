@@ -5,7 +5,6 @@ use std::time::Duration;
 use platformer_tests::dice::Dice;
 use platformer_tests::platform::Platform;
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 use platformer_tests::{binaries, docker, swarm};
 
 use super::{Web, neighbour};

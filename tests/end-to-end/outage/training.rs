@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use platformer_tests::docker;
 use platformer_tests::platform::{self, Platform};
-use platformer_tests::test;
 
 use super::{Web, neighbour};
 

@@ -2,7 +2,6 @@
 
 use platformer_tests::http::{self, Response};
 use platformer_tests::platform::{self, Platform};
-use platformer_tests::test;
 use platformer_tests::{binaries, docker};
 
 use super::get;

@@ -3,7 +3,6 @@
 use platformer_tests::docker;
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::swarm;
-use platformer_tests::test;
 
 use super::bring;
 

@@ -1,9 +1,8 @@
-//! `moments` on a platform: what is released reaches it while it runs.
+//! `moments` on a platform: a released parameter reaches the running app.
 
 use platformer_tests::docker::{self, Container};
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 
 use super::{file, get, packed};
 
@@ -48,7 +47,7 @@ fn a_released_parameter_reaches_the_running_app() {
         parameters()
     );
 
-    // As the console does it: a layer is written, and the channel that it follows is moved.
+    // As in the console: write a layer, then move the channel that the app follows.
     platform.succeed(&[
         "config",
         "set",
@@ -69,7 +68,7 @@ fn a_released_parameter_reaches_the_running_app() {
         &version,
         "http://repository.platform/channels/moments/training",
     ]);
-    eventually("the parameter is there", || {
+    eventually("the app has the new parameter", || {
         let answer = get(&platform, "moments.localhost", "/parameters");
         answer.status == 200 && answer.text().contains("COMMENTS_SHOWN=7\n")
     });

@@ -8,7 +8,6 @@ use platformer_tests::http;
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::ports;
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 
 use super::{bring, get, packed};
 

@@ -1,4 +1,4 @@
-//! `bakery` and `bakery-web`: state on a volume, and pages that stay when nobody takes orders.
+//! `bakery` and `bakery-web`: state on a volume, and pages that work while the bakery is down.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -8,9 +8,8 @@ use platformer_tests::browser::Browser;
 use platformer_tests::docker::{self, Volume};
 use platformer_tests::http::{self, Response};
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 
-use super::{Platform, packed, stops_in_order, value};
+use super::{Platform, packed, stop_cleanly, value};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
@@ -20,7 +19,7 @@ fn order(address: SocketAddr, name: &str) -> Response {
     http::request(address, "POST", "/orders", &[FORM], body.as_bytes())
 }
 
-/// The mount of the volume that the config names, as docker wants it.
+/// Returns the option that mounts the volume of the config.
 fn mount(volume: &Volume) -> String {
     let (_, config, _) = packed("bakery");
     let (_, target) = value(&config, "VOLUMES").split_once(':').unwrap();
@@ -28,13 +27,13 @@ fn mount(volume: &Volume) -> String {
 }
 
 #[test]
-fn orders_outlive_who_took_them() {
+fn orders_survive_replaced_and_killed_containers() {
     docker::require_images();
     let platform = Platform::with(&["bakery"]);
     let volume = Volume::new();
     let mount = mount(&volume);
     let old = platform.deploy("bakery", &["--volume", &mount]);
-    // As during a deploy: two at once, and either may be asked.
+    // As during a deploy, two containers take orders at the same time.
     let new = platform.deploy("bakery", &["--volume", &mount]);
     let ports = [old.port("8080"), new.port("8080")];
     let numbers: BTreeSet<u64> = std::thread::scope(|scope| {
@@ -50,11 +49,11 @@ fn orders_outlive_who_took_them() {
             .collect()
     });
     assert_eq!(numbers, (1..=40).collect());
-    let who = http::get(ports[0], "/orders");
-    let who = who.header("x-platform-app").unwrap();
-    assert!(who.starts_with("bakery 1.0.0 "), "{who}");
+    let identity = http::get(ports[0], "/orders");
+    let identity = identity.header("x-platform-app").unwrap();
+    assert!(identity.starts_with("bakery 1.0.0 "), "{identity}");
 
-    // What is under way when the old one is told to stop is taken to its end.
+    // An order that is open when the container stops is finished.
     let body = "bread=spelt&name=late";
     let mut late = TcpStream::connect(ports[0]).unwrap();
     let head = format!(
@@ -66,8 +65,8 @@ fn orders_outlive_who_took_them() {
     );
     late.write_all(head.as_bytes()).unwrap();
     std::thread::scope(|scope| {
-        let stop = scope.spawn(|| stops_in_order(&old));
-        eventually("no new connection is accepted", || {
+        let stop = scope.spawn(|| stop_cleanly(&old));
+        eventually("the app accepts no new connections", || {
             TcpStream::connect(ports[0]).is_err()
                 || http::try_request(ports[0], "GET", "/status", &[], b"").is_none()
         });
@@ -76,7 +75,7 @@ fn orders_outlive_who_took_them() {
         stop.join().unwrap();
     });
 
-    // Killed, with half an order written: the next one is whole, and none is lost.
+    // A killed container leaves half an order in the file. The next order is complete, and none is lost.
     docker::succeed(&["kill", &new.0]);
     let torn = ["run", "--rm", "--volume", &mount, "--entrypoint", "sh"];
     let script = "printf '{\"number\":4' >>/var/lib/app/orders.jsonl";
@@ -103,12 +102,12 @@ fn orders_outlive_who_took_them() {
 }
 
 #[test]
-fn pages_stay_while_no_bakery_runs() {
+fn the_pages_work_while_the_bakery_is_down() {
     docker::require_images();
     let platform = Platform::with(&["bakery", "bakery-web"]);
     let web = platform.deploy("bakery-web", &[]);
     let address = web.port("8080");
-    let pages_are_there = || {
+    let pages_work = || {
         for (path, kind) in [("/", "text/html"), ("/style.css", "text/css")] {
             let page = http::get(address, path);
             assert_eq!(page.status, 200, "{path}");
@@ -125,20 +124,20 @@ fn pages_stay_while_no_bakery_runs() {
         assert_eq!(page.header("retry-after"), Some("3"));
         assert!(page.text().contains("We take orders again in a moment"));
     };
-    pages_are_there();
+    pages_work();
     is_closed();
     assert_eq!(http::get(address, "/nginx.conf").status, 404);
     assert_eq!(http::get(address, "/answers/closed.json").status, 404);
 
     let volume = Volume::new();
     let bakery = platform.deploy("bakery", &["--volume", &mount(&volume)]);
-    eventually("nginx finds it", || {
+    eventually("nginx finds the bakery", || {
         http::get(address, "/orders").status == 200
     });
     let answer = order(address, "Ada");
     assert_eq!(answer.status, 201, "{}", answer.text());
     assert!(answer.header("x-platform-app").is_some());
-    // A form that is sent without a script comes back to the page.
+    // A form that is sent without the script returns to the page.
     let body = b"bread=rye&pieces=1&name=Bo";
     let answer = http::request(address, "POST", "/orders", &[FORM, BROWSER], body);
     assert_eq!(
@@ -146,19 +145,19 @@ fn pages_stay_while_no_bakery_runs() {
         (303, Some("/#thanks"))
     );
 
-    stops_in_order(&bakery);
-    pages_are_there();
+    stop_cleanly(&bakery);
+    pages_work();
     is_closed();
     docker::succeed(&["start", &bakery.0]);
-    eventually("it is found again, with its orders", || {
+    eventually("nginx finds the restarted bakery, with its orders", || {
         let answer = http::get(address, "/orders");
         answer.status == 200 && answer.json()["count"] == 2
     });
-    stops_in_order(&web);
+    stop_cleanly(&web);
 }
 
 #[test]
-fn the_page_takes_orders_and_says_when_it_cannot() {
+fn the_page_takes_orders_and_shows_when_the_bakery_is_down() {
     docker::require_images();
     let browser = Browser::start((800, 1000), false);
     let platform = Platform::with(&["bakery", "bakery-web"]);
@@ -172,8 +171,8 @@ fn the_page_takes_orders_and_says_when_it_cannot() {
     let volume = Volume::new();
     let _bakery = platform.deploy("bakery", &["--volume", &mount(&volume)]);
     browser.shows("We take orders again.");
-    // What was filled in is still there.
+    // The form keeps its values.
     browser.click("button");
-    browser.shows("Thank you, Ada <b>. It is order 1.");
+    browser.shows("Thank you, Ada <b>. Your order number is 1.");
     browser.shows("1 × rye for Ada <b>");
 }

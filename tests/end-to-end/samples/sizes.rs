@@ -1,25 +1,24 @@
-//! How large the images are, and how large they may become.
+//! Size limits of the images and archives.
 
 use std::io::Write as _;
 
 use platformer::images;
 use platformer_tests::docker;
-use platformer_tests::test;
 
 use super::packed;
 
 const MB: u64 = 1_000_000;
 
-/// The most that an image may take, in MB, and why it takes that.
-fn limit(tag: &str) -> (u64, &'static str) {
+/// Returns the size limit of an image in MB, and what takes the space.
+fn size_limit(tag: &str) -> (u64, &'static str) {
     match tag {
-        "platformer/app-base" => (150, "Debian without documentation, and bootstrap"),
-        "platformer/app-base:static" => (6, "bootstrap and the certificate authorities"),
-        "platformer/app-base:jre" => (380, "app-base, and Java without its desktop"),
-        "platformer/app-base:python" => (190, "app-base, and Python's standard library"),
+        "platformer/app-base" => (150, "Debian without documentation, bootstrap"),
+        "platformer/app-base:static" => (6, "bootstrap, certificate authorities"),
+        "platformer/app-base:jre" => (380, "app-base, headless Java"),
+        "platformer/app-base:python" => (190, "app-base, Python's standard library"),
         "platformer/repository" => (12, "one static binary"),
-        // nginx, the load balancer on it, and small tools.
-        _ => (165, "app-base, and one Debian package with what it needs"),
+        // nginx, the load balancer, and small tools.
+        _ => (165, "app-base, one Debian package with its dependencies"),
     }
 }
 
@@ -32,12 +31,12 @@ fn images_stay_small() {
         let size: u64 = docker::succeed(&["image", "inspect", "--format", "{{.Size}}", tag])
             .parse()
             .unwrap();
-        let (most, why) = limit(tag);
+        let (limit, reason) = size_limit(tag);
         lines.push_str(&format!(
-            "SIZE {:7.1} MB of {most:4}  {tag}: {why}\n",
+            "SIZE {:7.1} MB of {limit:4}  {tag}: {reason}\n",
             megabytes(size)
         ));
-        sizes.push((size, tag, most));
+        sizes.push((size, tag, limit));
     }
     for app in ["hello-world", "status", "bakery", "bakery-web"] {
         let (archive, _, version) = packed(app);
@@ -47,10 +46,10 @@ fn images_stay_small() {
         ));
         assert!((archive.len() as u64) < 3 * MB, "{app}");
     }
-    // Past the capture of the test harness: a figure that nobody sees is none.
+    // Written to stderr directly, because the test runner captures the output of passing tests.
     let _ = std::io::stderr().write_all(lines.as_bytes());
-    for (size, tag, most) in &sizes {
-        assert!(*size <= most * MB, "{tag} has grown:\n{lines}");
+    for (size, tag, limit) in &sizes {
+        assert!(*size <= limit * MB, "{tag} is too large:\n{lines}");
     }
     let (_, largest, _) = sizes.iter().max().unwrap();
     assert_eq!(*largest, "platformer/app-base:jre");

@@ -1,12 +1,11 @@
-//! `status`: asks the other apps how they are.
+//! `status`: shows which apps are up.
 
 use platformer_tests::docker;
 use platformer_tests::http::{self, Response};
 use platformer_tests::run::eventually;
-use platformer_tests::test;
 use serde_json::Value;
 
-use super::{Platform, packed, stops_in_order};
+use super::{Platform, packed, stop_cleanly};
 
 fn app(answer: &Response, name: &str) -> Value {
     let apps = answer.json()["apps"].take();
@@ -15,15 +14,15 @@ fn app(answer: &Response, name: &str) -> Value {
 }
 
 #[test]
-fn status_tells_who_is_up_and_who_is_not() {
+fn status_shows_which_apps_are_up_and_which_are_down() {
     docker::require_images();
     let platform = Platform::with(&["status", "hello-world"]);
     let status = platform.deploy("status", &[]);
     let address = status.port("8080");
     let answer = http::get(address, "/");
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    let who = answer.header("x-platform-app").unwrap();
-    assert!(who.starts_with("status 1.0.0 "), "{who}");
+    let identity = answer.header("x-platform-app").unwrap();
+    assert!(identity.starts_with("status 1.0.0 "), "{identity}");
     for down in ["hello-world", "bakery", "bakery-web"] {
         assert_eq!(app(&answer, down)["up"], false, "{}", answer.text());
     }
@@ -38,7 +37,7 @@ fn status_tells_who_is_up_and_who_is_not() {
         hello.inspect("{{.Config.Hostname}}").as_str()
     );
 
-    // A browser gets a table, and HEAD the head of it.
+    // A browser gets a table. HEAD works, too.
     let accept = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
     let page = http::request(address, "GET", "/", &accept, b"");
     assert!(
@@ -53,11 +52,11 @@ fn status_tells_who_is_up_and_who_is_not() {
         200
     );
 
-    // One that hangs is down, and keeps nobody waiting.
+    // An app that hangs is down, and does not delay the page.
     docker::succeed(&["pause", &hello.0]);
     eventually("hello-world is down", || state()["up"] == false);
     assert_eq!(http::get(address, "/status").text(), "ok\n");
     docker::succeed(&["unpause", &hello.0]);
     eventually("hello-world is up again", || state()["up"] == true);
-    stops_in_order(&status);
+    stop_cleanly(&status);
 }

@@ -1,20 +1,18 @@
-//! Requests of which two readers could make different things. Where one hides a request, a reader who takes the
-//! hiding place for a body, as RFC 9112 says, never sees it.
+//! Ambiguous requests. Some hide another request in a place that is a body by RFC 9112, so a correct reader never sees
+//! it.
 
-use super::{chunks, codings, intentions, lengths, lines};
-
-/// What is hidden. Who executes it has read wrongly, whatever else happens.
+/// The hidden request. A reader that executes it has a smuggling bug.
 pub(super) const HIDDEN: &str =
     "PUT /artefacts/smuggled/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
 
-/// What may become of a case, before the request that is sent behind it.
+/// A permitted outcome of a case and the request after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// One refusal, and the end of the connection.
+    /// A refusal, then the end of the connection.
     Refused,
-    /// These answers, and the next request is answered, too.
+    /// These responses, then the response to the next request.
     Answers(Vec<u16>),
-    /// These answers, and the end of the connection.
+    /// These responses, then the end of the connection.
     Closes(Vec<u16>),
 }
 
@@ -22,9 +20,9 @@ pub(super) enum Reading {
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
-    /// The first answer has no body.
+    /// The first response has no body.
     pub(super) is_head: bool,
-    /// All that RFC 9112 allows.
+    /// All outcomes that RFC 9112 permits.
     pub(super) readings: Vec<Reading>,
 }
 
@@ -36,7 +34,7 @@ pub(super) fn answers(statuses: &[u16]) -> Vec<Reading> {
     vec![Reading::Answers(statuses.into())]
 }
 
-/// Where the RFC leaves it to the server: refused, or read in this one way.
+/// The RFC permits a refusal or this reading.
 pub(super) fn refused_or(reading: Reading) -> Vec<Reading> {
     vec![Reading::Refused, reading]
 }
@@ -45,7 +43,7 @@ pub(super) fn refused_or(reading: Reading) -> Vec<Reading> {
 pub(super) struct Cases(pub(super) Vec<Case>);
 
 impl Cases {
-    /// The carriers are `PUT`s to an address of their own, `GET`s, or whatever the bytes say.
+    /// Adds a case with arbitrary bytes.
     pub(super) fn add(
         &mut self,
         name: impl Into<String>,
@@ -61,7 +59,7 @@ impl Cases {
         });
     }
 
-    /// A `PUT` with these lines in its head, and this after it.
+    /// Adds a `PUT` to its own path, with additional header lines and a body.
     pub(super) fn put(
         &mut self,
         name: &str,
@@ -76,17 +74,4 @@ impl Cases {
         let name = format!("{name} {}", head.escape_ascii());
         self.add(name, bytes, readings);
     }
-}
-
-pub(super) fn all() -> Vec<Case> {
-    let mut cases = Cases::default();
-    codings::both(&mut cases);
-    codings::all(&mut cases);
-    lengths::all(&mut cases);
-    chunks::all(&mut cases);
-    lines::request_lines(&mut cases);
-    lines::heads(&mut cases);
-    intentions::all(&mut cases);
-    intentions::pipelines(&mut cases);
-    cases.0
 }

@@ -1,13 +1,13 @@
-//! `Transfer-Encoding`, with a `Content-Length` and without (RFC 9112, section 6.1).
+//! `Transfer-Encoding`, with and without `Content-Length` (RFC 9112, section 6.1).
 
 use super::cases::{Cases, HIDDEN, Reading, answers, refused, refused_or};
 
-/// What is hidden as the one chunk of a body.
+/// A body whose only chunk is the hidden request.
 pub(super) fn chunked() -> String {
     format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len())
 }
 
-/// CL.TE and TE.CL: the coding counts, and the connection ends (section 6.1); or it is refused.
+/// CL.TE and TE.CL. The server uses the coding and closes the connection (section 6.1), or refuses the request.
 pub(super) fn both(cases: &mut Cases) {
     let closes = || refused_or(Reading::Closes(vec![201]));
     let short = format!("0\r\n\r\n{HIDDEN}");
@@ -38,14 +38,14 @@ pub(super) fn both(cases: &mut Cases) {
     }
 }
 
-/// TE.TE: codings that one reader takes for `chunked` and another does not.
+/// TE.TE: values that only some readers accept as `chunked`.
 pub(super) fn all(cases: &mut Cases) {
     let is_chunked = || answers(&[201]);
-    let may_be = || refused_or(Reading::Answers(vec![201]));
-    // It ends where its chunks do, and what they hold is no file.
-    let is_not_understood = || refused_or(Reading::Answers(vec![501]));
-    // A field that is none of ours: there is no body, and what comes is no request.
-    let is_nothing = || refused_or(Reading::Closes(vec![201, 400]));
+    let is_optional = || refused_or(Reading::Answers(vec![201]));
+    // The body ends with its chunks, but the server does not support the other coding.
+    let is_unsupported = || refused_or(Reading::Answers(vec![501]));
+    // An unknown field: the request has no body, and the following bytes are not a valid request.
+    let is_unknown_field = || refused_or(Reading::Closes(vec![201, 400]));
     let fields: [(&[u8], Vec<Reading>); 49] = [
         (b"Transfer-Encoding: chunked", is_chunked()),
         (b"Transfer-Encoding:chunked", is_chunked()),
@@ -69,26 +69,26 @@ pub(super) fn all(cases: &mut Cases) {
         (b"Transfer-Encoding: gzip", refused()),
         (b"Transfer-Encoding:", refused()),
         (b"Transfer-Encoding: cow", refused()),
-        (b"Transfer-Encoding: identity, chunked", is_not_understood()),
-        (b"Transfer-Encoding: gzip, chunked", is_not_understood()),
-        (b"Transfer-Encoding: cow, chunked", is_not_understood()),
-        (b"Transfer-Encoding: chunked, chunked", is_not_understood()),
-        (b"Transfer-Encoding: chunked,", may_be()),
+        (b"Transfer-Encoding: identity, chunked", is_unsupported()),
+        (b"Transfer-Encoding: gzip, chunked", is_unsupported()),
+        (b"Transfer-Encoding: cow, chunked", is_unsupported()),
+        (b"Transfer-Encoding: chunked, chunked", is_unsupported()),
+        (b"Transfer-Encoding: chunked,", is_optional()),
         (
             b"Transfer-Encoding: , chunked",
-            [may_be(), is_not_understood()].concat(),
+            [is_optional(), is_unsupported()].concat(),
         ),
         (
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-            is_not_understood(),
+            is_unsupported(),
         ),
         (
             b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
-            is_not_understood(),
+            is_unsupported(),
         ),
         (
             b"Transfer-Encoding: cow\r\nTransfer-Encoding: chunked",
-            is_not_understood(),
+            is_unsupported(),
         ),
         (
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
@@ -104,24 +104,25 @@ pub(super) fn all(cases: &mut Cases) {
         ),
         (b"Transfer-Encoding : chunked", refused()),
         (b"Transfer-Encoding\t: chunked", refused()),
-        (b" Transfer-Encoding: chunked", is_nothing()),
-        (b"X: y\r\n Transfer-Encoding: chunked", is_nothing()),
-        (b"Transfer-Encoding:\r\n chunked", may_be()),
+        (b" Transfer-Encoding: chunked", is_unknown_field()),
+        (b"X: y\r\n Transfer-Encoding: chunked", is_unknown_field()),
+        (b"Transfer-Encoding:\r\n chunked", is_optional()),
         (b"Transfer-Encoding: chunked\r\n\tx", refused()),
-        (b"X: y\rTransfer-Encoding: chunked", is_nothing()),
-        (b"X: y\nTransfer-Encoding: chunked", may_be()),
+        (b"X: y\rTransfer-Encoding: chunked", is_unknown_field()),
+        (b"X: y\nTransfer-Encoding: chunked", is_optional()),
         (b"Transfer-Encoding: chunked\rX: y", refused()),
         (b"Transfer-Encoding: \x0bchunked", refused()),
         (b"Transfer-Encoding: chunked\x0c", refused()),
         (b"Transfer-Encoding: chunked\0", refused()),
         (b"Transfer-Encoding: chunked\xa0", refused()),
         (b"Transfer-Encoding\0: chunked", refused()),
-        (b"Transfer-Encoding-: chunked", is_nothing()),
+        (b"Transfer-Encoding-: chunked", is_unknown_field()),
     ];
     for (field, readings) in fields {
         let head = [field, b"\r\n"].concat();
         cases.put("TE", &head, chunked(), readings.clone());
-        // With a length beside it nobody goes on afterwards; whoever goes by the length alone finds HIDDEN behind it.
+        // With a Content-Length, the server closes the connection. A reader that uses only the length finds HIDDEN
+        // after the body.
         let length = chunked().find("PUT").unwrap();
         let head = [
             field,

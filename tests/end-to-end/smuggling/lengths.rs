@@ -1,12 +1,12 @@
-//! `Content-Length`, and bodies of verbs that have none (RFC 9112, sections 6.2 and 6.3).
+//! `Content-Length`, and bodies of methods without one (RFC 9112, sections 6.2 and 6.3).
 
 use super::cases::{Cases, HIDDEN, Reading, answers, refused, refused_or};
 use super::codings::chunked;
 
-/// Lengths that one reader takes for a number and another does not, or for another number.
+/// Lengths that readers could parse differently.
 pub(super) fn all(cases: &mut Cases) {
     let size = HIDDEN.len();
-    for (length, is_one) in [
+    for (length, is_valid) in [
         (format!("{size}"), true),
         (format!("{size} \t"), true),
         (format!("\t{size}"), true),
@@ -33,12 +33,12 @@ pub(super) fn all(cases: &mut Cases) {
         ),
         (format!("{}", u64::MAX), false),
         (format!("{}", u64::MAX / 2 + 1), false),
-        // Legal, and never sent: whoever counts in 32 bits finds HIDDEN behind it.
+        // Valid, but larger than the body. A 32-bit reader finds HIDDEN after one byte.
         (format!("{}", (1_u64 << 32) + 1), false),
         (String::new(), false),
         ("-0".to_owned(), false),
     ] {
-        let readings = if is_one { answers(&[201]) } else { refused() };
+        let readings = if is_valid { answers(&[201]) } else { refused() };
         cases.put(
             "CL",
             format!("Content-Length: {length}\r\n").as_bytes(),

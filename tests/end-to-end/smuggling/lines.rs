@@ -1,4 +1,4 @@
-//! Lines: of the request, and of its head (RFC 9112, sections 2, 3 and 5).
+//! Request lines and header lines (RFC 9112, sections 2, 3 and 5).
 
 use super::cases::{Cases, Reading, refused, refused_or};
 
@@ -88,12 +88,12 @@ pub(super) fn request_lines(cases: &mut Cases) {
         let name = format!("line {}", line[..line.len().min(60)].escape_debug());
         cases.add(name, line + rest, readings);
     }
-    // As it was before there were heads: no reader of today takes it for a request.
+    // HTTP/0.9 has no head.
     cases.add("HTTP/0.9", format!("GET {OWN}\r\n"), refused());
 }
 
 pub(super) fn heads(cases: &mut Cases) {
-    // Where the request ends is plain.
+    // A missing or duplicate Host.
     let no_host = || refused_or(Reading::Answers(vec![400]));
     let lenient = || refused_or(Reading::Answers(vec![200]));
     for (head, readings) in [
@@ -144,7 +144,7 @@ pub(super) fn heads(cases: &mut Cases) {
         let name = format!("head {}", head[..head.len().min(60)].escape_debug());
         cases.add(name, format!("GET {OWN} HTTP/1.1\r\n{head}\r\n"), readings);
     }
-    // The blank line between head and body, in other ways.
+    // Variants of the blank line between head and body.
     for (end, readings) in [
         ("\n", lenient()),
         ("\n\n", lenient()),

@@ -1,43 +1,43 @@
-//! What will happen, by time.
+//! The event queue of the simulation, ordered by time.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum Event {
     /// A host connects.
     Connect { host: usize },
-    /// A host's patience ends, if it still waits for what it waited for then.
-    GiveUp { host: usize, attempt: u32 },
-    /// A host's deadline.
+    /// A host's attempt times out, if it is still the current one.
+    TimeOut { host: usize, attempt: u32 },
+    /// A host reaches its deadline.
     Deadline { host: usize },
-    /// A repository's next transfer is complete, unless something else happened there meanwhile.
+    /// A repository completes its next transfer, unless its transfers have changed since.
     Complete { repository: usize, change: u64 },
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Event {
+struct Scheduled {
     at: f64,
-    /// What happens at one time happens in the order in which it was planned.
+    /// Orders events of the same time by when they were scheduled.
     number: u64,
-    what: What,
+    event: Event,
 }
 
-impl PartialEq for Event {
+impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Event {}
+impl Eq for Scheduled {}
 
-impl PartialOrd for Event {
+impl PartialOrd for Scheduled {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Event {
+impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> Ordering {
         self.at
             .total_cmp(&other.at)
@@ -47,22 +47,22 @@ impl Ord for Event {
 
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    heap: BinaryHeap<Reverse<Event>>,
-    planned: u64,
+    heap: BinaryHeap<Reverse<Scheduled>>,
+    count: u64,
 }
 
 impl Events {
-    pub(super) fn plan(&mut self, at: f64, what: What) {
-        self.planned += 1;
-        self.heap.push(Reverse(Event {
+    pub(super) fn schedule(&mut self, at: f64, event: Event) {
+        self.count += 1;
+        self.heap.push(Reverse(Scheduled {
             at,
-            number: self.planned,
-            what,
+            number: self.count,
+            event,
         }));
     }
 
-    pub(super) fn next(&mut self) -> Option<(f64, What)> {
-        let Reverse(event) = self.heap.pop()?;
-        Some((event.at, event.what))
+    pub(super) fn next(&mut self) -> Option<(f64, Event)> {
+        let Reverse(next) = self.heap.pop()?;
+        Some((next.at, next.event))
     }
 }

@@ -1,28 +1,28 @@
-//! What hosts do, event by event: connect, wait, receive, give up, back off, be started again.
+//! The hosts: they connect, wait, receive, time out, back off and restart.
 
 use super::backoff::Backoff;
-use super::events::{Events, What};
+use super::events::{Event, Events};
 use super::origin::Origin;
-use super::{HORIZON, Report, Scenario};
+use super::scenario::{HORIZON, Report, Scenario};
 use crate::dice::Dice;
 
-/// bootstrap's `CONNECT_TIMEOUT`: where the kernel's queue is full, nobody answers.
+/// bootstrap's `CONNECT_TIMEOUT`, which applies if the accept queue is full.
 const CONNECT_TIMEOUT: f64 = 10.0;
-/// How long bootstrap waits for the head of an answer: `BOOTSTRAP_STALL_TIMEOUT` and the time to connect.
+/// How long bootstrap waits for the response head: `BOOTSTRAP_STALL_TIMEOUT` plus `CONNECT_TIMEOUT`.
 const ANSWER_TIMEOUT: f64 = 25.0;
-/// Docker's first delay before it starts a container again. It is the first one each time, for a start that
-/// lasted more than ten seconds.
-const RESTART: f64 = 0.1;
+/// Docker's first restart delay. Docker resets the delay after a container has run for ten seconds, so it always
+/// applies here.
+const RESTART_DELAY: f64 = 0.1;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
-    /// Until its next attempt.
+    /// Backs off until its next attempt.
     Idle,
-    /// For a SYN that nobody takes.
-    Unheard,
-    /// Connected, in the queue of a repository.
+    /// Its SYN gets no answer.
+    Connecting,
+    /// In the accept queue of a repository.
     Queued(usize),
-    /// Receives from a repository, up to this mark.
+    /// Receives from a repository until its mark.
     Receiving(usize, f64),
     Done,
 }
@@ -31,9 +31,9 @@ type Random = Box<dyn FnMut() -> f64>;
 
 struct Host {
     state: State,
-    /// Of the artefact, after what was resumed.
+    /// Bytes of the artefact that are still missing.
     left: f64,
-    /// Numbers what is waited for, so that what is out of date is known as such.
+    /// Number of the current attempt. Events of earlier attempts are ignored.
     attempt: u32,
     backoff: Backoff<Random>,
 }
@@ -70,8 +70,8 @@ impl<'a> Herd<'a> {
         let hosts = (0..scenario.hosts)
             .map(|host| {
                 let start = uniform(&mut dice) * scenario.spread;
-                events.plan(start, What::Connect { host });
-                events.plan(start + scenario.deadline, What::Deadline { host });
+                events.schedule(start, Event::Connect { host });
+                events.schedule(start + scenario.deadline, Event::Deadline { host });
                 Host {
                     state: State::Idle,
                     left: scenario.artefact,
@@ -95,23 +95,23 @@ impl<'a> Herd<'a> {
         }
     }
 
-    /// To the last host. The times are those of the hosts, in their order.
+    /// Runs until every host is done. The times of the report are in the order of the hosts.
     pub(super) fn run(mut self) -> Report {
         while self.done < self.hosts.len() {
-            let Some((now, what)) = self.events.next().filter(|(now, _)| *now < HORIZON) else {
+            let Some((now, event)) = self.events.next().filter(|(now, _)| *now < HORIZON) else {
                 break;
             };
-            match what {
-                What::Connect { host } if self.hosts[host].state == State::Idle => {
+            match event {
+                Event::Connect { host } if self.hosts[host].state == State::Idle => {
                     self.connect(now, host);
                 }
-                What::GiveUp { host, attempt } if self.hosts[host].attempt == attempt => {
-                    self.give_up(now, host);
+                Event::TimeOut { host, attempt } if self.hosts[host].attempt == attempt => {
+                    self.time_out(now, host);
                 }
-                What::Deadline { host } if self.hosts[host].state != State::Done => {
+                Event::Deadline { host } if self.hosts[host].state != State::Done => {
                     self.expire(now, host);
                 }
-                What::Complete { repository, change }
+                Event::Complete { repository, change }
                     if self.origins[repository].change == change =>
                 {
                     self.complete(now, repository);
@@ -130,10 +130,10 @@ impl<'a> Herd<'a> {
             return;
         }
         self.report.arrive(now - self.scenario.outage);
-        // As a name with several addresses, or a load balancer, spreads them.
+        // DNS with several addresses, or a load balancer, distributes the hosts at random.
         let repository = self.dice.roll(self.origins.len());
         let origin = &mut self.origins[repository];
-        let (state, patience) = if origin.active < self.scenario.connections {
+        let (state, timeout) = if origin.active < self.scenario.connections {
             self.receive(now, host, repository);
             return;
         } else if origin.waiting < self.scenario.backlog {
@@ -141,36 +141,37 @@ impl<'a> Herd<'a> {
             origin.waiting += 1;
             (State::Queued(repository), ANSWER_TIMEOUT)
         } else {
-            (State::Unheard, CONNECT_TIMEOUT)
+            (State::Connecting, CONNECT_TIMEOUT)
         };
         self.hosts[host].state = state;
         self.events
-            .plan(now + patience, What::GiveUp { host, attempt });
+            .schedule(now + timeout, Event::TimeOut { host, attempt });
     }
 
     fn back_off(&mut self, now: f64, host: usize) {
         self.hosts[host].state = State::Idle;
         let delay = self.hosts[host].backoff.next().as_secs_f64();
-        self.events.plan(now + delay, What::Connect { host });
+        self.events.schedule(now + delay, Event::Connect { host });
     }
 
     fn receive(&mut self, now: f64, host: usize, repository: usize) {
         let origin = &mut self.origins[repository];
         origin.advance(now);
-        // A new number: whoever waits no longer gives up.
+        // A new attempt number cancels the pending time-out.
         self.hosts[host].attempt += 1;
         let bytes = self.scenario.document + self.hosts[host].left;
         let mark = origin.begin(host, self.hosts[host].attempt, bytes);
         self.hosts[host].state = State::Receiving(repository, mark);
-        self.plan_next(repository);
+        self.schedule_next(repository);
     }
 
-    fn plan_next(&mut self, repository: usize) {
+    fn schedule_next(&mut self, repository: usize) {
         let hosts = &self.hosts;
         let origin = &mut self.origins[repository];
         let change = origin.change;
         if let Some((at, _)) = origin.next(|host, attempt| hosts[host].attempt != attempt) {
-            self.events.plan(at, What::Complete { repository, change });
+            self.events
+                .schedule(at, Event::Complete { repository, change });
         }
     }
 
@@ -189,7 +190,7 @@ impl<'a> Herd<'a> {
         self.admit(now, repository);
     }
 
-    /// Lets in who waits the longest, as far as there is room.
+    /// Accepts connections from the queue, oldest first, up to the limit.
     fn admit(&mut self, now: f64, repository: usize) {
         while self.origins[repository].active < self.scenario.connections {
             let Some((host, attempt)) = self.origins[repository].queue.pop_front() else {
@@ -200,16 +201,16 @@ impl<'a> Herd<'a> {
                 self.receive(now, host, repository);
             }
         }
-        self.plan_next(repository);
+        self.schedule_next(repository);
     }
 
-    fn give_up(&mut self, now: f64, host: usize) {
-        self.report.turned_away += 1;
+    fn time_out(&mut self, now: f64, host: usize) {
+        self.report.rejected += 1;
         self.leave(now, host);
         self.back_off(now, host);
     }
 
-    /// What came so far is kept, and resumed.
+    /// Ends the attempt. The host keeps the bytes that it has received.
     fn leave(&mut self, now: f64, host: usize) {
         self.hosts[host].attempt += 1;
         match self.hosts[host].state {
@@ -219,16 +220,16 @@ impl<'a> Herd<'a> {
                 origin.advance(now);
                 origin.active -= 1;
                 let wanted = self.scenario.document + self.hosts[host].left;
-                let lacks = origin.lacks(mark);
-                self.report.bytes += wanted - lacks;
-                self.hosts[host].left = self.hosts[host].left.min(lacks);
+                let missing = origin.missing(mark);
+                self.report.bytes += wanted - missing;
+                self.hosts[host].left = self.hosts[host].left.min(missing);
                 self.admit(now, repository);
             }
-            State::Idle | State::Unheard | State::Done => {}
+            State::Idle | State::Connecting | State::Done => {}
         }
     }
 
-    /// Exit code 69, and a new start.
+    /// bootstrap exits with 69 and the engine restarts it.
     fn expire(&mut self, now: f64, host: usize) {
         self.report.expired += 1;
         let was_idle = self.hosts[host].state == State::Idle;
@@ -238,12 +239,13 @@ impl<'a> Herd<'a> {
             self.hosts[host].left = self.scenario.artefact;
         }
         self.hosts[host].backoff.reset();
-        let deadline = now + RESTART + self.scenario.deadline;
-        self.events.plan(deadline, What::Deadline { host });
-        // One that backs off has its next attempt planned already; that it comes at once instead changes nothing
-        // that is counted here.
+        let deadline = now + RESTART_DELAY + self.scenario.deadline;
+        self.events.schedule(deadline, Event::Deadline { host });
+        // A host that backs off already has its next attempt scheduled. Restarting it at once would not change the
+        // results.
         if !was_idle {
-            self.events.plan(now + RESTART, What::Connect { host });
+            self.events
+                .schedule(now + RESTART_DELAY, Event::Connect { host });
         }
     }
 }

@@ -1,12 +1,12 @@
-//! A repository's link, shared evenly by all that is being sent.
+//! A repository's link, shared evenly by its transfers.
 //!
-//! All transfers under way have the same rate, so one number tells how far each is: the bytes that any of
-//! them has received since the beginning. A transfer is complete when that number reaches its own.
+//! All active transfers have the same rate, so one counter tracks them all: the bytes that a transfer would have
+//! received since the beginning. A transfer is complete when the counter reaches the transfer's mark.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// For a heap: a number that is never NaN.
+/// A number that is never NaN, so it can be ordered.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 struct Mark(f64);
 
@@ -26,16 +26,16 @@ impl Ord for Mark {
 pub(super) struct Origin {
     link: f64,
     host_link: f64,
-    /// Bytes that each transfer has received since the beginning, at the time `now`.
+    /// The counter, at the time `now`.
     received: f64,
     now: f64,
-    /// Where transfers are complete; hosts that have gone are still in it, and are skipped.
+    /// Marks of the transfers. Those of hosts that have left are skipped.
     marks: BinaryHeap<Reverse<(Mark, usize, u32)>>,
     pub(super) active: usize,
     pub(super) queue: VecDeque<(usize, u32)>,
-    /// Of those in the queue, how many have not gone.
+    /// Number of hosts in the queue that have not left.
     pub(super) waiting: usize,
-    /// Counts what changes the rate.
+    /// Incremented whenever the rate may change.
     pub(super) change: u64,
 }
 
@@ -58,7 +58,7 @@ impl Origin {
         (self.link / self.active.max(1) as f64).min(self.host_link)
     }
 
-    /// To the time `now`, before anything changes.
+    /// Advances the counter to the time `now`. Call it before each change.
     pub(super) fn advance(&mut self, now: f64) {
         if self.active > 0 {
             self.received += (now - self.now) * self.rate();
@@ -67,7 +67,7 @@ impl Origin {
         self.change += 1;
     }
 
-    /// Begins a transfer, and says where it will be complete.
+    /// Begins a transfer and returns its mark.
     pub(super) fn begin(&mut self, host: usize, attempt: u32, bytes: f64) -> f64 {
         let mark = self.received + bytes;
         self.active += 1;
@@ -75,23 +75,23 @@ impl Origin {
         mark
     }
 
-    /// What a transfer that ends at `mark` still lacks.
-    pub(super) fn lacks(&self, mark: f64) -> f64 {
+    /// Returns the missing bytes of the transfer that ends at `mark`.
+    pub(super) fn missing(&self, mark: f64) -> f64 {
         (mark - self.received).max(0.0)
     }
 
-    /// The next transfer to be complete, and when; those that `has_gone` names are dropped.
-    pub(super) fn next(&mut self, has_gone: impl Fn(usize, u32) -> bool) -> Option<(f64, usize)> {
+    /// Returns when the next transfer completes, and its host. Drops the transfers for which `has_left` is true.
+    pub(super) fn next(&mut self, has_left: impl Fn(usize, u32) -> bool) -> Option<(f64, usize)> {
         while let Some(Reverse((mark, host, attempt))) = self.marks.peek().copied() {
-            if !has_gone(host, attempt) {
-                return Some((self.now + self.lacks(mark.0) / self.rate(), host));
+            if !has_left(host, attempt) {
+                return Some((self.now + self.missing(mark.0) / self.rate(), host));
             }
             self.marks.pop();
         }
         None
     }
 
-    /// Ends the transfer that [`Self::next`] named.
+    /// Ends the transfer that [`Self::next`] returned.
     pub(super) fn complete(&mut self) {
         self.marks.pop();
         self.active -= 1;

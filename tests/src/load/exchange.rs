@@ -1,9 +1,9 @@
-//! One request and its answer over a connection that may be kept.
+//! One request and its response on a connection that may be persistent.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
-/// Closed before any of an answer came.
+/// Whether the error means that the server closed the connection before it answered.
 pub(super) fn is_closed(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
@@ -32,7 +32,7 @@ pub(super) fn exchange(connection: &mut TcpStream, request: &[u8]) -> io::Result
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
             let length: usize = field(&head, "content-length")
                 .and_then(|text| text.parse().ok())
-                .ok_or_else(|| broken("an answer without a length"))?;
+                .ok_or_else(|| broken("a response without a length"))?;
             break (head, end + 4 + length);
         }
         match connection.read(&mut chunk)? {
@@ -43,7 +43,7 @@ pub(super) fn exchange(connection: &mut TcpStream, request: &[u8]) -> io::Result
     };
     while bytes.len() < length {
         match connection.read(&mut chunk)? {
-            0 => return Err(broken("closed in the middle of an answer")),
+            0 => return Err(broken("closed in the middle of a body")),
             read => bytes.extend_from_slice(&chunk[..read]),
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn exchange(connection: &mut TcpStream, request: &[u8]) -> io::Result
     Ok(Answer {
         status: status.ok_or_else(|| broken("no status"))?,
         app: field(&head, "x-platform-app")
-            .and_then(|who| who.split(' ').next())
+            .and_then(|identity| identity.split(' ').next())
             .unwrap_or_default()
             .to_owned(),
         closes: field(&head, "connection") == Some("close"),

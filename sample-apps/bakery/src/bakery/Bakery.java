@@ -15,14 +15,13 @@ import org.eclipse.jetty.servlet.FilterHolder;
 import org.eclipse.jetty.servlet.ServletContextHandler;
 import org.eclipse.jetty.servlet.ServletHolder;
 
-/** Takes orders for bread: settings, server, start, stop. */
+/** The app: reads the settings, and starts and stops the server. */
 public final class Bakery {
-    /** Shorter than the config's GRACE_PERIOD, after which the process is killed. */
+    /** Less than the config's GRACE_PERIOD, after which the process is killed. */
     private static final long STOP_TIMEOUT_MS = 5_000;
 
     private static final long IDLE_TIMEOUT_MS = 60_000;
 
-    /** An order is a few words. */
     private static final int MAX_FORM_BYTES = 4_096;
 
     private Bakery() {}
@@ -34,29 +33,29 @@ public final class Bakery {
         List<String> breads = List.of(variables.getOrDefault("BREADS", "rye").split(" +"));
 
         Orders orders = new Orders(file);
-        Server server = server(port, handlers(orders, breads, who(variables)));
+        Server server = server(port, handlers(orders, breads, identity(variables)));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, orders), "stop"));
         server.start();
-        System.err.println("bakery: takes orders on port " + port + ", and keeps them in " + file);
+        System.err.println("bakery: listening on port " + port + ", storing orders in " + file);
         server.join();
     }
 
     /** App, release and host name, for X-Platform-App. */
-    private static String who(Map<String, String> variables) {
+    private static String identity(Map<String, String> variables) {
         String version = variables.getOrDefault("PLATFORM_VERSION", "unreleased");
         return variables.getOrDefault("PLATFORM_APP", "bakery")
                 + " " + variables.getOrDefault("PLATFORM_RELEASE", version)
                 + " " + variables.getOrDefault("HOSTNAME", "localhost");
     }
 
-    private static ServletContextHandler handlers(Orders orders, List<String> breads, String who) {
+    private static ServletContextHandler handlers(Orders orders, List<String> breads, String identity) {
         ServletContextHandler context = new ServletContextHandler();
         context.setMaxFormContentSize(MAX_FORM_BYTES);
-        Filter sayWho = (request, response, chain) -> {
-            ((HttpServletResponse) response).setHeader("X-Platform-App", who);
+        Filter addIdentity = (request, response, chain) -> {
+            ((HttpServletResponse) response).setHeader("X-Platform-App", identity);
             chain.doFilter(request, response);
         };
-        context.addFilter(new FilterHolder(sayWho), "/*", null);
+        context.addFilter(new FilterHolder(addIdentity), "/*", null);
         context.addServlet(new ServletHolder(new OrdersServlet(orders, breads)), "/orders");
         context.addServlet(new ServletHolder(new StatusServlet()), "/status");
         return context;
@@ -70,24 +69,24 @@ public final class Bakery {
         connector.setPort(port);
         connector.setIdleTimeout(IDLE_TIMEOUT_MS);
         server.setConnectors(new Connector[] {connector});
-        // It knows which requests are under way, and lets a stop wait for them.
-        StatisticsHandler underWay = new StatisticsHandler();
-        underWay.setHandler(context);
-        server.setHandler(underWay);
+        // Tracks the open requests, so that stop() can wait for them.
+        StatisticsHandler openRequests = new StatisticsHandler();
+        openRequests.setHandler(context);
+        server.setHandler(openRequests);
         server.setStopTimeout(STOP_TIMEOUT_MS);
         return server;
     }
 
-    /** On SIGTERM: no new connections, the requests under way to their end, then the file. */
+    /** On SIGTERM: stops accepting connections, finishes the open requests, then closes the file. */
     private static void stop(Server server, Orders orders) {
         try {
             server.stop();
             orders.close();
         } catch (Exception error) {
-            System.err.println("bakery: failed to stop in order: " + error);
+            System.err.println("bakery: failed to stop cleanly: " + error);
             Runtime.getRuntime().halt(1);
         }
-        // Java would end with 143 after a signal, also where everything was finished in order.
+        // After a signal, Java would exit with 143 even if everything finished.
         Runtime.getRuntime().halt(0);
     }
 }

@@ -14,23 +14,23 @@ import java.util.Deque;
 import java.util.List;
 
 /**
- * The orders: a file to which lines are added, each an order as JSON.
+ * The orders, in a file with one line of JSON per order.
  *
- * <p>While one release replaces another, two processes have the file open. So whoever reads or writes
- * holds a lock on it, and first takes up what the other one added. An order is acknowledged when it is
- * on the disk. What a process or a machine that died left of a line is cut off before the next one.
+ * <p>During a deploy, two processes have the file open. Each read or write therefore takes a file lock and first
+ * reads the lines that the other process appended. An order is acknowledged once it is on disk. If a crash leaves an
+ * incomplete line, the next append removes it.
  */
 final class Orders implements AutoCloseable {
     private static final int LATEST = 50;
     private static final int CHUNK_BYTES = 1 << 16;
-    /** Longer than any order: more without an end of a line is no file of orders. */
+    /** Longer than any order. A longer line means that the file is damaged. */
     private static final int MAX_LINE_BYTES = 1 << 14;
 
-    /** How many orders there are, and the last of them, newest first. */
+    /** The number of orders, and the latest of them, newest first. */
     record Latest(long count, List<String> lines) {}
 
     private final FileChannel file;
-    /** As far as this the file was read: the end of a line. */
+    /** Position up to which the file has been read, always the end of a line. */
     private long end;
     private long count;
     private final Deque<String> latest = new ArrayDeque<>();
@@ -38,18 +38,18 @@ final class Orders implements AutoCloseable {
     Orders(Path path) throws IOException {
         file = FileChannel.open(path,
                 StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-        // The name of a new file is on the disk when its directory is.
+        // Makes the entry of a new file durable.
         try (FileChannel directory = FileChannel.open(path.toAbsolutePath().getParent())) {
             directory.force(true);
         }
         latest();
     }
 
-    /** Adds an order of these fields and returns it, once it is on the disk. */
+    /** Appends an order with these JSON fields, and returns it once it is on disk. */
     synchronized String append(String fields) throws IOException {
         try (FileLock lock = file.lock()) {
             catchUp();
-            // Left by somebody who died while writing, and acknowledged to nobody.
+            // Removes an incomplete line of a process that crashed. It was never acknowledged.
             file.truncate(end);
             String order = "{\"number\":" + (count + 1) + "," + fields
                     + ",\"at\":\"" + Instant.now().truncatedTo(ChronoUnit.SECONDS) + "\"}";
@@ -60,7 +60,7 @@ final class Orders implements AutoCloseable {
                 }
                 file.force(true);
             } catch (IOException error) {
-                // Whoever ordered is told that it failed: then it is not to be there.
+                // The customer gets an error, so the order must not stay in the file.
                 file.truncate(end);
                 throw error;
             }
@@ -76,25 +76,25 @@ final class Orders implements AutoCloseable {
         }
     }
 
-    /** Takes up the whole lines behind `end`. */
+    /** Reads the complete lines after `end`. */
     private void catchUp() throws IOException {
         ByteBuffer chunk = ByteBuffer.allocate(CHUNK_BYTES);
         while (file.read(chunk.clear(), end) > 0) {
             byte[] bytes = chunk.array();
             int begin = 0;
-            for (int at = 0; at < chunk.position(); at++) {
-                if (bytes[at] == '\n') {
+            for (int i = 0; i < chunk.position(); i++) {
+                if (bytes[i] == '\n') {
                     count++;
-                    latest.addFirst(new String(bytes, begin, at - begin, StandardCharsets.UTF_8));
+                    latest.addFirst(new String(bytes, begin, i - begin, StandardCharsets.UTF_8));
                     if (latest.size() > LATEST) {
                         latest.removeLast();
                     }
-                    begin = at + 1;
+                    begin = i + 1;
                 }
             }
             if (begin == 0) {
                 if (chunk.position() > MAX_LINE_BYTES) {
-                    throw new IOException("byte " + end + " of the file begins a line that is no order");
+                    throw new IOException("the file of orders is damaged: no valid order at byte " + end);
                 }
                 return;
             }

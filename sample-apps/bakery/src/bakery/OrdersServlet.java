@@ -8,7 +8,7 @@ import javax.servlet.http.HttpServletRequest;
 import javax.servlet.http.HttpServletResponse;
 import org.eclipse.jetty.http.BadMessageException;
 
-/** GET lists the latest orders; POST, with the fields of a form, adds one. */
+/** GET lists the latest orders. POST takes the fields of a form and adds an order. */
 final class OrdersServlet extends HttpServlet {
     private static final long serialVersionUID = 1L;
     private static final int MAX_PIECES = 99;
@@ -40,27 +40,27 @@ final class OrdersServlet extends HttpServlet {
             bread = field(request, "bread");
             pieces = field(request, "pieces");
             name = field(request, "name");
-        } catch (BadMessageException | IllegalStateException | IllegalArgumentException tooMuchOrGarbled) {
-            refuse(response, 400, "what was sent is not the fields of a form, or too much of it");
+        } catch (BadMessageException | IllegalStateException | IllegalArgumentException malformed) {
+            refuse(response, 400, "the body is too large or not a valid form");
             return;
         }
         if (!breads.contains(bread)) {
-            refuse(response, 422, "bread is to be one of " + String.join(", ", breads));
+            refuse(response, 422, "bread must be one of " + String.join(", ", breads));
             return;
         }
         if (!pieces.isEmpty() && !pieces.matches("[1-9][0-9]?")) {
-            refuse(response, 422, "pieces is to be a number from 1 to " + MAX_PIECES);
+            refuse(response, 422, "pieces must be a number from 1 to " + MAX_PIECES);
             return;
         }
         if (name.isEmpty() || name.length() > MAX_NAME) {
-            refuse(response, 422, "name is to have 1 to " + MAX_NAME + " characters");
+            refuse(response, 422, "name must have 1 to " + MAX_NAME + " characters");
             return;
         }
-        String order = orders.append("\"bread\":" + Json.text(bread)
+        String order = orders.append("\"bread\":" + Json.quote(bread)
                 + ",\"pieces\":" + (pieces.isEmpty() ? "1" : pieces)
-                + ",\"name\":" + Json.text(name));
+                + ",\"name\":" + Json.quote(name));
         if (prefersHtml(request)) {
-            // A form that was sent without a script: back to the page, which has a place for this.
+            // The browser sent the form without the script: return to the page, which shows a message.
             response.setStatus(HttpServletResponse.SC_SEE_OTHER);
             response.setHeader("Location", "/#thanks");
             return;
@@ -79,7 +79,7 @@ final class OrdersServlet extends HttpServlet {
     }
 
     private static void refuse(HttpServletResponse response, int status, String detail) throws IOException {
-        answer(response, status, "{\"detail\":" + Json.text(detail) + "}");
+        answer(response, status, "{\"detail\":" + Json.quote(detail) + "}");
     }
 
     private static void answer(HttpServletResponse response, int status, String json) throws IOException {

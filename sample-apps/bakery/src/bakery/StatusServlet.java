@@ -5,7 +5,7 @@ import javax.servlet.http.HttpServlet;
 import javax.servlet.http.HttpServletRequest;
 import javax.servlet.http.HttpServletResponse;
 
-/** For the health check: whoever gets this answer has reached a server that serves. */
+/** Answers the health check. */
 final class StatusServlet extends HttpServlet {
     private static final long serialVersionUID = 1L;
 

@@ -1,174 +1,174 @@
-// Follows what happens, and sends what somebody shares and says.
+// Receives new moments over a WebSocket, and sends pictures and comments.
 'use strict';
 
 const wall = document.getElementById('wall');
 const state = document.getElementById('state');
-const told = document.getElementById('told');
+const announcement = document.getElementById('announcement');
 const share = document.getElementById('share');
-const shown = Number(document.body.dataset.comments);
-let after = document.body.dataset.after;
+const commentsShown = Number(document.body.dataset.comments);
+let lastId = document.body.dataset.after;
 
-// Back-off with full jitter: after a restart the windows do not come back all at once.
-const BASE = 300;
-const CAP = 15000;
+// Back-off with full jitter, so that the windows don't reconnect all at once after a restart.
+const BASE_MS = 300;
+const CAP_MS = 15000;
 let failures = 0;
 let socket = null;
-let timer = 0;
-let opened = 0;
-let heard = 0;
+let reconnectTimer = 0;
+let openedAt = 0;
+let lastHeard = 0;
 
-// Something is said every 20 seconds. After so much silence nobody is there.
-const SILENCE = 50000;
-// A connection that ends sooner was none that would count as a success.
-const STEADY = 5000;
+// The server sends a message at least every 20 seconds. After a longer silence the connection is dead.
+const SILENCE_TIMEOUT_MS = 50000;
+// A connection that lasts this long resets the back-off.
+const STABLE_MS = 5000;
 
-function say(what, text) {
-  state.dataset.is = what;
+function showState(name, text) {
+  state.dataset.state = name;
   state.textContent = text;
 }
 
 function connect() {
-  clearTimeout(timer);
+  clearTimeout(reconnectTimer);
   const address = new URL('/events', location.href);
   address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  address.searchParams.set('after', after);
-  const mine = new WebSocket(address);
-  socket = mine;
-  opened = heard = Date.now();
-  mine.addEventListener('message', (message) => {
-    if (socket !== mine) return;
-    heard = Date.now();
-    if (heard - opened > STEADY) failures = 0;
-    take(JSON.parse(message.data));
+  address.searchParams.set('after', lastId);
+  const current = new WebSocket(address);
+  socket = current;
+  openedAt = lastHeard = Date.now();
+  current.addEventListener('message', (message) => {
+    if (socket !== current) return;
+    lastHeard = Date.now();
+    if (lastHeard - openedAt > STABLE_MS) failures = 0;
+    handle(JSON.parse(message.data));
   });
-  mine.addEventListener('close', () => { if (socket === mine) lost(); });
+  current.addEventListener('close', () => { if (socket === current) disconnected(); });
 }
 
-function lost() {
+function disconnected() {
   socket = null;
-  say('waiting', 'Not connected: trying again');
-  timer = setTimeout(connect, Math.random() * Math.min(CAP, BASE * 2 ** failures));
+  showState('waiting', 'Not connected. Reconnecting…');
+  reconnectTimer = setTimeout(connect, Math.random() * Math.min(CAP_MS, BASE_MS * 2 ** failures));
   failures += 1;
 }
 
 setInterval(() => {
-  if (socket === null || Date.now() - heard < SILENCE) return;
+  if (socket === null || Date.now() - lastHeard < SILENCE_TIMEOUT_MS) return;
   socket.close();
-  lost();
+  disconnected();
 }, 5000);
 
-// Whoever looks at the page again, or has a network again, does not want to wait.
-function hurry() {
+// Reconnects without waiting when the user returns to the page or the network comes back.
+function reconnectNow() {
   if (socket === null && document.visibilityState === 'visible') connect();
 }
-document.addEventListener('visibilitychange', hurry);
-addEventListener('online', hurry);
-// A page that lies in the browser's history keeps no connection, and follows again when it is shown.
+document.addEventListener('visibilitychange', reconnectNow);
+addEventListener('online', reconnectNow);
+// A page in the browser's back/forward cache closes its connection, and reconnects when it is shown again.
 addEventListener('pagehide', () => {
-  clearTimeout(timer);
-  const last = socket;
+  clearTimeout(reconnectTimer);
+  const current = socket;
   socket = null;
-  if (last) last.close();
+  if (current) current.close();
 });
-addEventListener('pageshow', (event) => { if (event.persisted) hurry(); });
+addEventListener('pageshow', (event) => { if (event.persisted) reconnectNow(); });
 
-// All of it is written and escaped by the server.
+// The server renders and escapes all HTML.
 function parse(html) {
   const template = document.createElement('template');
   template.innerHTML = html;
   return template.content;
 }
 
-function take(news) {
-  switch (news.kind) {
+function handle(message) {
+  switch (message.kind) {
     case 'state':
-      if (news.waiting) say('waiting', `Waiting for ${news.waiting}`);
-      else say('live', 'Live');
+      if (message.waiting) showState('waiting', `Waiting for ${message.waiting}`);
+      else showState('live', 'Live');
       return;
-    case 'everything':
-      replace(news.html);
+    case 'snapshot':
+      replace(message.html);
       break;
     case 'picture':
-      if (!document.getElementById(`m-${news.picture}`)) {
-        const piece = parse(news.html);
-        piece.firstElementChild.classList.add('new');
-        wall.prepend(piece);
-        told.textContent = `New picture: ${news.said}`;
+      if (!document.getElementById(`m-${message.picture}`)) {
+        const fragment = parse(message.html);
+        fragment.firstElementChild.classList.add('new');
+        wall.prepend(fragment);
+        announcement.textContent = `New picture: ${message.text}`;
       }
       break;
     case 'comment':
-      comment(news);
+      addComment(message);
       break;
   }
-  if (news.id) after = news.id;
-  tellTimes();
+  if (message.id) lastId = message.id;
+  updateTimes();
 }
 
-function comment(news) {
-  const moment = document.getElementById(`m-${news.picture}`);
-  if (!moment || document.getElementById(`c-${news.id}`)) return;
+function addComment(message) {
+  const moment = document.getElementById(`m-${message.picture}`);
+  if (!moment || document.getElementById(`c-${message.id}`)) return;
   const list = moment.querySelector('.comments');
-  const piece = parse(news.html);
-  piece.firstElementChild.classList.add('new');
-  list.append(piece);
-  while (list.children.length > shown) list.firstElementChild.remove();
+  const fragment = parse(message.html);
+  fragment.firstElementChild.classList.add('new');
+  list.append(fragment);
+  while (list.children.length > commentsShown) list.firstElementChild.remove();
   list.scrollTop = list.scrollHeight;
-  told.textContent = `New comment: ${news.said}`;
+  announcement.textContent = `New comment: ${message.text}`;
 }
 
-// What somebody is writing stays, and so does the place where.
+// Keeps the drafts and the focus of the user.
 function replace(html) {
   const drafts = [...wall.querySelectorAll('input')].map((field) => [field.id, field.value]);
-  const focus = document.activeElement.id;
+  const focusedId = document.activeElement.id;
   wall.replaceChildren(parse(html));
   for (const [id, value] of drafts) {
     const field = document.getElementById(id);
     if (field) field.value = value;
   }
-  const again = focus && document.getElementById(focus);
-  if (again) again.focus({ preventScroll: true });
+  const focused = focusedId && document.getElementById(focusedId);
+  if (focused) focused.focus({ preventScroll: true });
 }
 
-const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const relativeTime = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 const units = [['year', 31536000], ['month', 2592000], ['day', 86400], ['hour', 3600], ['minute', 60]];
-function tellTimes() {
+function updateTimes() {
   for (const time of wall.querySelectorAll('time')) {
     const seconds = (Date.now() - new Date(time.dateTime)) / 1000;
     const unit = units.find(([, length]) => seconds >= length);
-    time.textContent = unit ? words.format(-Math.floor(seconds / unit[1]), unit[0]) : 'just now';
+    time.textContent = unit ? relativeTime.format(-Math.floor(seconds / unit[1]), unit[0]) : 'just now';
     time.title = new Date(time.dateTime).toLocaleString();
   }
 }
 
-// Sends, and says beside the form what became of it.
+// Sends a request and shows its outcome beside the form. Returns whether it succeeded.
 async function send(form, address, request) {
   const button = form.querySelector('button');
   const output = form.querySelector('output');
   output.className = '';
   output.textContent = '';
   button.disabled = true;
-  const patience = setTimeout(() => { output.textContent = 'Sending…'; }, 300);
-  let why = '';
+  const progressTimer = setTimeout(() => { output.textContent = 'Sending…'; }, 300);
+  let failure = '';
   try {
-    const answer = await fetch(address, { method: 'POST', ...request });
-    if (!answer.ok) why = (await answer.text()).trim() || `It was refused (${answer.status})`;
+    const response = await fetch(address, { method: 'POST', ...request });
+    if (!response.ok) failure = (await response.text()).trim() || `Not saved: the server answered ${response.status}`;
   } catch {
-    why = 'The app cannot be reached: try again';
+    failure = 'The app is unreachable. Retry.';
   }
-  clearTimeout(patience);
+  clearTimeout(progressTimer);
   button.disabled = false;
-  output.className = why ? 'bad' : '';
-  output.textContent = why;
-  return why === '';
+  output.className = failure ? 'bad' : '';
+  output.textContent = failure;
+  return failure === '';
 }
 
 share.addEventListener('submit', async (event) => {
   event.preventDefault();
   const [picture, caption, output] = [share.elements.picture, share.elements.caption, share.querySelector('output')];
   const file = picture.files[0];
-  if (file.size > Number(document.body.dataset.most)) {
+  if (file.size > Number(document.body.dataset.pictureBytes)) {
     output.className = 'bad';
-    output.textContent = 'This picture is too large.';
+    output.textContent = 'The picture is too large.';
     return;
   }
   const query = new URLSearchParams({ caption: caption.value });
@@ -188,12 +188,12 @@ wall.addEventListener('submit', async (event) => {
   if (await send(form, `/pictures/${form.dataset.picture}/comments`, { body, headers }) && field.value === sent) field.value = '';
 });
 
-// A browser may keep nothing for this page; then the name is asked for again.
+// Remembers the name, if the browser allows storage for this page.
 try {
   share.elements.name.value = localStorage.getItem('name') ?? '';
   share.elements.name.addEventListener('change', () => localStorage.setItem('name', share.elements.name.value));
-} catch { /* as said */ }
+} catch { /* Storage is blocked: the user enters the name each time. */ }
 
-tellTimes();
-setInterval(tellTimes, 30000);
+updateTimes();
+setInterval(updateTimes, 30000);
 connect();

@@ -6,20 +6,18 @@ use axum::extract::{Path, Request, State};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{Refusal, append, tidy, writer};
+use super::append::{append, clean, writer};
 use crate::app::App;
+use crate::limits;
 use crate::receive;
-use crate::wall::What;
+use crate::refusal::Refusal;
+use crate::wall::Content;
 
-/// Characters of a name, and of a comment.
-pub(crate) const NAME: usize = 40;
-pub(crate) const TEXT: usize = 500;
-
-/// Bytes of both, as JSON that escapes every character.
-const MOST: usize = 8 << 10;
+/// Enough for both fields, even with every character escaped.
+const BODY_BYTES: usize = 8 << 10;
 
 #[derive(Debug, Deserialize)]
-struct Said {
+struct Form {
     #[serde(default)]
     name: String,
     text: String,
@@ -32,11 +30,13 @@ pub(crate) async fn comment(
 ) -> Result<StatusCode, Refusal> {
     let writer = writer(&app)?;
     let bad = |detail| Refusal::new(StatusCode::BAD_REQUEST, detail);
-    let body = receive::body(request.into_body(), MOST).await?;
-    let said: Said = serde_json::from_slice(&body)
-        .map_err(|_| bad(r#"a comment is JSON: {"name": "…", "text": "…"}"#))?;
-    let name = tidy(&said.name, NAME).ok_or_else(|| bad("the name is too long"))?;
-    let text = tidy(&said.text, TEXT).ok_or_else(|| bad("the comment is too long"))?;
+    let body = receive::body(request.into_body(), BODY_BYTES).await?;
+    let form: Form = serde_json::from_slice(&body)
+        .map_err(|_| bad(r#"send the comment as JSON: {"name": "…", "text": "…"}"#))?;
+    let name =
+        clean(&form.name, limits::NAME_CHARACTERS).ok_or_else(|| bad("the name is too long"))?;
+    let text = clean(&form.text, limits::COMMENT_CHARACTERS)
+        .ok_or_else(|| bad("the comment is too long"))?;
     if text.is_empty() {
         return Err(bad("the comment is empty"));
     }
@@ -44,11 +44,11 @@ pub(crate) async fn comment(
         let detail = "this picture is not on the wall";
         return Err(Refusal::new(StatusCode::NOT_FOUND, detail));
     }
-    let what = What::Comment {
+    let content = Content::Comment {
         picture,
         name,
         text,
     };
-    append(&writer, &what).await?;
+    append(&writer, &content).await?;
     Ok(StatusCode::CREATED)
 }

@@ -1,9 +1,9 @@
-//! `POST /pictures?caption=TEXT`, the picture's bytes as body:
+//! `POST /pictures?caption=TEXT`, with the picture as the body:
 //!
-//! 1. receive it, within bounds
-//! 2. see what it is
-//! 3. keep it under the name that its bytes give it
-//! 4. tell everybody, unless it is on the wall already
+//! 1. Receive the picture, up to a limit.
+//! 2. Detect its format.
+//! 3. Store it under the digest of its bytes.
+//! 4. Append it to the log, unless it is on the wall already.
 
 use std::sync::Arc;
 
@@ -12,53 +12,47 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::Deserialize;
 
-use super::{Refusal, append, tidy, writer};
+use super::append::{append, clean, writer};
 use crate::app::App;
-use crate::pictures::{self, kind::Kind};
+use crate::limits;
+use crate::pictures::{self, format::Format};
 use crate::receive;
+use crate::refusal::Refusal;
 use crate::services::reason;
-use crate::wall::What;
-
-/// Bytes of a picture.
-pub(crate) const MOST: usize = 8 << 20;
-
-/// Characters of a caption.
-pub(crate) const CAPTION: usize = 200;
+use crate::wall::Content;
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct About {
+pub(crate) struct Parameters {
     #[serde(default)]
     caption: String,
 }
 
 pub(crate) async fn upload(
     State(app): State<Arc<App>>,
-    Query(about): Query<About>,
+    Query(parameters): Query<Parameters>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let writer = writer(&app)?;
-    let Ok(_place) = app.uploads.try_acquire() else {
-        return Err(Refusal::unavailable(
-            "many pictures come at once: try again",
-        ));
+    let Ok(_permit) = app.uploads.try_acquire() else {
+        return Err(Refusal::unavailable("too many uploads are running: retry"));
     };
-    let caption = tidy(&about.caption, CAPTION)
+    let caption = clean(&parameters.caption, limits::CAPTION_CHARACTERS)
         .ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "the caption is too long"))?;
-    let bytes = receive::body(request.into_body(), MOST).await?;
-    let kind = Kind::of(&bytes).ok_or_else(|| {
-        let detail = "this is no picture: PNG, JPEG, GIF and WebP are taken";
+    let bytes = receive::body(request.into_body(), limits::PICTURE_BYTES).await?;
+    let format = Format::of(&bytes).ok_or_else(|| {
+        let detail = "not a supported picture: send PNG, JPEG, GIF or WebP";
         Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     })?;
-    let name = pictures::name(&bytes, kind);
+    let name = pictures::name(&bytes, format);
     let location = format!("/pictures/{name}");
     let is_known = app.hub.log().has(&name);
     if !is_known {
         app.pictures.put(&name, bytes).await.map_err(|error| {
-            tracing::warn!(reason = reason(&error), "a picture is not kept");
-            Refusal::unavailable("the picture could not be kept: try again")
+            tracing::warn!(reason = reason(&error), "failed to store a picture");
+            Refusal::unavailable("the picture could not be stored: retry")
         })?;
         let picture = name;
-        append(&writer, &What::Picture { picture, caption }).await?;
+        append(&writer, &Content::Picture { picture, caption }).await?;
     }
     let status = if is_known {
         StatusCode::OK

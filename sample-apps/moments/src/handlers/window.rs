@@ -1,7 +1,8 @@
-//! `GET /events?after=ID`, a WebSocket (RFC 6455): a window is told what it missed, and then what happens.
+//! `GET /events?after=ID`, a WebSocket (RFC 6455): sends a window the events that it missed, and then every event
+//! as it happens.
 //!
-//! It only listens. What it says is read to notice its end, and is bounded; what it is told waits in a queue
-//! that is bounded, too: a window that reads too slowly is closed, and comes back for what it missed.
+//! Windows only receive. The server reads their frames, up to a limit, to notice when they close. Events wait in a
+//! bounded queue: a window that reads too slowly is closed, and catches up when it reconnects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,104 +12,103 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, interval_at, timeout};
 
-use super::Refusal;
 use crate::app::App;
-use crate::hub::News;
+use crate::hub::Update;
 use crate::page;
-use crate::stop::at_most;
+use crate::refusal::Refusal;
 
-/// Bytes of what a window may say.
-const MOST: usize = 1 << 10;
+/// Size of a message from a window.
+const MESSAGE_BYTES: usize = 1 << 10;
 
-/// Shorter than what proxies take for silence.
-const PING: Duration = Duration::from_secs(20);
+/// Shorter than the idle time-outs of proxies.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// After so much silence nobody is there; two pings are not answered then.
-const SILENCE: Duration = Duration::from_secs(50);
+/// A window that has left two pings unanswered is gone.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// For one message to get rid of.
-const SLOW: Duration = Duration::from_secs(10);
+/// Limit for sending one message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For a window to answer that it is closed.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Limit for the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Since {
+pub(crate) struct Parameters {
     after: Option<String>,
 }
 
-pub(crate) async fn open(
+pub(crate) async fn window(
     State(app): State<Arc<App>>,
-    Query(since): Query<Since>,
+    Query(parameters): Query<Parameters>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Refusal> {
-    let Ok(place) = Arc::clone(&app.windows).try_acquire_owned() else {
-        return Err(Refusal::unavailable("too many windows are open: try again"));
+    let Ok(permit) = Arc::clone(&app.windows).try_acquire_owned() else {
+        return Err(Refusal::unavailable("too many windows are open: retry"));
     };
     let upgrade = upgrade
-        .max_message_size(MOST)
-        .max_frame_size(MOST)
+        .max_message_size(MESSAGE_BYTES)
+        .max_frame_size(MESSAGE_BYTES)
         .read_buffer_size(4 << 10);
     Ok(upgrade.on_upgrade(async move |mut socket| {
-        if let Some((code, reason)) = tell(&app, &since, &mut socket).await {
-            farewell(socket, code, reason).await;
+        if let Some((code, reason)) = run(&app, &parameters, &mut socket).await {
+            close(socket, code, reason).await;
         }
-        drop(place);
+        drop(permit);
     }))
 }
 
-/// Why a window is closed.
+/// Close code and reason.
 type Closing = (u16, &'static str);
 
-/// Until it ends; the reason for closing it, unless it is gone already.
-async fn tell(app: &App, since: &Since, socket: &mut WebSocket) -> Option<Closing> {
-    let mut changes = app.services.watch();
-    let mut stop = Box::pin(app.stop.clone().asked());
-    let after = since.after.as_deref().and_then(|id| id.parse().ok());
-    let (missed, mut news) = app.hub.join(after);
-    send(socket, page::state(app.services.waiting().as_deref())).await?;
+/// Sends events until the window is to be closed. `None` if the window is gone already.
+async fn run(app: &App, parameters: &Parameters, socket: &mut WebSocket) -> Option<Closing> {
+    let mut services = app.services.watch();
+    let mut stop = Box::pin(app.stop.clone().requested());
+    let after = parameters.after.as_deref().and_then(|id| id.parse().ok());
+    let (missed, mut updates) = app.hub.join(after);
+    send(socket, page::state(app.services.waiting_for().as_deref())).await?;
     match missed {
         Some(missed) => {
             for event in &missed {
-                send(socket, page::news(event)).await?;
+                send(socket, page::event(event)).await?;
             }
         }
-        None => send(socket, page::everything(app)).await?,
+        None => send(socket, page::snapshot(app)).await?,
     }
 
-    let mut pings = interval_at(Instant::now() + PING, PING);
-    let mut heard = Instant::now();
+    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    let mut last_heard = Instant::now();
     loop {
         let text = tokio::select! {
-            () = &mut stop => return Some((close_code::AWAY, "this replica stops: come back")),
-            said = socket.recv() => match said {
+            () = &mut stop => return Some((close_code::AWAY, "this replica is stopping: reconnect")),
+            received = socket.recv() => match received {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                    heard = Instant::now();
+                    last_heard = Instant::now();
                     continue;
                 }
-                // It is answered where it is read.
+                // The library has answered the close frame.
                 Some(Ok(Message::Close(_))) | None => return None,
                 Some(Ok(Message::Text(_) | Message::Binary(_))) => {
-                    return Some((close_code::POLICY, "a window only listens"));
+                    return Some((close_code::POLICY, "windows do not send messages"));
                 }
-                Some(Err(_)) => return Some((close_code::SIZE, "too long, or no WebSocket")),
+                Some(Err(_)) => return Some((close_code::SIZE, "the message is too long or malformed")),
             },
-            told = news.recv() => match told {
-                Ok(News::Event(event)) => page::news(&event),
-                Ok(News::Everything) => page::everything(app),
-                Err(RecvError::Lagged(_)) => return Some((close_code::AGAIN, "too slow: come back")),
+            update = updates.recv() => match update {
+                Ok(Update::Event(event)) => page::event(&event),
+                Ok(Update::Snapshot) => page::snapshot(app),
+                Err(RecvError::Lagged(_)) => return Some((close_code::AGAIN, "the window reads too slowly: reconnect")),
                 Err(RecvError::Closed) => return None,
             },
-            waiting = changes.next() => page::state(waiting.as_deref()),
+            waiting = services.changed() => page::state(waiting.as_deref()),
             _ = pings.tick() => {
-                if heard.elapsed() > SILENCE {
+                if last_heard.elapsed() > SILENCE_TIMEOUT {
                     return None;
                 }
-                deliver(socket, Message::Ping(bytes::Bytes::new())).await?;
-                // A script sees no pings: this is how a page notices that nobody is there any more.
-                page::state(app.services.waiting().as_deref())
+                send_message(socket, Message::Ping(bytes::Bytes::new())).await?;
+                // Scripts don't see pings. This message shows the page that the connection is alive.
+                page::state(app.services.waiting_for().as_deref())
             }
         };
         send(socket, text).await?;
@@ -116,16 +116,16 @@ async fn tell(app: &App, since: &Since, socket: &mut WebSocket) -> Option<Closin
 }
 
 async fn send(socket: &mut WebSocket, text: String) -> Option<()> {
-    deliver(socket, Message::text(text)).await
+    send_message(socket, Message::text(text)).await
 }
 
-/// Nothing if the window is gone, or so slow that it is given up.
-async fn deliver(socket: &mut WebSocket, message: Message) -> Option<()> {
-    at_most(SLOW, socket.send(message)).await?.ok()
+/// `None` if the window is gone or too slow.
+async fn send_message(socket: &mut WebSocket, message: Message) -> Option<()> {
+    timeout(SEND_TIMEOUT, socket.send(message)).await.ok()?.ok()
 }
 
-/// Says why, and waits a while for the answer: otherwise what was said may be lost with the connection.
-async fn farewell(mut socket: WebSocket, code: u16, reason: &'static str) {
+/// Sends the reason and waits for the reply: closing at once could discard the reason before the window reads it.
+async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
     let frame = CloseFrame {
         code,
         reason: reason.into(),
@@ -135,5 +135,5 @@ async fn farewell(mut socket: WebSocket, code: u16, reason: &'static str) {
             while let Some(Ok(_)) = socket.recv().await {}
         }
     };
-    at_most(FAREWELL, closing).await;
+    let _ = timeout(CLOSE_TIMEOUT, closing).await;
 }

@@ -1,5 +1,5 @@
-//! HTTP for S3. Whom to trust: the roots of Mozilla's programme, built in, because the image that this app
-//! runs in need not have any; or the certificates of `AWS_CA_BUNDLE`, and then no others.
+//! The HTTP client for S3. It trusts Mozilla's root certificates, which are built in because the image may have
+//! none. If `AWS_CA_BUNDLE` is set, it trusts only the certificates in that file.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,10 +12,9 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-/// Until a connection is there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For a store that says nothing.
+/// Limit for the time between two reads.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
@@ -64,7 +63,7 @@ fn roots() -> Result<RootCertStore, Box<dyn Error + Send + Sync>> {
         roots.add(certificate?)?;
     }
     if roots.is_empty() {
-        return Err("AWS_CA_BUNDLE holds no certificate".into());
+        return Err("AWS_CA_BUNDLE contains no certificate".into());
     }
     Ok(roots)
 }

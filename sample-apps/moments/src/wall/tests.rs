@@ -10,18 +10,18 @@ fn id(number: u64) -> Id {
 fn picture(number: u64, name: &str) -> Event {
     Event {
         id: id(number),
-        what: What::Picture {
+        content: Content::Picture {
             picture: name.into(),
             caption: format!("caption {number}"),
         },
     }
 }
 
-fn comment(number: u64, on: &str) -> Event {
+fn comment(number: u64, to: &str) -> Event {
     Event {
         id: id(number),
-        what: What::Comment {
-            picture: on.into(),
+        content: Content::Comment {
+            picture: to.into(),
             name: String::new(),
             text: format!("text {number}"),
         },
@@ -32,14 +32,18 @@ fn shown(log: &Log, pictures: usize, comments: usize) -> Vec<(String, Vec<u64>)>
     log.moments(pictures, comments)
         .iter()
         .map(|moment| {
-            let comments = moment.comments.iter().map(|it| it.id.number).collect();
+            let comments = moment
+                .comments
+                .iter()
+                .map(|comment| comment.id.number)
+                .collect();
             (moment.picture.to_owned(), comments)
         })
         .collect()
 }
 
 #[test]
-fn ids_are_those_of_a_stream() {
+fn ids_are_stream_ids() {
     for text in ["0-0", "1-2", "1700000000000-7"] {
         assert_eq!(text.parse::<Id>().unwrap().to_string(), text);
     }
@@ -61,13 +65,13 @@ fn ids_are_those_of_a_stream() {
 }
 
 #[test]
-fn the_newest_pictures_with_their_newest_comments() {
+fn the_wall_shows_the_newest_pictures_with_their_newest_comments() {
     let log = Log::new([
         picture(1, "a"),
         comment(2, "a"),
         picture(3, "b"),
         comment(4, "a"),
-        comment(5, "nobody"),
+        comment(5, "unknown"),
         comment(6, "a"),
         picture(7, "c"),
     ]);
@@ -80,11 +84,11 @@ fn the_newest_pictures_with_their_newest_comments() {
         ]
     );
     assert_eq!(shown(&log, 1, 2), [("c".into(), vec![])]);
-    assert!(log.has("a") && !log.has("nobody"));
+    assert!(log.has("a") && !log.has("unknown"));
 }
 
 #[test]
-fn what_is_there_already_changes_nothing() {
+fn a_known_event_changes_nothing() {
     let mut log = Log::new([picture(1, "a"), picture(2, "a"), comment(3, "a")]);
     assert!(!log.add(comment(3, "a")));
     assert!(!log.add(comment(2, "a")));
@@ -94,7 +98,7 @@ fn what_is_there_already_changes_nothing() {
 }
 
 #[test]
-fn after_an_event_come_the_later_ones() {
+fn after_returns_the_later_events() {
     let log = Log::new([picture(1, "a"), comment(3, "a"), comment(4, "a")]);
     let after = |number| {
         let later = log.after(id(number))?;
@@ -102,20 +106,23 @@ fn after_an_event_come_the_later_ones() {
     };
     assert_eq!(after(1), Some(vec![3, 4]));
     assert_eq!(after(4), Some(vec![]));
-    // Of another log, or gone from this one.
+    // Unknown ids: of another log, or dropped from this one.
     assert_eq!(after(2), None);
     assert_eq!(after(5), None);
     assert_eq!(after(0), None);
 }
 
 #[test]
-fn the_oldest_go_first_and_with_a_picture_its_comments() {
+fn a_full_log_drops_the_oldest_picture_with_its_comments() {
     let mut log = Log::new([picture(1, "a")]);
-    for number in 2..=KEPT as u64 {
+    for number in 2..=limits::EVENTS as u64 {
         log.add(comment(number, "a"));
     }
-    assert_eq!(shown(&log, 9, 1), [("a".into(), vec![KEPT as u64])]);
-    log.add(comment(KEPT as u64 + 1, "a"));
-    assert_eq!(log.events().count(), KEPT);
+    assert_eq!(
+        shown(&log, 9, 1),
+        [("a".into(), vec![limits::EVENTS as u64])]
+    );
+    log.add(comment(limits::EVENTS as u64 + 1, "a"));
+    assert_eq!(log.events().count(), limits::EVENTS);
     assert_eq!(shown(&log, 9, 1), []);
 }

@@ -1,9 +1,9 @@
-//! What a head asks of the connection (RFC 9112, section 9), and more requests than one.
+//! Headers about the connection (RFC 9112, section 9), and pipelined requests.
 
 use super::cases::{Cases, HIDDEN, Reading, answers, refused_or};
 use super::lines::OWN;
 
-/// What a head asks of the connection, with HIDDEN as a body.
+/// Headers about the connection, on a request with the body `HIDDEN`.
 pub(super) fn all(cases: &mut Cases) {
     let length = HIDDEN.len();
     let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n";
@@ -28,7 +28,7 @@ pub(super) fn all(cases: &mut Cases) {
         socket,
     ] {
         let head = format!("{head}Content-Length: {length}\r\n");
-        cases.put("asks", head.as_bytes(), HIDDEN, answers(&[201]));
+        cases.put("connection", head.as_bytes(), HIDDEN, answers(&[201]));
     }
     for expect in [
         "Expect: 200-ok",
@@ -38,13 +38,13 @@ pub(super) fn all(cases: &mut Cases) {
     ] {
         let head = format!("{expect}\r\nContent-Length: {length}\r\n");
         cases.put(
-            "asks",
+            "connection",
             head.as_bytes(),
             HIDDEN,
             refused_or(Reading::Answers(vec![201])),
         );
     }
-    // Answered without asking for the body: then it is read away, or the connection ends.
+    // The server answers without 100, then discards the body or closes the connection.
     for (method, path, status) in [
         ("GET", OWN, 200),
         ("HEAD", OWN, 200),
@@ -75,7 +75,7 @@ pub(super) fn all(cases: &mut Cases) {
             "GET {OWN} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
         );
         cases.add(
-            "an upgrade that is not made",
+            "an unsupported upgrade",
             bytes,
             vec![
                 Reading::Refused,
@@ -84,50 +84,54 @@ pub(super) fn all(cases: &mut Cases) {
             ],
         );
     }
-    of_old(cases);
+    http_1_0(cases);
 }
 
-/// HTTP/1.0: no chunks, and the connection ends unless it is asked to stay.
-fn of_old(cases: &mut Cases) {
+/// HTTP/1.0 has no chunks, and closes the connection by default.
+fn http_1_0(cases: &mut Cases) {
     let length = HIDDEN.len();
-    let old = |head: &str, body: &str, number: u32| {
+    let request = |head: &str, body: &str, number: u32| {
         format!(
             "PUT /artefacts/carrier/2.0.{number}/f HTTP/1.0\r\nHost: localhost\r\n{head}\r\n{body}"
         )
     };
-    let (plain, kept) = (
+    let (plain, persistent) = (
         format!("Content-Length: {length}\r\n"),
         format!("Connection: keep-alive\r\nContent-Length: {length}\r\n"),
     );
     cases.add(
         "HTTP/1.0",
-        old(&plain, HIDDEN, 0),
+        request(&plain, HIDDEN, 0),
         vec![Reading::Closes(vec![201])],
     );
     cases.add(
-        "HTTP/1.0, kept",
-        old(&kept, HIDDEN, 1),
+        "HTTP/1.0, persistent",
+        request(&persistent, HIDDEN, 1),
         vec![Reading::Answers(vec![201]), Reading::Closes(vec![201])],
     );
     let chunks = format!("0\r\n\r\n{HIDDEN}");
     cases.add(
         "HTTP/1.0 with chunks",
-        old("Transfer-Encoding: chunked\r\n", &chunks, 2),
+        request("Transfer-Encoding: chunked\r\n", &chunks, 2),
         refused_or(Reading::Closes(vec![201])),
     );
     cases.add(
-        "HTTP/1.0 with both",
-        old(&format!("{kept}Transfer-Encoding: chunked\r\n"), &chunks, 3),
+        "HTTP/1.0 with chunks and a length",
+        request(
+            &format!("{persistent}Transfer-Encoding: chunked\r\n"),
+            &chunks,
+            3,
+        ),
         refused_or(Reading::Closes(vec![201])),
     );
     cases.add(
-        "HTTP/1.0 that expects",
-        old(&format!("Expect: 100-continue\r\n{plain}"), HIDDEN, 4),
+        "HTTP/1.0 with Expect",
+        request(&format!("Expect: 100-continue\r\n{plain}"), HIDDEN, 4),
         vec![Reading::Closes(vec![201])],
     );
 }
 
-/// Several requests in one go are legal: if these were not answered, the rest would prove nothing.
+/// Valid pipelines. The other cases prove something only if the server answers these.
 pub(super) fn pipelines(cases: &mut Cases) {
     let get = format!("GET {OWN} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let put = "PUT /artefacts/pipelined/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";

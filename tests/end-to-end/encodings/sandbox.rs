@@ -1,4 +1,4 @@
-//! Where it happens: a store, canaries around it, and what must be left of both.
+//! A store surrounded by canaries, and the check that both are intact.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,38 +6,38 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use platformer_tests::server::Server;
-use platformer_tests::tree::{Seen, snapshot};
+use platformer_tests::tree::{Entry, snapshot};
 use tempfile::TempDir;
 
 use super::grammar;
 
-pub(super) const CANARY: &str = "a secret that no answer tells";
-/// Of the canaries.
+pub(super) const CANARY: &str = "a secret that no response contains";
+/// Mode of the canaries.
 const MODE: u32 = 0o640;
 
-/// A store with canaries above it, beside it and in it, and what the targets build on.
-pub(super) struct Place {
+/// A store with canaries above it, beside it and inside it.
+pub(super) struct Sandbox {
     home: TempDir,
     pub(super) server: Server,
     outside: Tree,
 }
 
-type Tree = BTreeMap<PathBuf, Seen>;
+type Tree = BTreeMap<PathBuf, Entry>;
 
-/// Below the home, from where the targets would lead.
+/// Below several directories, so that traversals end in the sandbox.
 const STORE: &str = "a/b/store";
 
-/// Where canaries are; the last two are in the store.
+/// Directories of the canaries. The last two are in the store.
 const CANARIES: [&str; 5] = ["", "a", "a/b", STORE, "a/b/store/apps/hello"];
 
-/// What is not in the store.
+/// Returns a snapshot of everything but the store.
 fn outside(home: &Path) -> Tree {
     let mut tree = snapshot(home);
     tree.retain(|path, _| !path.starts_with(STORE));
     tree
 }
 
-impl Place {
+impl Sandbox {
     pub(super) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = home.path().join(STORE);
@@ -58,15 +58,15 @@ impl Place {
         }
     }
 
-    /// Asserts that all is as it was, but for what the store has under names of its own.
-    pub(super) fn expect_untouched(&self) {
+    /// Asserts that nothing outside the store has changed, and that the store contains only its own files.
+    pub(super) fn assert_untouched(&self) {
         assert!(outside(self.home.path()) == self.outside);
         let is_owner = |name: &str| name == "_default" || is_app(name);
-        for (path, seen) in snapshot(&self.home.path().join(STORE)) {
+        for (path, entry) in snapshot(&self.home.path().join(STORE)) {
             let names: Vec<&str> = path.iter().map(|name| name.to_str().unwrap()).collect();
             let is_legal = match names.as_slice() {
                 ["canary"] | ["apps", "hello", "canary"] => {
-                    seen.content == CANARY.as_bytes() && seen.mode & 0o7777 == MODE
+                    entry.content == CANARY.as_bytes() && entry.mode & 0o7777 == MODE
                 }
                 [] | [".lock" | ".beside" | "apps" | "names" | "blobs" | "proofs" | "uploads"] => {
                     true
@@ -88,12 +88,12 @@ impl Place {
         }
     }
 
-    /// All files and channels there are, as addresses.
+    /// Returns the paths of all files and channels.
     pub(super) fn listed(&self) -> BTreeSet<String> {
         let names = |path: &str, list: &str| -> Vec<String> {
             let answer = self.server.get(&format!("{path}?limit=1000"));
             assert_eq!(answer.status, 200, "{path}");
-            assert_eq!(answer.header("link"), None, "all of it");
+            assert_eq!(answer.header("link"), None, "a single page");
             answer.json()[list]
                 .as_array()
                 .unwrap_or_else(|| panic!("{list} in {}", answer.text()))

@@ -1,17 +1,17 @@
-//! What a picture is, told by its first bytes: what the sender says of it, or its name, may be anything.
+//! The format of a picture, detected from its first bytes. The name and type that a sender declares may be wrong.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Format {
     Png,
     Jpeg,
     Gif,
     WebP,
 }
 
-impl Kind {
+impl Format {
     pub(crate) const ALL: [Self; 4] = [Self::Png, Self::Jpeg, Self::Gif, Self::WebP];
 
-    /// By the signatures of the formats (<https://mimesniff.spec.whatwg.org/#image-type-pattern-matching-algorithm>).
+    /// Matches the signatures of <https://mimesniff.spec.whatwg.org/#image-type-pattern-matching-algorithm>.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..14) == Some(b"WEBPVP");
         [
@@ -24,10 +24,10 @@ impl Kind {
             (Self::WebP, is_webp),
         ]
         .into_iter()
-        .find_map(|(kind, is_it)| is_it.then_some(kind))
+        .find_map(|(format, matches)| matches.then_some(format))
     }
 
-    pub(crate) fn ending(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
             Self::Jpeg => "jpg",
@@ -51,13 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_bytes_tell() {
-        for (bytes, kind) in [
-            (&b"\x89PNG\r\n\x1a\n...."[..], Some(Kind::Png)),
-            (b"\xff\xd8\xff\xe0\0\x10JFIF", Some(Kind::Jpeg)),
-            (b"GIF89a\x01\0", Some(Kind::Gif)),
-            (b"GIF87a\x01\0", Some(Kind::Gif)),
-            (b"RIFF\x24\0\0\0WEBPVP8 ", Some(Kind::WebP)),
+    fn the_first_bytes_identify_the_format() {
+        for (bytes, format) in [
+            (&b"\x89PNG\r\n\x1a\n...."[..], Some(Format::Png)),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", Some(Format::Jpeg)),
+            (b"GIF89a\x01\0", Some(Format::Gif)),
+            (b"GIF87a\x01\0", Some(Format::Gif)),
+            (b"RIFF\x24\0\0\0WEBPVP8 ", Some(Format::WebP)),
             (b"RIFF\x24\0\0\0WAVEfmt ", None),
             (b"RIFF\x24\0\0", None),
             (b"<svg xmlns='http://www.w3.org/2000/svg'>", None),
@@ -65,7 +65,7 @@ mod tests {
             (b"\x89PNG\n", None),
             (b"", None),
         ] {
-            assert_eq!(Kind::of(bytes), kind, "{}", bytes.escape_ascii());
+            assert_eq!(Format::of(bytes), format, "{}", bytes.escape_ascii());
         }
     }
 }
