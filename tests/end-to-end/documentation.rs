@@ -12,6 +12,7 @@
 //! | `console` | commands after `$`, with their output. `…` stands for any text. A command may fail if `$ echo $?` follows |
 //! | after `<!-- needs Docker -->` | runs with the container tests |
 //! | after `<!-- not executed: REASON -->` | doesn't run |
+//! | on a page with `<!-- no block of this page is executed: REASON -->` | doesn't run |
 //! | `nginx`, `haproxy`, `keepalived`, `json`, `text`, `config` | not commands |
 
 mod blocks;
@@ -22,9 +23,15 @@ mod session;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use blocks::{Block, Class};
+use platformer_tests::skip::skip;
 use platformer_tests::{binaries, docker};
+
+/// Time for all blocks of a page.
+const TIMEOUT: Duration = Duration::from_mins(2);
+const TIMEOUT_WITH_DOCKER: Duration = Duration::from_mins(8);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -66,36 +73,93 @@ fn entries(directory: &str) -> BTreeSet<String> {
 }
 
 /// Runs the blocks of all pages for which `runs` is true, and fails with all mismatches at once.
-fn run(pages: &[Page], runs: impl Fn(&Block) -> bool) {
+fn run(pages: &[Page], timeout: Duration, runs: impl Fn(&Block) -> bool) {
     let mut problems = Vec::new();
     for page in pages {
         match blocks::read(&page.name, &page.text) {
             Err(unclear) => problems.extend(unclear),
             Ok(mut blocks) => {
                 blocks.retain(&runs);
-                problems.extend(session::run(&page.name, &blocks));
+                problems.extend(session::run(&page.name, &blocks, timeout));
             }
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n\n"));
 }
 
+/// Whether the programs that every page uses are installed. If not, skips `test`.
+fn has_programs(test: &str) -> bool {
+    let is_missing = |program: &&str| Command::new(program).arg("--version").output().is_err();
+    let missing = ["bash", "curl", "tar", "timeout"]
+        .into_iter()
+        .find(is_missing);
+    if let Some(program) = missing {
+        skip(test, &format!("install {program}"));
+    }
+    missing.is_none()
+}
+
 #[test]
 fn shell_blocks_do_what_the_pages_say() {
-    run(&pages(), |block| block.class == Class::Shell);
+    if !has_programs("documentation::shell_blocks_do_what_the_pages_say") {
+        return;
+    }
+    run(&pages(), TIMEOUT, |block| block.class == Class::Shell);
 }
 
 #[test]
 fn blocks_with_docker_do_what_the_pages_say() {
-    if !docker::is_ready("documentation::blocks_with_docker_do_what_the_pages_say") {
+    let test = "documentation::blocks_with_docker_do_what_the_pages_say";
+    if !has_programs(test) || !docker::is_ready(test) {
         return;
     }
+    if let Some(taken) = Names::taken() {
+        skip(
+            test,
+            &format!("{taken} exists, and the README uses that name"),
+        );
+        return;
+    }
+    let _names = Names;
     let mut pages = pages();
     pages.retain(|page| {
         let blocks = blocks::read(&page.name, &page.text).unwrap_or_default();
         blocks.iter().any(|block| block.class == Class::Docker)
     });
-    run(&pages, |block| block.class != Class::NotExecuted);
+    run(&pages, TIMEOUT_WITH_DOCKER, |block| {
+        block.class != Class::NotExecuted
+    });
+}
+
+/// The names that the README gives to containers, a volume and a network. Dropping it removes them, and the environment
+/// of the page of the platform.
+struct Names;
+
+impl Names {
+    const CONTAINERS: [&str; 2] = ["repository", "hello-world"];
+
+    /// A container that isn't this test's.
+    fn taken() -> Option<&'static str> {
+        Self::CONTAINERS.into_iter().find(|name| {
+            docker::docker(&["container", "inspect", name])
+                .status
+                .success()
+        })
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        for name in Self::CONTAINERS {
+            docker::docker(&["rm", "--force", name]);
+        }
+        docker::docker(&["volume", "rm", "repository"]);
+        docker::docker(&["network", "rm", "platform"]);
+        let _ = Command::new(binaries::platformer())
+            .args(["clean", "training", "--yes"])
+            .env("PLATFORM_NAME", session::environment())
+            .output();
+    }
 }
 
 #[test]
@@ -117,7 +181,10 @@ fn the_reference_names_every_setting() {
         let help = String::from_utf8(help).unwrap();
         let known = names(&help, prefix);
         assert!(known.len() > 20, "{help}");
-        let missing: Vec<_> = known.difference(&names(&reference, prefix)).cloned().collect();
+        let missing: Vec<_> = known
+            .difference(&names(&reference, prefix))
+            .cloned()
+            .collect();
         assert!(missing.is_empty(), "docs/reference.md lacks {missing:?}");
     }
 }

@@ -4,6 +4,8 @@
 const DATA: [&str; 6] = ["nginx", "haproxy", "keepalived", "json", "text", "config"];
 
 const NOT_EXECUTED: &str = "<!-- not executed:";
+/// Anywhere in a page; no block of the page runs then.
+const PAGE_NOT_EXECUTED: &str = "<!-- no block of this page is executed:";
 const NEEDS_DOCKER: &str = "<!-- needs Docker -->";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,9 @@ pub(super) fn read(page: &str, text: &str) -> Result<Vec<Block>, Vec<String>> {
     let mut unclear = Vec::new();
     let mut lines = (1..).zip(text.lines());
     let mut before = "";
+    let of_page = text
+        .lines()
+        .find_map(|line| line.strip_prefix(PAGE_NOT_EXECUTED));
     while let Some((number, line)) = lines.next() {
         let Some(language) = line.trim_start().strip_prefix("```") else {
             if !line.trim().is_empty() {
@@ -44,7 +49,11 @@ pub(super) fn read(page: &str, text: &str) -> Result<Vec<Block>, Vec<String>> {
             .by_ref()
             .take_while(|(_, line)| line.trim_start() != "```")
             .collect();
-        match class(language, before) {
+        let class = match of_page.or_else(|| before.strip_prefix(NOT_EXECUTED)) {
+            Some(reason) => not_executed(reason),
+            None => class(language, before),
+        };
+        match class {
             Ok(class) => blocks.push(Block {
                 class,
                 steps: if class == Class::NotExecuted {
@@ -64,15 +73,15 @@ pub(super) fn read(page: &str, text: &str) -> Result<Vec<Block>, Vec<String>> {
     }
 }
 
-fn class(language: &str, before: &str) -> Result<Class, String> {
-    if let Some(reason) = before.strip_prefix(NOT_EXECUTED) {
-        let reason = reason.strip_suffix("-->").unwrap_or_default().trim();
-        return if reason.split_whitespace().count() < 3 {
-            Err("give a reason: <!-- not executed: REASON -->".to_owned())
-        } else {
-            Ok(Class::NotExecuted)
-        };
+fn not_executed(reason: &str) -> Result<Class, String> {
+    let reason = reason.strip_suffix("-->").unwrap_or_default();
+    if reason.split_whitespace().count() < 3 {
+        return Err("give a reason: <!-- not executed: REASON -->".to_owned());
     }
+    Ok(Class::NotExecuted)
+}
+
+fn class(language: &str, before: &str) -> Result<Class, String> {
     match language {
         "sh" | "console" if before == NEEDS_DOCKER => Ok(Class::Docker),
         "sh" | "console" => Ok(Class::Shell),
@@ -134,5 +143,8 @@ fn output_follows_its_command() {
     let steps = &blocks[0].steps;
     assert_eq!(steps[0].command, "one \\\n    two");
     assert_eq!(steps[0].expected.as_deref(), Some(&["out".to_owned()][..]));
-    assert_eq!((steps[1].line, steps[1].expected.as_deref()), (5, Some(&[][..])));
+    assert_eq!(
+        (steps[1].line, steps[1].expected.as_deref()),
+        (5, Some(&[][..]))
+    );
 }

@@ -6,7 +6,8 @@ use super::{Page, root};
 pub(super) fn dead(page: &Page) -> Vec<String> {
     let from = root().join(&page.name);
     targets(&page.text)
-        .filter(|target| !target.contains("://"))
+        // A brace is part of a grammar, and not of a link.
+        .filter(|target| !target.contains("://") && !target.contains('{'))
         .filter(|target| {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let path = from.parent().expect("a directory").join(file);

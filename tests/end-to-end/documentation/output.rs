@@ -8,11 +8,16 @@ const UNITS: [&str; 6] = ["ms", "s", "B", "KiB", "MiB", "GiB"];
 pub(super) fn matches(expected: &[String], actual: &str) -> bool {
     let expected: Vec<String> = expected.iter().map(|line| normal(line)).collect();
     let actual: Vec<String> = actual.lines().map(normal).collect();
-    wild(&expected, &actual, |line| line == "…", |expected, actual| {
-        let expected: Vec<char> = expected.chars().collect();
-        let actual: Vec<char> = actual.chars().collect();
-        wild(&expected, &actual, |c| *c == '…', |a, b| a == b)
-    })
+    wild(
+        &expected,
+        &actual,
+        |line| line == "…",
+        |expected, actual| {
+            let expected: Vec<char> = expected.chars().collect();
+            let actual: Vec<char> = actual.chars().collect();
+            wild(&expected, &actual, |c| *c == '…', |a, b| a == b)
+        },
+    )
 }
 
 /// Compares two sequences; an item of the first that is wild stands for any number of items of the second.
@@ -81,14 +86,20 @@ fn figures_may_differ_and_words_may_not() {
         let lines: Vec<String> = expected.lines().map(str::to_owned).collect();
         matches(&lines, actual)
     };
-    assert!(same("fetched 463.3 KiB in 7 ms", "fetched 1.0 KiB in 7 ms\n"));
+    assert!(same(
+        "fetched 463.3 KiB in 7 ms",
+        "fetched 1.0 KiB in 7 ms\n"
+    ));
     assert!(same("in 12ms", "in 1.5s"));
     assert!(!same("hello 1.0.0", "hello 1.0.1"));
-    assert!(same("in /home/…/store", "in /tmp/a/store"));
+    assert!(same("in …/store", "in /tmp/a/store"));
     assert!(same("a\n…\nd", "a\nb\nc\nd"));
     assert!(!same("", "curl: not found"));
     assert!(!same("a", "a\nb"));
     let (one, other) = ("a".repeat(64), "b".repeat(64));
-    assert!(same(&format!("sha256:{one} x"), &format!("sha256:{other} x")));
+    assert!(same(
+        &format!("sha256:{one} x"),
+        &format!("sha256:{other} x")
+    ));
     assert!(same("at 2026-11-28T19:54:54Z", "at 2027-01-01T00:00:00Z"));
 }

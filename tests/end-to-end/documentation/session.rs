@@ -5,12 +5,12 @@
 //! waits until one more of the ports accepts connections, as a reader does.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use platformer_tests::run::{self, Ended};
 use platformer_tests::{binaries, ports};
 
 use super::blocks::{Block, Step};
@@ -39,8 +39,13 @@ ready_after() {
 trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT
 "#;
 
+/// The name of the environment on the page of the platform, so that it runs beside others.
+pub(super) fn environment() -> String {
+    format!("docs{}", std::process::id())
+}
+
 /// Runs the blocks, and lists the commands that fail or print something else.
-pub(super) fn run(page: &str, blocks: &[Block]) -> Vec<String> {
+pub(super) fn run(page: &str, blocks: &[Block], timeout: Duration) -> Vec<String> {
     let steps: Vec<&Step> = blocks.iter().flat_map(|block| &block.steps).collect();
     if steps.is_empty() {
         return Vec::new();
@@ -55,7 +60,9 @@ pub(super) fn run(page: &str, blocks: &[Block]) -> Vec<String> {
         .zip(free.iter().map(String::as_str))
         .collect();
     prepare(home.path());
-    let ended = execute(home.path(), &script(&steps, &ports), &ports);
+    fs::write(home.path().join("script"), script(&steps, &ports)).expect("a file");
+    let code = execute(home.path(), &ports, timeout);
+    let stderr = fs::read_to_string(home.path().join("stderr")).expect("a file");
     let mut problems = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let Ok(printed) = fs::read_to_string(home.path().join(format!("out/{index}"))) else {
@@ -67,23 +74,21 @@ pub(super) fn run(page: &str, blocks: &[Block]) -> Vec<String> {
             .as_ref()
             .is_some_and(|expected| !output::matches(expected, &printed));
         // The shell stops at the first command that fails.
-        let stopped = ended.code != 0 && !home.path().join(format!("out/{}", index + 1)).exists();
+        let stopped = code != 0 && !home.path().join(format!("out/{}", index + 1)).exists();
         if differs || stopped {
-            let code = ended.code;
-            let how = if stopped {
-                format!("failed with exit code {code}")
-            } else {
-                "printed".to_owned()
-            };
             let Step { line, command, .. } = step;
-            let error = if stopped { ended.stderr.as_str() } else { "" };
+            let (how, error) = if stopped {
+                (format!("failed with exit code {code}"), stderr.as_str())
+            } else {
+                ("printed".to_owned(), "")
+            };
             problems.push(format!(
                 "{page}:{line}: {command}\n{how}:\n{printed}{error}"
             ));
         }
     }
-    if ended.code != 0 && problems.is_empty() {
-        problems.push(format!("{page}: {}", ended.stderr));
+    if code != 0 && problems.is_empty() {
+        problems.push(format!("{page}: exit code {code}: {stderr}"));
     }
     problems
 }
@@ -146,17 +151,19 @@ fn prepare(home: &Path) {
     fs::write(home.join(".curlrc"), "no-progress-meter\nno-buffer\n").expect("a file");
 }
 
-fn execute(home: &Path, script: &str, ports: &[(&str, &str)]) -> Ended {
-    let file = home.join("script");
-    fs::write(&file, script).expect("a file");
+/// Runs the script, and returns its exit code.
+fn execute(home: &Path, ports: &[(&str, &str)], timeout: Duration) -> i32 {
     let path = std::env::var("PATH").unwrap_or_default();
     let binaries = home.join("target/debug");
     let free: Vec<&str> = ports.iter().map(|(_, free)| *free).collect();
-    // A command that never ends must not outlive the test: bash gets the signal, and ends its jobs.
-    let mut command = Command::new("timeout");
-    command
-        .args(["--kill-after=10", "100", "bash"])
-        .arg(&file)
+    // bash gets the signal of a timeout, and ends its jobs.
+    let status = Command::new("timeout")
+        .args([
+            "--kill-after=10",
+            &timeout.as_secs().to_string(),
+            "bash",
+            "script",
+        ])
         .current_dir(home)
         .env_clear()
         .env("PATH", format!("{}:{path}", binaries.display()))
@@ -166,11 +173,15 @@ fn execute(home: &Path, script: &str, ports: &[(&str, &str)]) -> Ended {
         // hello-world listens there.
         .env("PORT", free[0])
         .env("REPOSITORY_CACHE", home.join("cache"))
-        // `platformer` in the page of the platform: an environment beside others.
-        .env("PLATFORM_NAME", format!("docs{}", std::process::id()))
+        .env("PLATFORM_NAME", environment())
         .env("HTTP_PORT", free[0])
-        .env("HTTPS_PORT", free[2]);
-    run::spawn_command(&mut command).wait()
+        .env("HTTPS_PORT", free[2])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(home.join("stderr")).expect("a file"))
+        .status()
+        .expect("timeout starts");
+    status.code().unwrap_or(-1)
 }
 
 #[cfg(test)]
@@ -179,7 +190,8 @@ mod tests {
 
     /// The problems of a page.
     fn problems(text: &str) -> Vec<String> {
-        super::run("page.md", &blocks::read("page.md", text).unwrap())
+        let blocks = blocks::read("page.md", text).unwrap();
+        super::run("page.md", &blocks, super::Duration::from_secs(60))
     }
 
     #[test]
@@ -199,8 +211,11 @@ mod tests {
 
     #[test]
     fn other_output_than_documented_is_a_problem() {
-        let wrong = problems("```console\n$ echo hello\ngoodbye\n$ echo\n```\n");
-        assert!(wrong.len() == 1 && wrong[0].contains("echo hello"), "{wrong:?}");
+        let wrong = problems("```console\n$ echo hello\ngoodbye\n$ echo hello\nhello\n```\n");
+        assert!(
+            wrong.len() == 1 && wrong[0].contains("echo hello"),
+            "{wrong:?}"
+        );
         assert_eq!(problems("```console\n$ echo hidden\n```\n").len(), 1);
     }
 }
