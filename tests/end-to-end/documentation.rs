@@ -48,8 +48,8 @@ fn pages() -> Vec<Page> {
         .map(str::to_owned)
         .into();
     for directory in ["docs", "docs/decisions"] {
-        let files = entries(directory);
-        names.extend(files.into_iter().filter(|file| file.ends_with(".md")));
+        let is_page = |file: &String| file.rsplit_once('.').is_some_and(|(_, end)| end == "md");
+        names.extend(entries(directory).into_iter().filter(is_page));
     }
     let apps = entries("sample-apps");
     names.extend(apps.iter().map(|app| format!("{app}/README.md")));

@@ -191,7 +191,7 @@ mod tests {
     /// The problems of a page.
     fn problems(text: &str) -> Vec<String> {
         let blocks = blocks::read("page.md", text).unwrap();
-        super::run("page.md", &blocks, super::Duration::from_secs(60))
+        super::run("page.md", &blocks, super::Duration::from_mins(1))
     }
 
     #[test]
