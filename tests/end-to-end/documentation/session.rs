@@ -16,8 +16,9 @@ use platformer_tests::{binaries, ports};
 use super::blocks::{Block, Step};
 use super::{output, root};
 
-/// Ports on the pages. Each becomes a free one.
+/// Ports on the pages. Each becomes a free one, where it is a port of this machine and not of a container.
 const PORTS: [&str; 3] = ["8080", "8081", "8082"];
+const BEFORE_PORTS: [&str; 3] = ["localhost:", "127.0.0.1:", "-p "];
 
 const PREPARE: &str = r#"
 ready() {
@@ -68,7 +69,9 @@ pub(super) fn run(page: &str, blocks: &[Block], timeout: Duration) -> Vec<String
         let Ok(printed) = fs::read_to_string(home.path().join(format!("out/{index}"))) else {
             break;
         };
-        let printed = replace(&printed, ports.iter().map(|(shown, free)| (*free, *shown)));
+        let printed = ports
+            .iter()
+            .fold(printed, |text, (shown, free)| text.replace(free, shown));
         let differs = step
             .expected
             .as_ref()
@@ -97,7 +100,7 @@ pub(super) fn run(page: &str, blocks: &[Block], timeout: Duration) -> Vec<String
 fn script(steps: &[&Step], ports: &[(&str, &str)]) -> String {
     let mut script = PREPARE.to_owned();
     for (index, step) in steps.iter().enumerate() {
-        let command = replace(&step.command, ports.iter().copied());
+        let command = with_free_ports(&step.command, ports);
         let may_fail = steps
             .get(index + 1)
             .is_some_and(|next| next.command == "echo $?");
@@ -124,10 +127,14 @@ fn script(steps: &[&Step], ports: &[(&str, &str)]) -> String {
     script
 }
 
-fn replace<'a>(text: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    pairs
-        .into_iter()
-        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+fn with_free_ports(command: &str, ports: &[(&str, &str)]) -> String {
+    let mut command = command.to_owned();
+    for (shown, free) in ports {
+        for before in BEFORE_PORTS {
+            command = command.replace(&format!("{before}{shown}"), &format!("{before}{free}"));
+        }
+    }
+    command
 }
 
 /// What stands in for the checkout after a build.
