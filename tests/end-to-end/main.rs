@@ -14,6 +14,7 @@ mod config_grammar;
 mod console;
 mod containers;
 mod described;
+mod documentation;
 mod downloads;
 mod durability;
 mod encodings;
