@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
@@ -15,8 +16,10 @@ pub(crate) enum Command {
     Fetch(StartArguments),
     Init(Options),
     Healthcheck,
-    /// The init's own helper; no app can bear its name.
+    /// The init's watcher for changes. An app's name never begins with `_`.
     Watch,
+    /// The removal of retired trees.
+    Remove(Vec<PathBuf>),
     Sleep(Duration),
     /// Help and version.
     Print(String),
@@ -125,6 +128,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             rest.next();
             nothing_more(parser, Command::Watch)
         }
+        Some("_remove") => Ok(Command::Remove(rest.skip(1).map(PathBuf::from).collect())),
         Some("sleep") => {
             rest.next();
             let text = parser.value().map_err(usage)?;

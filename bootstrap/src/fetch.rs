@@ -27,7 +27,7 @@ use crate::release::Wanted;
 use crate::repository::Repository;
 use crate::repository::attempt::{self, Attempt};
 use crate::settings::Limits;
-use crate::tree::Locked;
+use crate::tree::LockedTrees;
 use crate::unpack::Rules;
 #[cfg(fuzzing)]
 pub(crate) use content_range::continues;
@@ -39,7 +39,7 @@ struct Download<'a> {
     repository: &'a Repository,
     wanted: &'a Wanted,
     rules: Rules,
-    locked: &'a Locked<'a>,
+    locked: &'a LockedTrees<'a>,
     unpack_on_the_way: bool,
     path: &'a Path,
     file: File,
@@ -78,7 +78,7 @@ pub(crate) struct Fetched {
 pub(crate) async fn fetch(
     repository: &Repository,
     wanted: &Wanted,
-    locked: &Locked<'_>,
+    locked: &LockedTrees<'_>,
     plan: Plan<'_>,
 ) -> Result<Fetched, Failure> {
     let Plan { rules, path, .. } = plan;

@@ -137,7 +137,7 @@ impl Process {
         });
         let helper = words
             .get(1)
-            .is_some_and(|word| [&b"healthcheck"[..], b"sleep", b"_watch"].contains(&&word[..]));
+            .is_some_and(|word| [&b"healthcheck"[..], b"sleep", b"_watch", b"_remove"].contains(&&word[..]));
         name.as_deref() == Some(b"bootstrap") && !helper
     }
 }

@@ -39,8 +39,6 @@ use std::io::Write as _;
 
 use arguments::Command;
 use exit::{Exit, Failure};
-// Its `memcpy` and the like take the place of the C library's.
-use memory as _;
 
 /// The program: reads the command line, does what it says, and ends the process.
 pub fn main() -> ! {
@@ -50,6 +48,13 @@ pub fn main() -> ! {
         Ok(Command::Init(options)) => init::run(&options),
         Ok(Command::Healthcheck) => healthcheck::run(),
         Ok(Command::Watch) => watch::run(),
+        Ok(Command::Remove(paths)) => {
+            // The end of the app ends this process, which is no news.
+            early::leave_quietly();
+            logging::start(settings::log_settings(std::env::vars_os()));
+            tree::removal::remove_all(&paths);
+            Ok(0)
+        }
         Ok(Command::Sleep(duration)) => {
             std::thread::sleep(duration);
             Ok(0)

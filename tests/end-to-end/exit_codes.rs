@@ -223,7 +223,7 @@ fn a_document_for_something_else_is_76() {
         Bootstrap::with(&[&format!("hello@{reference}"), &address])
             .run()
             .expect(76)
-            .says("answered for something else");
+            .says("sent another release");
     }
 }
 

@@ -158,7 +158,7 @@ fn only_numbered_releases_are_signed() {
             .env("BOOTSTRAP_TRUSTED_KEYS_FILE", keys)
             .run()
             .expect(77)
-            .says("names no numbered release");
+            .says("allows only numbered releases");
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use repository_api::Digest;
 
 use crate::exit::{Exit, Failure};
-use crate::tree::{Locked, Staging};
+use crate::tree::{LockedTrees, Staging};
 use crate::unpack::{Contents, Rules, Unpacking};
 use crate::verify::Hasher;
 
@@ -24,7 +24,7 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    fn start(locked: &Locked<'_>, file: &str, rules: Rules) -> Result<Self, Failure> {
+    fn start(locked: &LockedTrees<'_>, file: &str, rules: Rules) -> Result<Self, Failure> {
         let staging = locked.stage()?;
         let unpacking = Unpacking::start(file, staging.path(), rules)?;
         Ok(Self { unpacking, staging })
@@ -51,7 +51,7 @@ pub(super) struct Intake {
 impl Intake {
     /// Begins with nothing; with `unpack`, an archive of that name is unpacked on the way.
     pub(super) fn start(
-        locked: &Locked<'_>,
+        locked: &LockedTrees<'_>,
         unpack: Option<&str>,
         rules: Rules,
     ) -> Result<Self, Failure> {

@@ -11,10 +11,12 @@
 //! 8. [`routes`]: the paths
 //! 9. [`problem`]: errors over HTTP
 //! 10. [`units`]: durations and sizes in settings
+//! 11. [`exit`]: the exit codes of `bootstrap`
 
 pub mod candidate;
 pub mod config;
 pub mod digest;
+pub mod exit;
 pub mod names;
 pub mod problem;
 pub mod release;
@@ -24,6 +26,7 @@ pub mod units;
 pub mod version;
 
 pub use digest::Digest;
+pub use exit::Exit;
 pub use names::{
     AppName, AppReference, ChannelName, EnvironmentName, FileName, NameError, Reference,
     ReleaseNumber, VersionName,
