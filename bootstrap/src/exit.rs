@@ -50,7 +50,9 @@ impl Failure {
             ErrorKind::PermissionDenied => {
                 ": give the directory to the container's user, or set BOOTSTRAP_DIR to a writable directory"
             }
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ": no space is left there; free some, or raise the quota",
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                ": no space is left there; free some, or raise the quota"
+            }
             _ => "",
         };
         Self::new(

@@ -135,9 +135,9 @@ impl Process {
                 .unwrap_or_default()
                 .to_vec()
         });
-        let helper = words
-            .get(1)
-            .is_some_and(|word| [&b"healthcheck"[..], b"sleep", b"_watch", b"_remove"].contains(&&word[..]));
+        let helper = words.get(1).is_some_and(|word| {
+            [&b"healthcheck"[..], b"sleep", b"_watch", b"_remove"].contains(&&word[..])
+        });
         name.as_deref() == Some(b"bootstrap") && !helper
     }
 }

@@ -20,7 +20,7 @@ fn with_document(change: impl FnOnce(&mut repository_api::release::ReleaseDocume
 #[test]
 fn usage_is_64() {
     for (arguments, text) in [
-        (&["Hello", "localhost"][..], "is no app name"),
+        (&["Hello", "localhost"][..], "isn't an app name"),
         (&["hello@v1.0", "localhost"], "write 1.0"),
         (&["hello"], "BOOTSTRAP_REPOSITORY"),
         (&[], "BOOTSTRAP_APP"),

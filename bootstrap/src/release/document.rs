@@ -38,15 +38,18 @@ pub(super) fn read(
     reference: &Reference,
 ) -> Result<Release, Problem> {
     let document: ReleaseDocument = serde_json::from_slice(body).map_err(|error| {
-        not_a_repository("the answer does not come from a repository: its release document cannot be read")
-            .because(place(&error))
+        not_a_repository(
+            "the answer does not come from a repository: its release document cannot be read",
+        )
+        .because(place(&error))
     })?;
     if let Some(keys) = &settings.trust.keys {
         // Nothing reads the statement before its signature is verified.
         let signature = document.signature.as_deref();
         keys.verify(document.statement.as_bytes(), signature, SystemTime::now())
             .map_err(|error| {
-                Failure::new(Exit::NotAllowed, format!("{} is refused", settings.app)).because(error)
+                Failure::new(Exit::NotAllowed, format!("{} is refused", settings.app))
+                    .because(error)
             })?;
     }
     let statement = Statement::from_text(&document.statement).map_err(|error| {
@@ -99,9 +102,7 @@ fn check_statement(
     let wrong = |expected: String, found: String| {
         Failure::new(
             settings.trust.exit_for(Exit::NotARepository),
-            format!(
-                "the repository sent another release: expected {expected}, found {found}"
-            ),
+            format!("the repository sent another release: expected {expected}, found {found}"),
         )
     };
     if statement.app != settings.app.app {

@@ -88,9 +88,11 @@ pub(crate) fn read(settings: &Settings) -> Result<Option<Release>, Failure> {
     };
     let saved: SavedFile = serde_json::from_slice(&content).map_err(|_| unusable())?;
     match saved.release {
-        Saved::Document(body) => document::read(body.as_bytes(), settings, &settings.app.resolved())
-            .map(Some)
-            .map_err(Into::into),
+        Saved::Document(body) => {
+            document::read(body.as_bytes(), settings, &settings.app.resolved())
+                .map(Some)
+                .map_err(Into::into)
+        }
         // A plain file server serves only a bare app, and nothing that is signed or numbered.
         Saved::Plain { .. }
             if settings.trust.keys.is_some()

@@ -94,7 +94,7 @@ impl Trees {
         }
         let inventory = Inventory::read(&marker).ok()?;
         if !inventory.is_for(demands.readers)
-            || demands.file.is_some_and(|file| !inventory.names(file))
+            || demands.file.is_some_and(|file| !inventory.contains(file))
         {
             return None;
         }
