@@ -18,6 +18,8 @@
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::image;
+
 /// The signals that end a start.
 const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
@@ -46,6 +48,7 @@ static MASK: AtomicU64 = AtomicU64::new(0);
 static BEFORE_MAIN: extern "C" fn() = before_main;
 
 extern "C" fn before_main() {
+    image::protect_relocated_data();
     // SAFETY: plain system calls on local, initialised memory; no other thread exists yet.
     unsafe {
         let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();

@@ -26,6 +26,7 @@ pub(crate) use system::kill;
 
 use crate::early;
 use crate::exit::Failure;
+use crate::image;
 use crate::logging;
 
 /// Runs the command to its end, and returns its exit code.
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
         watcher: Cell::new(watcher),
     };
     let mut supervisor = Supervisor::new(options);
-    system::give_back_pages();
+    image::give_back_pages();
     let code = loop {
         let now = Instant::now();
         let patience = supervisor

@@ -21,6 +21,7 @@ mod fetch;
 pub mod fuzzing;
 mod handover;
 mod healthcheck;
+mod image;
 mod init;
 mod logging;
 mod progress;
