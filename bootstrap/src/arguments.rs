@@ -229,6 +229,7 @@ fn init(mut parser: Parser) -> Result<Options, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::init::Handed;
 
     fn words(text: &str) -> Result<Command, Failure> {
         parse(
@@ -279,5 +280,42 @@ mod tests {
         ] {
             assert_eq!(words(text).unwrap_err().exit, Exit::Usage, "{text}");
         }
+    }
+
+    #[test]
+    fn the_init_s_arguments_read_back() {
+        let mut options = Options {
+            command: vec!["a".into(), "--".into(), "--drain=1s".into()],
+            ..Options::default()
+        };
+        for (name, value) in [
+            ("stop-signal", "QUIT"),
+            ("drain", "1s"),
+            ("grace", "2s"),
+            ("signal-scope", "all"),
+            ("leftovers", "leave"),
+            ("log", "debug"),
+        ] {
+            options.set(name, value).unwrap();
+        }
+        let arguments = options.to_arguments(Handed {
+            mask: 0xff,
+            log_json: true,
+            tree_lock: Some(5),
+            watch: Some(6),
+        });
+        let line = ["bootstrap".into(), "init".into()]
+            .into_iter()
+            .chain(arguments.clone());
+        let Ok(Command::Init(read)) = parse(line) else {
+            panic!()
+        };
+        let handed = Handed {
+            mask: read.mask.unwrap(),
+            log_json: read.log_json,
+            tree_lock: read.tree_lock,
+            watch: read.watch,
+        };
+        assert_eq!(read.to_arguments(handed), arguments);
     }
 }

@@ -22,6 +22,11 @@ impl Failure {
         }
     }
 
+    /// The failure of a health check.
+    pub(crate) fn unhealthy(reason: impl Into<String>) -> Self {
+        Self::new(Exit::Unhealthy, reason)
+    }
+
     /// Puts the failed request before an answer of the repository.
     pub(crate) fn about(mut self, request: &str) -> Self {
         if matches!(

@@ -51,7 +51,7 @@ pub fn main() -> ! {
         Ok(Command::Watch) => watch::run(),
         Ok(Command::Remove(paths)) => {
             // The end of the app ends this process, which is no news.
-            early::leave_quietly();
+            early::exit_silently();
             logging::start(settings::log_settings(std::env::vars_os()));
             tree::removal::remove_all(&paths);
             Ok(0)

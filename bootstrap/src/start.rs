@@ -199,7 +199,7 @@ async fn install_tree(
             limits: settings.limits,
             readers: readers(settings),
         },
-        unpack_on_the_way: !unpack::is_plain(&wanted.file) && settings.trust.keys.is_none(),
+        unpack_while_fetching: !unpack::is_plain(&wanted.file) && settings.trust.keys.is_none(),
         path: &download,
         damaged: settings.trust.exit_for(Exit::Refused),
         json: settings.log.json,
@@ -231,8 +231,8 @@ fn unpacked(
     plan: fetch::Plan<'_>,
     locked: &LockedTrees<'_>,
 ) -> Result<(Staging, Contents), Failure> {
-    if let Some(begun) = fetched.begun {
-        return begun.finish();
+    if let Some(unpacked) = fetched.unpacked {
+        return unpacked.finish();
     }
     let staging = locked.stage()?;
     let (file, rules) = (&wanted.file, plan.rules);

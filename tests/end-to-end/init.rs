@@ -174,8 +174,8 @@ fn debug_tells_of_signals_and_ends() {
     let ended = running.wait();
     ended
         .expect(0)
-        .says("signal 10 is forwarded to process")
-        .says("has ended with 0");
+        .says("forwarding signal 10 to process")
+        .says("ended with 0");
     let running = init(&["--log=error", "--grace=100ms"], &["stubborn"]);
     running.wait_for_stdout("ready");
     running.signal(libc::SIGTERM);
