@@ -60,12 +60,16 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
         watcher: Cell::new(watcher),
     };
     let mut supervisor = Supervisor::new(options);
-    image::give_back_pages();
+    let mut has_given_back = false;
     let code = loop {
         let now = Instant::now();
         let timeout = supervisor
             .deadline()
             .map(|deadline| deadline.saturating_duration_since(now));
+        // As late as possible, so that few pages come back.
+        if !std::mem::replace(&mut has_given_back, true) {
+            image::give_back_pages();
+        }
         let actions = match system::wait_for_signal(timeout) {
             Some(libc::SIGCHLD) => init.reap(&mut supervisor),
             Some(signal) => match options.rewrite.apply(signal) {

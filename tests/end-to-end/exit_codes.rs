@@ -25,7 +25,7 @@ fn usage_is_64() {
         (&["hello"], "BOOTSTRAP_REPOSITORY"),
         (&[], "BOOTSTRAP_APP"),
         (&["hello", "ftp://host"], "expected http:// or https://"),
-        (&["hello", "host", "extra"], "an argument too many"),
+        (&["hello", "host", "extra"], "too many arguments"),
     ] {
         Bootstrap::with(arguments).run().expect(64).says(text);
     }
@@ -246,10 +246,7 @@ fn a_config_that_cannot_be_used_is_78() {
         ("A=$HOME\n", "config layer app, line 1, column 3"),
         ("A=1\n", "no STARTUP_COMMAND"),
         ("STARTUP_COMMAND='a; b'\n", "sh -c '…'"),
-        (
-            "STARTUP_COMMAND='./run.sh $NOPE'\n",
-            "$NOPE is not defined",
-        ),
+        ("STARTUP_COMMAND='./run.sh $NOPE'\n", "$NOPE is not defined"),
         (
             "STARTUP_COMMAND=a\nSTOP_SIGNAL=NOPE\n",
             "STOP_SIGNAL is invalid",

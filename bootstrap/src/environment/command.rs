@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_shell_says_so() {
+    fn commands_that_need_a_shell_are_refused() {
         for text in [
             "a; b",
             "a && b",

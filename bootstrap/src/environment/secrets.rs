@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn unreadable_secrets_are_errors() {
         let directory = tempfile::tempdir().unwrap();
         let missing = read(Some(&directory.path().join("missing"))).unwrap_err();
         assert!(missing.chain().contains("as uid"), "{}", missing.chain());

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_and_nothing_else() {
+    fn only_the_signed_bytes_verify() {
         let now = "2026-01-01T00:00:00Z";
         verify(STATEMENT, Some(SIGNATURE), now).unwrap();
         assert!(matches!(
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn no_bit_of_what_is_trusted_may_be_flipped() {
-        // The first line is a comment that nobody signed.
+        // The first line is a comment, which is not signed.
         let trusted = SIGNATURE.find('\n').unwrap() + 1;
         for position in trusted..SIGNATURE.trim_end().len() {
             for bit in 0..7 {
