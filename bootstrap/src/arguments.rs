@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
@@ -15,14 +16,16 @@ pub(crate) enum Command {
     Fetch(StartArguments),
     Init(Options),
     Healthcheck,
-    /// The init's own helper; no app can bear its name.
+    /// The init's watcher for changes. An app's name never begins with `_`.
     Watch,
+    /// The removal of retired trees.
+    Remove(Vec<PathBuf>),
     Sleep(Duration),
-    /// Help and version.
+    /// The help or the version.
     Print(String),
 }
 
-/// `APP[@REF] [REPOSITORY] [-- COMMAND [ARG…]]`; what is missing comes from variables.
+/// `APP[@REF] [REPOSITORY] [-- COMMAND [ARG…]]`. Variables can replace arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct StartArguments {
     pub(crate) app: Option<String>,
@@ -30,68 +33,7 @@ pub(crate) struct StartArguments {
     pub(crate) command: Vec<OsString>,
 }
 
-const HELP: &str = "\
-bootstrap fetches an app's release from a repository, verifies and unpacks it, exports its config
-and runs its startup command as a correct PID 1.
-
-Usage: bootstrap [run] APP[@REF] [REPOSITORY] [-- COMMAND [ARG...]]
-       bootstrap fetch APP[@REF] [REPOSITORY]   everything but the start; prints the directory
-       bootstrap init [OPTIONS] -- COMMAND      only the init: no fetch, no config
-       bootstrap healthcheck                    0 ready, 1 not; says why
-       bootstrap sleep DURATION                 for a preStop hook in an image without a shell
-       bootstrap --help | --version
-
-REF is a version (1.0.0), a release (r42), a channel (stable) or latest, which is the default.
-REPOSITORY is host, host:port or an http(s):// URL. An app that bears the name of a command is
-started with: bootstrap run NAME
-
-Variables (an argument wins; durations: 500ms, 15s, 5m; sizes: 512KiB, 2GiB):
-  BOOTSTRAP_APP, BOOTSTRAP_REPOSITORY   instead of the arguments
-  BOOTSTRAP_ENVIRONMENT       the environment whose config layer applies
-  BOOTSTRAP_TOKEN_FILE        a file that holds the repository's token (or BOOTSTRAP_TOKEN)
-  BOOTSTRAP_DIR               where apps are unpacked               [/app]
-  BOOTSTRAP_DEADLINE          for the whole fetch                   [5m]
-  BOOTSTRAP_LOG_FORMAT        text, json                            [text]
-  BOOTSTRAP_LOG               error, warn, info, debug, trace       [info]
-  BOOTSTRAP_WAIT              true: wait for an app that is not published yet  [false]
-  BOOTSTRAP_STALL_TIMEOUT     a transfer may stand still for        [15s]
-  BOOTSTRAP_MAX_DOWNLOAD      size of an artefact                   [2GiB]
-  BOOTSTRAP_MAX_UNPACKED      size of what is in it                 [8GiB]
-  BOOTSTRAP_MAX_ENTRIES       number of files and directories in it [200000]
-  BOOTSTRAP_TRUSTED_KEYS_FILE minisign public keys: only what one of them signed is started
-  BOOTSTRAP_MIN_RELEASE       no release below this one, as in r42
-  BOOTSTRAP_OFFLINE           allow: start the last release while the repository is away  [deny]
-  BOOTSTRAP_CA_FILE           PEM certificates to trust instead of the built-in roots
-  BOOTSTRAP_ALLOW_UNVERIFIED  true: start without a checksum        [false]
-  BOOTSTRAP_SECRETS_DIR       files that become variables           [/run/secrets]
-  BOOTSTRAP_USER              UID[:GID] or names: started as root, run the app as this user
-  BOOTSTRAP_CHANGE_DEBOUNCE   a change must be quiet for            [2s]
-  BOOTSTRAP_CHANGE_SPLAY      containers spread what they do over   [10s]
-  BOOTSTRAP_MODE              supervise, exec                       [supervise]
-  BOOTSTRAP_SIGNAL_SCOPE      who gets a signal: child, group, all  [child]
-  BOOTSTRAP_REMAP_EXIT        exit codes to change, as in 143:0     [none]
-These override the config's keys of the same name:
-  BOOTSTRAP_STARTUP_COMMAND, BOOTSTRAP_HEALTHCHECK, BOOTSTRAP_STOP_SIGNAL [TERM],
-  BOOTSTRAP_DRAIN_PERIOD [0s], BOOTSTRAP_GRACE_PERIOD [8s],
-  BOOTSTRAP_ON_CHANGE: when another release or config applies, ignore, signal:HUP or exit [ignore]
-
-Options of init:
-  --stop-signal=SIGNAL        what the app gets when SIGTERM arrives [TERM]
-  --drain=DURATION            between SIGTERM and the stop signal    [0s]
-  --grace=DURATION            between the stop signal and SIGKILL    [8s]
-  --signal-scope=SCOPE        child, group, all                      [child]
-  --remap-exit=FROM:TO[,...]  exit codes to change                   [none]
-  --leftovers=kill|leave      what the command leaves behind         [kill]
-  --rewrite=FROM:TO[,...]     signals to take for others, as in TERM:QUIT; 0 drops  [none]
-  --suspend=on|off            on SIGTSTP, SIGTTIN, SIGTTOU stop, too  [off]
-  --subreaper=on|off          orphans come here when not PID 1       [on]
-  --parent-death-signal=SIG   what init gets when its parent dies    [none]
-  --log=LEVEL                 error, info; debug: each signal and each end of a process  [info]
-
-Exit codes: 64 usage, 65 artefact refused, 66 no such app, 69 repository not reached, 73 cannot
-write, 76 no repository, 77 not allowed, 78 config, 126 not executable, 127 command not found,
-128+n ended by signal n, otherwise the app's own.
-";
+const HELP: &str = include_str!("arguments/help.txt");
 
 fn usage(message: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Usage, format!("{message}: see bootstrap --help"))
@@ -109,7 +51,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             rest.next();
             let arguments = start(parser)?;
             if !arguments.command.is_empty() {
-                return Err(usage("fetch starts nothing, so it takes no command"));
+                return Err(usage(
+                    "fetch does not start the app, so it takes no command",
+                ));
             }
             Ok(Command::Fetch(arguments))
         }
@@ -125,11 +69,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             rest.next();
             nothing_more(parser, Command::Watch)
         }
+        Some("_remove") => Ok(Command::Remove(rest.skip(1).map(PathBuf::from).collect())),
         Some("sleep") => {
             rest.next();
             let text = parser.value().map_err(usage)?;
             let text = text.to_string_lossy();
-            // `sleep 5` is what everybody types.
+            // `sleep 5` works like sleep(1).
             let seconds = text
                 .parse()
                 .ok()
@@ -156,7 +101,7 @@ fn nothing_more(mut parser: Parser, command: Command) -> Result<Command, Failure
     }
 }
 
-/// What follows `--` is the command, whatever it looks like.
+/// The words after `--` are the command.
 fn start(mut parser: Parser) -> Result<StartArguments, Failure> {
     let mut arguments = StartArguments::default();
     loop {
@@ -166,7 +111,7 @@ fn start(mut parser: Parser) -> Result<StartArguments, Failure> {
             rest.next();
             arguments.command = rest.collect();
             if arguments.command.is_empty() {
-                return Err(usage("no command follows --"));
+                return Err(usage("no command after --"));
             }
             return Ok(arguments);
         }
@@ -178,8 +123,8 @@ fn start(mut parser: Parser) -> Result<StartArguments, Failure> {
             Some(Arg::Value(value)) if arguments.repository.is_none() => {
                 arguments.repository = Some(text(value)?);
             }
-            // Not shown: it may be an address with a password in it.
-            Some(Arg::Value(_)) => return Err(usage("there is an argument too many")),
+            // The message leaves out the argument, because an address can contain a password.
+            Some(Arg::Value(_)) => return Err(usage("too many arguments")),
             Some(other) => return Err(usage(other.unexpected())),
         }
     }
@@ -225,6 +170,7 @@ fn init(mut parser: Parser) -> Result<Options, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::init::Handed;
 
     fn words(text: &str) -> Result<Command, Failure> {
         parse(
@@ -246,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn run_is_what_is_meant_by_default() {
+    fn run_is_the_default_command() {
         assert_eq!(start_of(""), (None, None, 0));
         assert_eq!(start_of("hello"), (Some("hello".into()), None, 0));
         assert_eq!(
@@ -275,5 +221,42 @@ mod tests {
         ] {
             assert_eq!(words(text).unwrap_err().exit, Exit::Usage, "{text}");
         }
+    }
+
+    #[test]
+    fn the_init_s_arguments_read_back() {
+        let mut options = Options {
+            command: vec!["a".into(), "--".into(), "--drain=1s".into()],
+            ..Options::default()
+        };
+        for (name, value) in [
+            ("stop-signal", "QUIT"),
+            ("drain", "1s"),
+            ("grace", "2s"),
+            ("signal-scope", "all"),
+            ("leftovers", "leave"),
+            ("log", "debug"),
+        ] {
+            options.set(name, value).unwrap();
+        }
+        let arguments = options.to_arguments(Handed {
+            mask: 0xff,
+            log_json: true,
+            tree_lock: Some(5),
+            watch: Some(6),
+        });
+        let line = ["bootstrap".into(), "init".into()]
+            .into_iter()
+            .chain(arguments.clone());
+        let Ok(Command::Init(read)) = parse(line) else {
+            panic!()
+        };
+        let handed = Handed {
+            mask: read.mask.unwrap(),
+            log_json: read.log_json,
+            tree_lock: read.tree_lock,
+            watch: read.watch,
+        };
+        assert_eq!(read.to_arguments(handed), arguments);
     }
 }

@@ -1,15 +1,16 @@
-//! The app's environment, from the lowest to the highest:
+//! The app's environment. Later sources override earlier ones:
 //!
-//! 1. variables that the image sets (`PATH`, `HOME`, …)
-//! 2. the config layers, merged
-//! 3. secret files
-//! 4. what was given to the container: that is what `-e` is for
-//! 5. what bootstrap says of the app: `PLATFORM_*`, and `PORT` where nobody set it
+//! 1. variables of the image (`PATH`, `HOME`, …)
+//! 2. the merged config layers
+//! 3. [`secrets`]: secret files
+//! 4. variables of the container (`-e`)
+//! 5. `PLATFORM_*`, and the default of `PORT`
 //!
-//! `BOOTSTRAP_*` never reaches the app.
+//! `BOOTSTRAP_*` never reaches the app. [`command`] splits commands with the variables of the environment.
 
 pub(crate) mod command;
 mod secrets;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -20,61 +21,15 @@ use repository_api::config;
 use crate::exit::{Exit, Failure};
 use crate::release::Release;
 use crate::settings::Settings;
+pub(crate) use variables::Environment;
 
-/// Set by the engine or the image and not by whoever starts the container.
+/// Variables of the image or the engine, and not of the container's user.
 const IMAGE: [&str; 5] = ["PATH", "HOME", "HOSTNAME", "TERM", "PWD"];
 
-/// Bytes of `NAME=value` and its NUL at the most (execve(2), `MAX_ARG_STRLEN`).
+/// Maximum size of `NAME=value` with its NUL, in bytes (execve(2), `MAX_ARG_STRLEN`).
 const MAX_STRING: usize = 128 << 10;
 
 const DEFAULT_PORT: &str = "8080";
-
-/// A complete environment. Shows no value.
-#[derive(Clone, Default)]
-pub(crate) struct Environment {
-    variables: BTreeMap<OsString, OsString>,
-}
-
-impl std::fmt::Debug for Environment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.variables.keys()).finish()
-    }
-}
-
-impl Environment {
-    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
-        self.variables
-            .get(OsStr::new(name))
-            .map(OsString::as_os_str)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.variables
-            .iter()
-            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
-    }
-
-    fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        self.variables.insert(name.into(), value.into());
-    }
-
-    #[cfg(test)]
-    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        let mut environment = Self::default();
-        for (name, value) in pairs {
-            environment.set(*name, *value);
-        }
-        environment
-    }
-}
-
-impl FromIterator<(OsString, OsString)> for Environment {
-    fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(pairs: T) -> Self {
-        Self {
-            variables: pairs.into_iter().collect(),
-        }
-    }
-}
 
 /// Builds the app's environment.
 pub(crate) fn build(
@@ -89,13 +44,13 @@ pub(crate) fn build(
             || settings.image_env.iter().any(|known| named(known))
     };
     let (image, container): (Vec<_>, Vec<_>) = given
-        .filter(|(name, _)| !is_ours(name))
+        .filter(|(name, _)| !is_own(name))
         .partition(|(name, _)| is_image(name));
     for (name, value) in image {
         environment.set(name, value);
     }
     if let Some(user) = &settings.user {
-        // The engine has set root's.
+        // The engine has set root's HOME.
         environment.set("HOME", user.home());
     }
     for (name, value) in layers(release)? {
@@ -108,9 +63,8 @@ pub(crate) fn build(
     let mut overridden = Vec::new();
     for (name, value) in container {
         if environment
-            .variables
-            .get(&name)
-            .is_some_and(|config| *config != value)
+            .get_os(&name)
+            .is_some_and(|config| config != value)
         {
             overridden.push(name.to_string_lossy().into_owned());
         }
@@ -119,11 +73,11 @@ pub(crate) fn build(
     if !overridden.is_empty() {
         tracing::info!(
             stage = "environment",
-            "the container's own variables override the config's: {}",
+            "variables of the container override the config's: {}",
             overridden.join(", ")
         );
     }
-    say_who_it_is(&mut environment, settings, release);
+    describe_app(&mut environment, settings, release);
     for (name, value) in environment.iter() {
         if name.len() + value.len() + 2 > MAX_STRING {
             return Err(Failure::new(
@@ -138,7 +92,7 @@ pub(crate) fn build(
     Ok(environment)
 }
 
-fn is_ours(name: &OsStr) -> bool {
+fn is_own(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b"BOOTSTRAP_")
 }
 
@@ -155,25 +109,25 @@ fn layers(release: &Release) -> Result<BTreeMap<String, String>, Failure> {
             tracing::warn!("config layer {}: {warning}", layer.name);
         }
         file.assignments.retain(|assignment| {
-            let ours = is_ours(OsStr::new(&assignment.name));
-            if ours {
+            let own = is_own(OsStr::new(&assignment.name));
+            if own {
                 tracing::warn!(
-                    "config layer {}, line {}: {} is bootstrap's own and is not passed on; set it on the container",
+                    "config layer {}, line {}: {} is a setting of bootstrap, not of the app; set it on the container",
                     layer.name,
                     assignment.line,
                     assignment.name
                 );
             }
-            !ours
+            !own
         });
         parsed.push(file);
     }
     Ok(config::merge(&parsed))
 }
 
-fn say_who_it_is(environment: &mut Environment, settings: &Settings, release: &Release) {
+fn describe_app(environment: &mut Environment, settings: &Settings, release: &Release) {
     environment.set("PLATFORM_APP", settings.app.app.as_str());
-    let said = [
+    let variables = [
         (
             "PLATFORM_VERSION",
             release.version.as_ref().map(ToString::to_string),
@@ -187,11 +141,11 @@ fn say_who_it_is(environment: &mut Environment, settings: &Settings, release: &R
             settings.environment.as_ref().map(ToString::to_string),
         ),
     ];
-    for (name, value) in said {
+    for (name, value) in variables {
         match value {
             Some(value) => environment.set(name, value),
             None => {
-                environment.variables.remove(OsStr::new(name));
+                environment.remove(name);
             }
         }
     }

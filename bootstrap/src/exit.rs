@@ -1,53 +1,10 @@
-//! Exit codes (in the tradition of sysexits.h) and the failure that carries one.
+//! A failure, and the exit code that it ends bootstrap with.
 
 use std::error::Error;
 
-/// Why a start ended, as the exit code tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// `healthcheck`: not ready.
-    Unhealthy,
-    /// Usage, or a bad setting.
-    Usage,
-    /// Artefact damaged or refused: digest, size, archive, no checksum.
-    Refused,
-    /// No such app, version, release or channel.
-    NotFound,
-    /// The repository was not reached before the deadline.
-    Unreachable,
-    /// Cannot write where the app must go.
-    CannotWrite,
-    /// What answers is no repository.
-    NotARepository,
-    /// Not allowed.
-    NotAllowed,
-    /// The config does not parse, has no startup command, or names what is undefined.
-    Config,
-    /// The command cannot be executed.
-    NotExecutable,
-    /// The command is not found.
-    CommandNotFound,
-}
+pub(crate) use repository_api::Exit;
 
-impl Exit {
-    pub(crate) fn code(self) -> i32 {
-        match self {
-            Self::Unhealthy => 1,
-            Self::Usage => 64,
-            Self::Refused => 65,
-            Self::NotFound => 66,
-            Self::Unreachable => 69,
-            Self::CannotWrite => 73,
-            Self::NotARepository => 76,
-            Self::NotAllowed => 77,
-            Self::Config => 78,
-            Self::NotExecutable => 126,
-            Self::CommandNotFound => 127,
-        }
-    }
-}
-
-/// A failure: complete after "failed to", or a sentence of its own; what caused it follows it.
+/// A failure: a message that is complete on its own, and its cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Failure {
@@ -65,14 +22,19 @@ impl Failure {
         }
     }
 
-    /// Says what was asked, where an answer from outside is the failure.
-    pub(crate) fn about(mut self, what: &str) -> Self {
+    /// The failure of a health check.
+    pub(crate) fn unhealthy(reason: impl Into<String>) -> Self {
+        Self::new(Exit::Unhealthy, reason)
+    }
+
+    /// Puts the failed request before an answer of the repository.
+    pub(crate) fn about(mut self, request: &str) -> Self {
         if matches!(
             self.exit,
             Exit::NotFound | Exit::NotAllowed | Exit::NotARepository
-        ) && !self.message.contains(what)
+        ) && !self.message.contains(request)
         {
-            self.message = format!("{what}: {}", self.message);
+            self.message = format!("{request}: {}", self.message);
         }
         self
     }
@@ -82,18 +44,20 @@ impl Failure {
         self
     }
 
-    /// The failure to write below `path`, with what to do about it.
+    /// A failure to write below `path`, with advice for the cause.
     pub(crate) fn cannot_write(path: &std::path::Path, error: impl Into<std::io::Error>) -> Self {
         use std::io::ErrorKind;
         let error = error.into();
         let advice = match error.kind() {
             ErrorKind::ReadOnlyFilesystem => {
-                ": the file system is read-only, mount a volume there or a tmpfs with --tmpfs DIR:exec"
+                ": the file system is read-only; mount a volume there, or a tmpfs with --tmpfs DIR:exec"
             }
             ErrorKind::PermissionDenied => {
-                ": give the directory to the user that the container runs as, or set BOOTSTRAP_DIR to one that it may write to"
+                ": give the directory to the container's user, or set BOOTSTRAP_DIR to a writable directory"
             }
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ": no space is left there",
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                ": no space is left there; free some, or raise the quota"
+            }
             _ => "",
         };
         Self::new(
@@ -103,13 +67,13 @@ impl Failure {
         .because(error)
     }
 
-    /// The whole chain in one line; a cause that only repeats what was said is left out.
+    /// The message and its causes in one line.
     pub(crate) fn chain(&self) -> String {
         chain(self)
     }
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line, without causes that the text already contains.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,5 +1,5 @@
-//! What fuzzers feed: each takes bytes that come from outside, and must neither panic nor do what the
-//! contract forbids. Only built for them.
+//! Entry points of the fuzzers, for bytes from outside. They must neither panic nor break the contract. Built
+//! only for fuzzing.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -16,15 +16,14 @@ use crate::repository::retry_after;
 use crate::settings::{self, Limits, Settings};
 use crate::unpack::{self, Rules};
 
-/// A directory of this process for trees.
+/// A directory for trees.
 static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
     let home = std::env::temp_dir().join(format!("fuzz-{}", std::process::id()));
     std::fs::create_dir_all(home.join("outside")).expect("a temporary directory");
     home
 });
 
-/// An archive, after a byte that says how it is compressed. Whatever is in it, nothing but the tree is
-/// written.
+/// Unpacks an archive. The first byte chooses the compression. Nothing outside the tree may be written.
 pub fn archive(data: &[u8]) {
     let Some((kind, bytes)) = data.split_first() else {
         return;
@@ -49,16 +48,16 @@ pub fn archive(data: &[u8]) {
     assert_eq!(
         (beside, outside),
         (2, 0),
-        "something was written outside of the tree"
+        "something was written outside the tree"
     );
 }
 
-/// A layer of config.
+/// Parses a config layer.
 pub fn config(data: &[u8]) {
     let _ = repository_api::config::parse(data);
 }
 
-/// A startup command. What comes out holds no expansion that was not there.
+/// Splits a startup command.
 pub fn startup_command(data: &[u8]) {
     let environment: Environment = [("A", "one two"), ("EMPTY", ""), ("Q", "'\"\\$`")]
         .map(|(name, value)| (name.into(), value.into()))
@@ -81,7 +80,7 @@ fn settings() -> Settings {
         .0
 }
 
-/// A release document.
+/// Reads a release document.
 pub fn release_document(data: &[u8]) {
     static SETTINGS: LazyLock<Settings> = LazyLock::new(settings);
     if let Ok(release) = release::read(data, &SETTINGS) {
@@ -89,7 +88,7 @@ pub fn release_document(data: &[u8]) {
     }
 }
 
-/// A signature; nobody but the holder of the key can make one.
+/// Verifies a signature. No input may verify.
 pub fn signature(data: &[u8]) {
     static KEYS: LazyLock<TrustedKeys> = LazyLock::new(|| {
         TrustedKeys::parse("RWQ3+Vpub4DE5VetioUWYtIAObgLy7j40U4zipePBm9hajsUyBwVGDn5")
@@ -103,7 +102,7 @@ pub fn signature(data: &[u8]) {
     let _ = TrustedKeys::parse(text);
 }
 
-/// `Content-Range` and `Retry-After`.
+/// Reads `Content-Range` and `Retry-After`.
 pub fn range_headers(data: &[u8]) {
     let mut headers = HeaderMap::new();
     for (name, value) in [CONTENT_RANGE, RETRY_AFTER]

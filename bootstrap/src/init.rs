@@ -1,12 +1,16 @@
-//! The init: small and synchronous, so that little memory is held while the app runs.
+//! The init: small and synchronous, so that it takes little memory while the app runs.
 //!
-//! 1. block every signal, become the subreaper of all descendants
-//! 2. [`spawn`]: start the command, with the mask and dispositions that bootstrap was given
-//! 3. wait for a signal or a deadline; [`supervisor`] says what follows
-//! 4. SIGCHLD reaps every zombie; others are forwarded
-//! 5. the command's exit code, once nothing of it is left
+//! 1. [`options`], [`mapping`]: read the options
+//! 2. block every signal; become the subreaper of all descendants
+//! 3. [`watcher`]: start the watcher for changes, if `ON_CHANGE` is set
+//! 4. [`spawn`]: start the command with the mask and dispositions that bootstrap inherited
+//! 5. [`system`]: wait for a signal or a deadline
+//! 6. [`supervisor`]: decide; reap zombies on SIGCHLD, forward other signals to the command or its
+//!    [`descendants`]
+//! 7. end with the command's exit code when no process is left
 
 mod descendants;
+mod mapping;
 mod options;
 mod signals;
 mod spawn;
@@ -17,18 +21,20 @@ mod watcher;
 use std::cell::Cell;
 use std::time::Instant;
 
-pub(crate) use options::{Handed, Options, RemapExit, SignalScope, Verbosity};
+pub(crate) use mapping::RemapExit;
+pub(crate) use options::{Handed, Options, SignalScope, Verbosity};
 pub(crate) use signals::parse as parse_signal;
 pub(crate) use spawn::failure as spawn_failure;
 use supervisor::{Action, Supervisor};
-use system::Ended;
+use system::Reaped;
 pub(crate) use system::kill;
 
 use crate::early;
 use crate::exit::Failure;
+use crate::image;
 use crate::logging;
 
-/// Runs the command to its end, and returns its exit code.
+/// Runs the command to its end; returns its exit code.
 pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
     logging::set_json(options.log_json);
     system::set_name("bootstrap");
@@ -44,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
     }
     let watcher = options.watch.and_then(|order| {
         watcher::start(order)
-            .map_err(|error| logging::say(&format!("changes are not watched: {error}")))
+            .map_err(|error| logging::info(&format!("failed to watch for changes: {error}")))
             .ok()
     });
     let child = spawn::spawn(options)?;
@@ -54,13 +60,17 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
         watcher: Cell::new(watcher),
     };
     let mut supervisor = Supervisor::new(options);
-    system::give_back_pages();
+    let mut has_given_back = false;
     let code = loop {
         let now = Instant::now();
-        let patience = supervisor
+        let timeout = supervisor
             .deadline()
             .map(|deadline| deadline.saturating_duration_since(now));
-        let actions = match system::wait_for_signal(patience) {
+        // As late as possible, so that few pages come back.
+        if !std::mem::replace(&mut has_given_back, true) {
+            image::give_back_pages();
+        }
+        let actions = match system::wait_for_signal(timeout) {
             Some(libc::SIGCHLD) => init.reap(&mut supervisor),
             Some(signal) => match options.rewrite.apply(signal) {
                 Some(signal) => supervisor.on_signal(signal, Instant::now()),
@@ -68,7 +78,7 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
             },
             None => supervisor.on_deadline(Instant::now()),
         };
-        let code = actions.into_iter().find_map(|action| init.act(action));
+        let code = actions.into_iter().find_map(|action| init.execute(action));
         if let Some(code) = code {
             break code;
         }
@@ -80,38 +90,38 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
 struct Init<'a> {
     options: &'a Options,
     child: libc::pid_t,
-    /// Until it has ended: its number may then become another's.
+    /// `None` after the watcher has ended: another process can get its id.
     watcher: Cell<Option<libc::pid_t>>,
 }
 
 impl Init<'_> {
-    /// Does what was decided; returns the exit code where that is the end.
-    fn act(&self, action: Action) -> Option<i32> {
+    /// Executes an action; returns the exit code if it is the last one.
+    fn execute(&self, action: Action) -> Option<i32> {
         match action {
             Action::Drain => system::set_name("draining"),
             Action::Signal(signal) => self.send(signal),
             Action::SignalAll(signal) => descendants::signal(signal, None),
             Action::Suspend => system::suspend(),
-            Action::Say(text) if self.options.verbosity != Verbosity::Quiet => logging::say(text),
-            Action::Say(_) => {}
+            Action::Log(text) if self.options.verbosity != Verbosity::Quiet => logging::info(text),
+            Action::Log(_) => {}
             Action::Exit(code) => return Some(code),
         }
         None
     }
 
-    fn tell(&self, text: impl FnOnce() -> String) {
+    fn debug(&self, text: impl FnOnce() -> String) {
         if self.options.verbosity == Verbosity::Everything {
-            logging::say(&text());
+            logging::info(&text());
         }
     }
 
-    /// One SIGCHLD may stand for many: every zombie is taken.
+    /// Reaps every zombie: one SIGCHLD can stand for several.
     fn reap(&self, supervisor: &mut Supervisor) -> Vec<Action> {
         let mut actions = Vec::new();
         loop {
             match system::reap() {
-                Ended::Process(pid, code) => {
-                    self.tell(|| format!("process {pid} has ended with {code}"));
+                Reaped::Process(pid, code) => {
+                    self.debug(|| format!("process {pid} ended with {code}"));
                     if self.watcher.get() == Some(pid) {
                         self.watcher.set(None);
                     }
@@ -119,18 +129,18 @@ impl Init<'_> {
                         actions.extend(supervisor.on_child_exit(code, Instant::now()));
                     }
                 }
-                Ended::NobodyYet => return actions,
-                Ended::NobodyLeft => {
-                    actions.extend(supervisor.on_nobody_left());
+                Reaped::None => return actions,
+                Reaped::NoChildren => {
+                    actions.extend(supervisor.on_no_children());
                     return actions;
                 }
             }
         }
     }
 
-    /// The child is not reaped before it is seen to have ended, so its id is nobody else's.
+    /// The child's id is still its own: only this process reaps it.
     fn send(&self, signal: libc::c_int) {
-        self.tell(|| format!("signal {signal} is forwarded to process {}", self.child));
+        self.debug(|| format!("forwarding signal {signal} to process {}", self.child));
         match self.options.signal_scope {
             SignalScope::Child => system::kill(self.child, signal),
             SignalScope::Group => system::kill(-self.child, signal),

@@ -1,16 +1,20 @@
-//! `bootstrap`: from an app's name to its running process. A library only so that fuzzers reach its
-//! parts: the program is [`main`].
+//! `bootstrap`: from an app's name to its running process.
 //!
-//! The way of a start, in the order in which the code reads:
+//! A start takes these steps, in [`start`]:
 //!
-//! 1. [`arguments`] and [`settings`]
-//! 2. [`release`]: the release document (retry, back-off)
-//! 3. [`fetch`]: the artefact (resume, stall time-out)
-//! 4. [`verify`]: size and SHA-256
-//! 5. [`unpack`] into staging, [`tree`]: rename into place
-//! 6. [`environment`]: the layers, secrets and the container's own variables
-//! 7. [`handover`]: exec of itself, so that the memory of steps 1 to 6 is gone
-//! 8. [`init`]: start, forward, reap, drain, grace, exit; beside it, if wanted, [`watch`]
+//! 1. [`arguments`] and [`settings`]: read the command line and the variables
+//! 2. [`release`]: fetch and verify the release document, from the [`repository`]
+//! 3. [`fetch`]: download the artefact
+//! 4. [`verify`]: compare size and SHA-256
+//! 5. [`unpack`]: unpack into staging; [`tree`]: rename into place, and retire superseded trees
+//! 6. [`environment`]: merge the config layers, the secrets and the container's variables
+//! 7. [`handover`]: exec bootstrap again, so that the memory of steps 1 to 6 is gone
+//! 8. [`init`]: start the app, forward signals, reap, drain, stop, exit
+//!
+//! Beside the app, [`watch`] watches for changes, and [`healthcheck`] checks the app. [`early`] runs before
+//! [`main`]; [`image`] looks after the executable's memory.
+//!
+//! The crate is a library so that fuzzers can call its parts.
 
 mod arguments;
 mod early;
@@ -21,6 +25,7 @@ mod fetch;
 pub mod fuzzing;
 mod handover;
 mod healthcheck;
+mod image;
 mod init;
 mod logging;
 mod progress;
@@ -39,10 +44,8 @@ use std::io::Write as _;
 
 use arguments::Command;
 use exit::{Exit, Failure};
-// Its `memcpy` and the like take the place of the C library's.
-use memory as _;
 
-/// The program: reads the command line, does what it says, and ends the process.
+/// Runs the command of the command line, and ends the process.
 pub fn main() -> ! {
     let outcome = match arguments::parse(std::env::args_os()) {
         Ok(Command::Run(arguments)) => start::run(&arguments),
@@ -50,6 +53,13 @@ pub fn main() -> ! {
         Ok(Command::Init(options)) => init::run(&options),
         Ok(Command::Healthcheck) => healthcheck::run(),
         Ok(Command::Watch) => watch::run(),
+        Ok(Command::Remove(paths)) => {
+            // The init ends this process together with the app.
+            early::exit_silently();
+            logging::start(settings::log_settings(std::env::vars_os()));
+            tree::removal::remove_all(&paths);
+            Ok(0)
+        }
         Ok(Command::Sleep(duration)) => {
             std::thread::sleep(duration);
             Ok(0)

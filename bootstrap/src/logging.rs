@@ -1,5 +1,5 @@
-//! The log: to standard error only, because standard output is the app's. One line an event; as
-//! text just the sentence, as JSON with every field.
+//! The log goes to standard error, because standard output is the app's. Each event is a line: a sentence,
+//! or JSON with all fields.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::exit::Failure;
 static STARTED: AtomicBool = AtomicBool::new(false);
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// How to log.
+/// Settings of the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Log {
     pub(crate) json: bool,
@@ -30,6 +30,7 @@ impl Default for Log {
     }
 }
 
+/// Starts the log.
 pub(crate) fn start(log: Log) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(log.level)
@@ -47,7 +48,7 @@ pub(crate) fn start(log: Log) {
     STARTED.store(started.is_ok(), Ordering::Relaxed);
 }
 
-/// The one place where an error chain is printed.
+/// Logs the failure that ends the process.
 pub(crate) fn failure(failure: &Failure) {
     if STARTED.load(Ordering::Relaxed) {
         tracing::error!(exit_code = failure.exit.code(), "{}", failure.chain());
@@ -56,8 +57,9 @@ pub(crate) fn failure(failure: &Failure) {
     }
 }
 
-/// For those who have no log: the init, which stays small, and what fails before the log starts.
-pub(crate) fn say(text: &str) {
+/// Logs a line without `tracing`: for the init, which must stay small, and for failures before the start
+/// of the log.
+pub(crate) fn info(text: &str) {
     line("INFO", text);
 }
 
@@ -71,16 +73,16 @@ fn line(level: &str, text: &str) {
     } else {
         format!("bootstrap: {text}\n")
     };
-    // One write, so that lines of several processes do not mix. Nobody is left to tell of a failure.
+    // A single write keeps the lines of several processes apart. A failure cannot be reported.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-/// Makes [`say`] speak JSON.
+/// Sets the format of [`info`].
 pub(crate) fn set_json(json: bool) {
     JSON.store(json, Ordering::Relaxed);
 }
 
-/// `bootstrap: ` and the sentence. When is what the container's engine adds.
+/// `bootstrap: ` and the sentence. The container engine adds the time.
 struct Sentence;
 
 impl<S, N> FormatEvent<S, N> for Sentence
@@ -95,7 +97,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
-        // Libraries' own events help with debugging only, and then their target tells whose they are.
+        // Events of libraries show their target.
         let ours = event.metadata().target().starts_with("bootstrap");
         match level {
             Level::ERROR => write!(writer, "bootstrap: ")?,

@@ -1,4 +1,4 @@
-//! The program; what it does is told in the library.
+//! The program. The library's documentation describes it.
 
 fn main() {
     bootstrap::main()

@@ -1,4 +1,4 @@
-//! How far a download is: a bar on a terminal, a line every few seconds elsewhere.
+//! Progress of a download: a bar on a terminal, otherwise a line every few seconds.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use repository_api::units::show_size;
 
-const EVERY: Duration = Duration::from_secs(5);
+/// Interval of lines.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -39,7 +40,7 @@ impl Progress {
     pub(crate) fn at(&mut self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(bytes);
-        } else if self.last_line.elapsed() >= EVERY {
+        } else if self.last_line.elapsed() >= INTERVAL {
             self.last_line = Instant::now();
             let of = self
                 .total

@@ -1,12 +1,12 @@
 //! The client of a repository.
 //!
-//! - [`backoff`]: how long to wait, as arithmetic
-//! - [`attempt`]: what a failed attempt means, transient or fatal
-//! - [`retry`]: the one loop that tries again
-//! - [`tls`]: whom to trust
+//! 1. [`resolve`], [`tls`], [`redirect`]: connect to the right server
+//! 2. [`attempt`]: classify a failed attempt as transient or fatal
+//! 3. [`retry`]: repeat attempts until the deadline; [`backoff`], [`retry_after`]: the delays
 
 pub(crate) mod attempt;
 pub(crate) mod backoff;
+mod redirect;
 mod resolve;
 pub(crate) mod retry;
 pub(crate) mod retry_after;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use repository_api::Problem;
 use repository_api::problem::MEDIA_TYPE;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::{Attempt as Redirect, Policy};
+use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 
 use crate::exit::{Exit, Failure};
@@ -27,42 +27,39 @@ use crate::settings::{Origin, Settings};
 use attempt::Attempt;
 use retry::Retry;
 
-/// Bytes of a document (release document, config layer, checksum) at the most.
+/// Maximum size of a document (release document, config layer, checksum), in bytes.
 const MAX_DOCUMENT: usize = 32 << 20;
 
-/// Bytes of a problem document that are read.
+/// Maximum size of a problem document, in bytes.
 const MAX_PROBLEM: usize = 64 << 10;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-const MAX_REDIRECTS: usize = 5;
 
 #[derive(Debug)]
 pub(crate) struct Repository {
     client: reqwest::Client,
     origin: Origin,
     stall_timeout: Duration,
-    /// A 404 is tried again: the app may be published later.
+    /// Whether a 404 is retried, because the app may be published later.
     wait: bool,
     pub(crate) retry: Retry,
-    /// Whether it has said of something that it is not there.
+    /// Whether the server has answered 404.
     answered: AtomicBool,
 }
 
-/// What came back for a document.
+/// The answer to a request for a document.
 #[derive(Debug)]
 pub(crate) enum Document {
     Found(Vec<u8>),
-    /// 404 with a problem document: a repository says so, and why.
+    /// 404 with a problem document, from a repository.
     Missing(String),
-    /// 404 without one: what answers may be a plain file server.
+    /// 404 without a problem document, perhaps from a plain file server.
     Absent,
 }
 
-/// What came of a poll.
+/// The answer to a poll.
 #[derive(Debug)]
 pub(crate) enum Polled {
-    /// Nothing new.
     Unchanged,
     Changed {
         etag: Option<HeaderValue>,
@@ -81,7 +78,7 @@ impl Repository {
             let mut value = HeaderValue::from_str(&credentials).map_err(|_| {
                 Failure::new(
                     Exit::Usage,
-                    "the repository's user or password cannot be sent: expected ASCII",
+                    "the repository's user or password is invalid: expected ASCII",
                 )
             })?;
             value.set_sensitive(true);
@@ -91,11 +88,13 @@ impl Repository {
         let client = reqwest::Client::builder()
             .user_agent(concat!("bootstrap/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
-            // Retries happen in one layer, ours; a proxy only where somebody asks for one.
+            // Only `retry` retries, and proxies are not used.
             .retry(reqwest::retry::never())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(Policy::custom(move |redirect| within(&origin, redirect)))
+            .redirect(Policy::custom(move |redirect| {
+                redirect::follow(&origin, redirect)
+            }))
             .dns_resolver(resolve::Resolver)
             .tls_backend_preconfigured(tls::config(settings.ca_file.as_deref())?)
             .build()
@@ -120,12 +119,12 @@ impl Repository {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Whether what is not there yet is waited for.
+    /// Whether a 404 is retried.
     pub(crate) fn waits(&self) -> bool {
         self.wait
     }
 
-    /// A small document, whole, tried again until the deadline.
+    /// Fetches a document, with retries until the deadline.
     pub(crate) async fn document(&self, path: &str) -> Result<Document, Failure> {
         self.retry
             .until_deadline(&format!("GET {}", self.origin.shown(path)), async || {
@@ -144,8 +143,8 @@ impl Repository {
             .await
     }
 
-    /// Asks once whether a document is another than the one with the tag `etag`, and lets the server
-    /// wait for a change (RFC 7240, `wait`).
+    /// Asks once whether a document still has the tag `etag`, and lets the server wait for a change
+    /// (RFC 7240, `wait`).
     pub(crate) async fn poll(
         &self,
         path: &str,
@@ -174,12 +173,12 @@ impl Repository {
         }
     }
 
-    /// Sends one request; a status is an answer, whatever it is, unless its headers ask for patience.
+    /// Sends one request. Returns every status that is not transient.
     pub(crate) async fn get(&self, path: &str, headers: HeaderMap) -> Result<Response, Attempt> {
         self.get_within(path, headers, Duration::ZERO).await
     }
 
-    /// The same, where the server may take its time for the answer.
+    /// Like [`Self::get`]; the server may wait before it answers.
     async fn get_within(
         &self,
         path: &str,
@@ -190,7 +189,7 @@ impl Repository {
         let request = self.client.get(url).headers(headers).send();
         let response = tokio::time::timeout(wait + self.stall_timeout + CONNECT_TIMEOUT, request)
             .await
-            .map_err(|_| Attempt::transient("no answer within the stall time-out"))?
+            .map_err(|_| Attempt::transient("no answer within the stall timeout"))?
             .map_err(attempt::of_error)?;
         if attempt::is_transient(response.status()) {
             let retry_after = retry_after::read(response.headers());
@@ -206,7 +205,7 @@ impl Repository {
         attempt::of_status(status, detail.as_deref())
     }
 
-    /// The detail of a problem document, if the answer is one.
+    /// The detail of a problem document; `None` for other answers.
     pub(crate) async fn problem(&self, response: Response) -> Option<String> {
         let media_type = response
             .headers()
@@ -220,7 +219,7 @@ impl Repository {
         let detail = serde_json::from_slice::<Problem>(&body)
             .map(|problem| problem.detail)
             .unwrap_or_default();
-        // It ends up in a terminal.
+        // The text goes to a terminal.
         Some(
             detail
                 .chars()
@@ -236,7 +235,9 @@ impl Repository {
             if body.len() + chunk.len() > limit {
                 return Err(Attempt::Fatal(Failure::new(
                     Exit::NotARepository,
-                    format!("the answer is longer than {limit} bytes: is this a repository?"),
+                    format!(
+                        "the answer is longer than {limit} bytes, so it does not come from a repository"
+                    ),
                 )));
             }
             body.extend_from_slice(&chunk);
@@ -244,34 +245,13 @@ impl Repository {
         Ok(body)
     }
 
-    /// The next bytes of a body; standing still for too long is an error.
+    /// Reads the next bytes of a body, within the stall timeout.
     pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Attempt> {
         tokio::time::timeout(self.stall_timeout, response.chunk())
             .await
             .map_err(|_| {
-                Attempt::transient(format!(
-                    "the transfer stood still for {:?}",
-                    self.stall_timeout
-                ))
+                Attempt::transient(format!("the transfer stalled for {:?}", self.stall_timeout))
             })?
             .map_err(attempt::of_error)
     }
-}
-
-fn within(origin: &Origin, redirect: Redirect<'_>) -> reqwest::redirect::Action {
-    if redirect.previous().len() > MAX_REDIRECTS {
-        return redirect.error(RedirectError::TooMany);
-    }
-    if origin.contains(redirect.url()) {
-        return redirect.follow();
-    }
-    redirect.error(RedirectError::Elsewhere)
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RedirectError {
-    #[error("it redirects more than {MAX_REDIRECTS} times")]
-    TooMany,
-    #[error("it redirects to another origin: write that address instead, if you trust it")]
-    Elsewhere,
 }

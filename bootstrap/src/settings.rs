@@ -1,19 +1,19 @@
-//! `BOOTSTRAP_*` variables, and the arguments over them.
+//! The settings: `BOOTSTRAP_*` variables, and arguments, which override them.
 //!
-//! 1. keep the pairs that bear the prefix; those known must be UTF-8 (`envy` panics on others)
-//! 2. `envy` fills a struct of texts
-//! 3. each text is parsed here, so that an error names the variable and never shows its value
+//! 1. [`texts`]: keep the known variables, which must be UTF-8 (`envy` panics on others); `envy` fills a
+//!    struct of texts
+//! 2. [`values`], [`origin`]: parse each text; errors name the variable and never its value
+//! 3. [`groups`]: settings that belong together
 
+mod groups;
 mod origin;
 mod texts;
 mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use repository_api::signature::TrustedKeys;
 use repository_api::{AppReference, EnvironmentName, units};
 
 use crate::arguments::StartArguments;
@@ -21,11 +21,11 @@ use crate::exit::{Exit, Failure};
 use crate::init::{RemapExit, SignalScope};
 use crate::logging::Log;
 use crate::user::AppUser;
+use groups::{Change, Overrides, Token};
+pub(crate) use groups::{Limits, Mode, Trust};
 pub(crate) use origin::Origin;
-use texts::Texts;
-use values::{change, limits, log, malformed, optional, permission, setting, token, trust, truth};
-
-const PREFIX: &str = "BOOTSTRAP_";
+use texts::{Texts, malformed};
+use values::{boolean, change, limits, log, optional, permission, setting, token, trust};
 
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -40,101 +40,24 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) trust: Trust,
     pub(crate) ca_file: Option<PathBuf>,
-    /// Start a known release while the repository is away.
+    /// Whether a saved release may start while the repository is away.
     pub(crate) offline: bool,
     pub(crate) allow_unverified: bool,
-    /// `None` where nobody asked for one: then a missing directory is no error.
+    /// `None` for the default, which may be missing.
     pub(crate) secrets_dir: Option<PathBuf>,
-    /// Names of variables that the image sets, and that lose to the config.
+    /// Variables of the image, which the config overrides.
     pub(crate) image_env: Vec<String>,
     pub(crate) mode: Mode,
     pub(crate) signal_scope: SignalScope,
     pub(crate) remap_exit: RemapExit,
-    /// Whom the app runs as, where that is not who bootstrap runs as.
+    /// The app's user, if it differs from bootstrap's.
     pub(crate) user: Option<AppUser>,
     pub(crate) change: Change,
     pub(crate) overrides: Overrides,
     pub(crate) log: Log,
 }
 
-/// How a change is taken.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Change {
-    /// For so long nothing more must change.
-    pub(crate) debounce: Duration,
-    /// Over so long all that run the app spread what they do about it.
-    pub(crate) splay: Duration,
-}
-
-/// Which releases are taken.
-#[derive(Debug)]
-pub(crate) struct Trust {
-    /// With keys, only what one of them signed.
-    pub(crate) keys: Option<TrustedKeys>,
-    /// No release of a lower number.
-    pub(crate) min_release: Option<u64>,
-}
-
-impl Trust {
-    /// The exit code for what is not what the release says: with keys, it is not what was signed.
-    pub(crate) fn exit_for(&self, unsigned: Exit) -> Exit {
-        if self.keys.is_some() {
-            Exit::NotAllowed
-        } else {
-            unsigned
-        }
-    }
-}
-
-/// Bytes and entries that an artefact may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) download: u64,
-    pub(crate) unpacked: u64,
-    pub(crate) entries: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Stay as the init.
-    Supervise,
-    /// Become the app.
-    Exec,
-}
-
-impl FromStr for Mode {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "supervise" => Ok(Self::Supervise),
-            "exec" => Ok(Self::Exec),
-            _ => Err("expected supervise or exec"),
-        }
-    }
-}
-
-/// Variables that take the place of config keys.
-#[derive(Debug, Default)]
-pub(crate) struct Overrides {
-    pub(crate) startup_command: Option<String>,
-    pub(crate) stop_signal: Option<String>,
-    pub(crate) drain_period: Option<String>,
-    pub(crate) grace_period: Option<String>,
-    pub(crate) on_change: Option<String>,
-}
-
-/// A token; never shown.
-#[derive(Clone)]
-pub(crate) struct Token(pub(crate) String);
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token")
-    }
-}
-
-/// Reads the settings, and what deserves a warning once the log has started.
+/// Reads the settings, and warnings to log later.
 pub(crate) fn read(
     arguments: &StartArguments,
     variables: impl Iterator<Item = (OsString, OsString)>,
@@ -149,22 +72,26 @@ fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Fail
     let app = arguments.app.clone().or(texts.app).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "no app is named: write it as the first argument, or set BOOTSTRAP_APP",
+            "no app: name it as the first argument, or set BOOTSTRAP_APP",
         )
     })?;
     let app = app
         .parse()
         .map_err(|error| Failure::new(Exit::Usage, format!("{error}")))?;
-    let repository = arguments.repository.clone().or(texts.repository).ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "no repository is named: write it as the second argument, or set BOOTSTRAP_REPOSITORY",
-        )
-    })?;
+    let repository = arguments
+        .repository
+        .clone()
+        .or(texts.repository)
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "no repository: name it as the second argument, or set BOOTSTRAP_REPOSITORY",
+            )
+        })?;
     let origin = repository.parse().map_err(|error| {
         Failure::new(
             Exit::Usage,
-            format!("the repository's address is not usable: {error}"),
+            format!("the repository's address is invalid: {error}"),
         )
     })?;
     Ok(Settings {
@@ -176,7 +103,7 @@ fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Fail
         token: token(texts.token_file, texts.token)?,
         dir: texts.dir.unwrap_or_else(|| "/app".to_owned()).into(),
         deadline: setting("DEADLINE", texts.deadline.as_deref(), "5m", units::duration)?,
-        wait: setting("WAIT", texts.wait.as_deref(), "false", truth)?,
+        wait: setting("WAIT", texts.wait.as_deref(), "false", boolean)?,
         stall_timeout: setting(
             "STALL_TIMEOUT",
             texts.stall_timeout.as_deref(),
@@ -191,7 +118,7 @@ fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Fail
             "ALLOW_UNVERIFIED",
             texts.allow_unverified.as_deref(),
             "false",
-            truth,
+            boolean,
         )?,
         secrets_dir: texts.secrets_dir.map(PathBuf::from),
         image_env: texts
@@ -229,7 +156,7 @@ fn from_texts(arguments: &StartArguments, texts: Texts) -> Result<Settings, Fail
     })
 }
 
-/// How to log: read before all else, so that errors of the other settings appear as they should.
+/// Reads the settings of the log, so that errors of other settings are logged in the right format.
 pub(crate) fn log_settings(variables: impl Iterator<Item = (OsString, OsString)>) -> Log {
     texts::read(variables)
         .ok()
@@ -285,7 +212,7 @@ mod tests {
             "CHANGE_DEBOUNCE",
             "CHANGE_SPLAY",
         ] {
-            let variable = format!("{PREFIX}{name}");
+            let variable = format!("BOOTSTRAP_{name}");
             let failure = read_pairs(&[(&variable, "Hunter2")]).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage);
             assert!(

@@ -1,6 +1,14 @@
 //! A start, from the settings to the handover.
+//!
+//! 1. settings
+//! 2. release document, from the repository or, with `OFFLINE=allow`, as saved by an earlier start
+//! 3. the tree: reused, or fetched, verified and unpacked
+//! 4. retirement of the app's superseded trees
+//! 5. environment
+//! 6. handover
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid, geteuid};
@@ -13,29 +21,37 @@ use crate::exit::{Exit, Failure};
 use crate::fetch::{self, Fetched};
 use crate::handover::{self, Prepared};
 use crate::logging;
-use crate::release::{self, Release, Wanted, kept};
+use crate::release::offline::{self, SavedReleases};
+use crate::release::{self, Release, Wanted};
 use crate::repository::Repository;
 use crate::repository::retry::Retry;
-use crate::settings::{self, Settings};
-use crate::tree::{Demands, Locked, Staging, Tree, Trees};
+use crate::settings::{self, Mode, Settings};
+use crate::tree::{self, Demands, LockedTrees, Retired, Staging, Tree, Trees, removal};
 use crate::unpack::{self, Contents, Rules};
 
-/// Everything, to the app's exit code or the handover.
+/// Starts an app; returns its exit code unless the handover replaces this process.
 pub(crate) fn run(arguments: &StartArguments) -> Result<i32, Failure> {
-    let prepared = prepare(arguments)?;
+    let (prepared, retired) = prepare(arguments)?;
+    match prepared.settings.mode {
+        Mode::Supervise => removal::remove_in_background(&retired),
+        // The app takes the place of this process and would inherit a child that it does not know.
+        Mode::Exec => removal::remove_all(&retired),
+    }
     handover::hand_over(&prepared, &arguments.command)
 }
 
-/// Everything up to, and not including, the start; prints the directory.
+/// Prepares a start, and prints the directory of the tree.
 pub(crate) fn fetch_only(arguments: &StartArguments) -> Result<i32, Failure> {
-    let prepared = prepare(arguments)?;
+    let (prepared, retired) = prepare(arguments)?;
     writeln!(std::io::stdout(), "{}", prepared.tree.path.display()).map_err(|error| {
         Failure::new(Exit::CannotWrite, "failed to write to standard output").because(error)
     })?;
+    removal::remove_all(&retired);
     Ok(0)
 }
 
-fn prepare(arguments: &StartArguments) -> Result<Prepared, Failure> {
+/// Returns the directories to remove, too.
+fn prepare(arguments: &StartArguments) -> Result<(Prepared, Vec<PathBuf>), Failure> {
     logging::start(settings::log_settings(std::env::vars_os()));
     let (settings, warnings) = settings::read(arguments, std::env::vars_os())?;
     for warning in warnings {
@@ -52,56 +68,76 @@ fn prepare(arguments: &StartArguments) -> Result<Prepared, Failure> {
             .because(error)
         })?;
     let (release, tree) = runtime.block_on(install(&settings))?;
-    // A name that is being resolved must not keep anybody waiting.
+    // A name lookup that still runs must not delay the start.
     runtime.shutdown_background();
     let environment = environment::build(&settings, &release, std::env::vars_os())?;
-    Ok(Prepared {
+    let retired = retire_superseded(&settings, &tree);
+    let prepared = Prepared {
         settings,
         release,
         tree,
         environment,
-    })
+    };
+    Ok((prepared, retired.paths))
 }
 
-/// With a release to fall back on nobody waits for the whole deadline.
-const OFFLINE_PATIENCE: Duration = Duration::from_secs(10);
+/// Retires the app's superseded trees, unless another start holds the directory's lock: then the next
+/// start does it.
+fn retire_superseded(settings: &Settings, current: &Tree) -> Retired {
+    let Ok(trees) = Trees::open(&settings.dir, readers(settings).is_some()) else {
+        return Retired::default();
+    };
+    let Some(locked) = LockedTrees::try_now(&trees) else {
+        return Retired::default();
+    };
+    let saved = SavedReleases::in_directory(&settings.dir);
+    let retired =
+        tree::retire_superseded(&locked, &settings.app.app, current, |tree| saved.need(tree));
+    for digest in &retired.digests {
+        saved.forget(*digest);
+    }
+    retired
+}
+
+/// The deadline while a saved release can replace the repository's answer.
+const OFFLINE_DEADLINE: Duration = Duration::from_secs(10);
 
 async fn install(settings: &Settings) -> Result<(Release, Tree), Failure> {
-    let known = if settings.offline {
-        kept::read(settings)
+    let saved = if settings.offline {
+        offline::read(settings)
     } else {
         Ok(None)
     };
     let mut repository = Repository::new(settings)?;
-    let all = repository.retry;
-    if let Ok(Some(_)) = known {
-        repository.retry = Retry::new(settings.deadline.min(OFFLINE_PATIENCE));
+    let whole_deadline = repository.retry;
+    if let Ok(Some(_)) = saved {
+        repository.retry = Retry::new(settings.deadline.min(OFFLINE_DEADLINE));
     }
-    let failure = match online(&mut repository, all, settings).await {
+    let failure = match install_online(&mut repository, whole_deadline, settings).await {
         Ok((release, tree)) => {
             if settings.offline
-                && let Err(error) = kept::write(settings, &release.kept)
+                && let Err(error) = offline::write(settings, &release.saved, tree.digest())
             {
                 tracing::warn!(
-                    "failed to keep the release for a start without the repository: {error}"
+                    "failed to save the release for a start without the repository: {error}"
                 );
             }
             return Ok((release, tree));
         }
-        // One that says that there is nothing is not away, however long it was asked.
+        // A repository that answered is not away, however late the answer came.
         Err(failure) if failure.exit == Exit::Unreachable && !repository.has_answered() => failure,
         Err(failure) => return Err(failure),
     };
-    let Some(release) = known? else {
+    let Some(release) = saved? else {
         return Err(failure);
     };
     let trees = Trees::open(&settings.dir, readers(settings).is_some())?;
-    let Some(tree) = again(&trees, &release.artefact, settings, release.artefact.sha256) else {
+    let Some(tree) = reuse(&trees, &release.artefact, settings, release.artefact.sha256) else {
         return Err(failure);
     };
     tracing::warn!(
         stage = "release",
-        "the repository is away: starting {} {} as it was kept, which BOOTSTRAP_OFFLINE allows; {}",
+        "the repository is away: starting the saved {} {}, as BOOTSTRAP_OFFLINE allows; {}",
         settings.app,
         version_of(&release),
         failure.chain()
@@ -116,7 +152,7 @@ fn version_of(release: &Release) -> String {
     version.unwrap_or_else(|| "without a version".to_owned()) + &number.unwrap_or_default()
 }
 
-async fn online(
+async fn install_online(
     repository: &mut Repository,
     retry: Retry,
     settings: &Settings,
@@ -136,23 +172,24 @@ async fn online(
         release.artefact.size.map(|size| format!(", {},", show_size(size))).unwrap_or_default(),
         repository.origin().shown("/"),
     );
-    let tree = artefact(repository, settings, &release).await?;
+    let tree = install_tree(repository, settings, &release).await?;
     Ok((release, tree))
 }
 
-async fn artefact(
+/// The release's tree: reused, or fetched and unpacked.
+async fn install_tree(
     repository: &Repository,
     settings: &Settings,
     release: &Release,
 ) -> Result<Tree, Failure> {
     let trees = Trees::open(&settings.dir, readers(settings).is_some())?;
     let wanted = &release.artefact;
-    if let Some(tree) = again(&trees, wanted, settings, wanted.sha256) {
+    if let Some(tree) = reuse(&trees, wanted, settings, wanted.sha256) {
         return Ok(tree);
     }
-    let locked = trees.lock(repository.retry.remaining())?;
-    // Whoever held the lock may have brought just this one.
-    if let Some(tree) = again(&trees, wanted, settings, wanted.sha256) {
+    let locked = LockedTrees::wait(&trees, repository.retry.remaining())?;
+    // Another instance can have unpacked this tree while it held the lock.
+    if let Some(tree) = reuse(&trees, wanted, settings, wanted.sha256) {
         return Ok(tree);
     }
     locked.sweep(wanted.sha256);
@@ -162,7 +199,7 @@ async fn artefact(
             limits: settings.limits,
             readers: readers(settings),
         },
-        unpack_on_the_way: !unpack::is_plain(&wanted.file) && settings.trust.keys.is_none(),
+        unpack_while_fetching: !unpack::is_plain(&wanted.file) && settings.trust.keys.is_none(),
         path: &download,
         damaged: settings.trust.exit_for(Exit::Refused),
         json: settings.log.json,
@@ -171,14 +208,14 @@ async fn artefact(
     let digest = fetched.sha256;
     if wanted.sha256.is_some() {
         tracing::info!(stage = "verify", sha256 = %digest, "verified sha256:{digest}");
-    } else if let Some(tree) = again(&trees, wanted, settings, Some(digest)) {
+    } else if let Some(tree) = reuse(&trees, wanted, settings, Some(digest)) {
         return Ok(tree);
     }
     let (staging, contents) = unpacked(fetched, wanted, plan, &locked)?;
     plan.rules.open_to_readers(staging.path())?;
     contents.log();
     let tree = locked.publish(&staging, &contents.inventory, digest)?;
-    // Its bytes are in the tree now.
+    // The tree holds its content now.
     match std::fs::remove_file(&download) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Failure::cannot_write(&download, error))
@@ -187,28 +224,28 @@ async fn artefact(
     }
 }
 
-/// The tree that an artefact makes, staged.
+/// The content of an artefact, in staging.
 fn unpacked(
     mut fetched: Fetched,
     wanted: &Wanted,
     plan: fetch::Plan<'_>,
-    locked: &Locked<'_>,
+    locked: &LockedTrees<'_>,
 ) -> Result<(Staging, Contents), Failure> {
-    if let Some(begun) = fetched.begun {
-        return begun.finish();
+    if let Some(unpacked) = fetched.unpacked {
+        return unpacked.finish();
     }
     let staging = locked.stage()?;
     let (file, rules) = (&wanted.file, plan.rules);
     let contents = if unpack::is_plain(file) {
         unpack::place(&fetched.file, plan.path, file, staging.path(), rules)?
     } else {
-        // The file that was hashed, and not whatever bears its name by now.
+        // Unpacks the open file that was hashed: another file can bear its name by now.
         unpack::unpack_file(&mut fetched.file, file, staging.path(), rules)?
     };
     Ok((staging, contents))
 }
 
-/// The group that may read the tree, where it is root's and the app is not.
+/// The app's group if the tree is root's and the app runs as another user.
 fn readers(settings: &Settings) -> Option<Gid> {
     let user = settings.user.as_ref()?;
     geteuid().is_root().then_some(user.gid)
@@ -218,21 +255,23 @@ fn app_uid(settings: &Settings) -> Uid {
     settings.user.as_ref().map_or_else(geteuid, |user| user.uid)
 }
 
-/// A tree that is there already.
-fn again(
+/// Finds a tree that an earlier start unpacked.
+fn reuse(
     trees: &Trees,
     wanted: &Wanted,
     settings: &Settings,
     digest: Option<Digest>,
 ) -> Option<Tree> {
     let digest = digest?;
-    let tree = trees.warm(&Demands {
+    let tree = trees.find(&Demands {
         digest,
         file: unpack::is_plain(&wanted.file).then_some(wanted.file.as_str()),
         readers: readers(settings),
         untouched_by: settings.trust.keys.is_some().then(|| app_uid(settings)),
     })?;
-    trees.sweep_if_free(digest);
+    if let Some(locked) = LockedTrees::try_now(trees) {
+        locked.sweep(Some(digest));
+    }
     tracing::info!(stage = "fetch", bytes = 0, sha256 = %digest, "already unpacked in {}: nothing is downloaded", tree.path.display());
     Some(tree)
 }

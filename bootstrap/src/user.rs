@@ -1,8 +1,8 @@
-//! `BOOTSTRAP_USER`: whom the app runs as when the container was started as root. Everything that
-//! could lead back is given up: groups, capabilities, and what a setuid program would give.
+//! `BOOTSTRAP_USER`: the app's user in a container that starts as root. The switch gives up every way back:
+//! groups, capabilities, and the privileges of setuid programs.
 #![expect(
     unsafe_code,
-    reason = "capabilities are changed by prctl(2) and capset(2), for which there is no safe wrapper"
+    reason = "prctl(2) and capset(2), which change capabilities, have no safe wrapper"
 )]
 
 use std::os::unix::fs::MetadataExt as _;
@@ -25,8 +25,8 @@ pub(crate) struct AppUser {
 }
 
 impl AppUser {
-    /// `10001`, `10001:10002`, `app` or `app:www`. Without a group it is the user's own, with its
-    /// supplementary ones; for a number that `/etc/passwd` does not know, the group of that number.
+    /// Parses `10001`, `10001:10002`, `app` or `app:www`. Without a group, the user keeps its own group and
+    /// its supplementary groups. A number without an entry in `/etc/passwd` gets the group of that number.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (user, group) = match text.split_once(':') {
             Some((user, group)) => (user, Some(group)),
@@ -42,7 +42,7 @@ impl AppUser {
             (None, Some(uid)) => Uid::from_raw(uid),
             (None, None) => {
                 return Err(
-                    "there is no such user in the image's /etc/passwd: write a number, as in 10001:10001",
+                    "the image's /etc/passwd has no such user: use a number, as in 10001:10001",
                 );
             }
         };
@@ -53,7 +53,7 @@ impl AppUser {
                     Group::from_name(group)
                         .ok()
                         .flatten()
-                        .ok_or("there is no such group in the image's /etc/group: write a number")?
+                        .ok_or("the image's /etc/group has no such group: use a number")?
                         .gid
                 }
             },
@@ -61,9 +61,9 @@ impl AppUser {
             (None, None) => Gid::from_raw(uid.as_raw()),
         };
         if uid.is_root() || gid.as_raw() == 0 {
-            return Err("expected a user and a group other than root's");
+            return Err("expected a user and a group other than root");
         }
-        // A group that was named stands alone, as in docker run --user.
+        // A named group excludes supplementary groups, as in docker run --user.
         let groups = match &known {
             Some(known) if group.is_none() => std::ffi::CString::new(known.name.as_bytes())
                 .ok()
@@ -82,7 +82,7 @@ impl AppUser {
         })
     }
 
-    /// Who owns a process, by the metadata of its directory in `/proc`; `None` where that is root.
+    /// The owner of a process, by its directory in `/proc`; `None` for root.
     pub(crate) fn owner_of(process: &Path) -> Option<Self> {
         let found = std::fs::metadata(process).ok()?;
         let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
@@ -98,34 +98,34 @@ impl AppUser {
         &self.home
     }
 
-    /// Becomes this user, for good. Nothing of root's is left to this process or what it executes.
-    pub(crate) fn become_it(&self) -> Result<(), Failure> {
-        let refused = |what: &str| {
+    /// Switches to this user for good. This process and its descendants lose all of root's privileges.
+    pub(crate) fn switch(&self) -> Result<(), Failure> {
+        let refused = |reason: &str| {
             Failure::new(
                 Exit::Usage,
-                format!("BOOTSTRAP_USER cannot be applied: {what}"),
+                format!("failed to apply BOOTSTRAP_USER: {reason}"),
             )
         };
         if geteuid() == self.uid && getegid() == self.gid {
-            // Without the right to change groups it can only be said that there are others.
+            // Without the capability to change groups, extra groups are an error.
             let others = getgroups()
                 .is_ok_and(|groups| groups.iter().any(|group| !self.groups.contains(group)));
             if others {
                 return Err(refused(
-                    "the container has more groups than that: leave out --group-add, or start it with --user 0",
+                    "the container has additional groups: leave out --group-add, or start it with --user 0",
                 ));
             }
             return empty_capability_sets()
                 .and_then(|()| no_new_privileges())
-                .map_err(|error| refused("its capabilities stay").because(error));
+                .map_err(|error| refused("failed to drop the capabilities").because(error));
         }
         if !geteuid().is_root() {
             return Err(refused(
-                "only a container that starts as root can change its user: leave the variable out, or start it with --user 0",
+                "only a container that starts as root can change its user: unset the variable, or start it with --user 0",
             ));
         }
         let needs = |error: nix::Error| {
-            refused("it needs the capabilities SETUID and SETGID, as docker run gives by default")
+            refused("the container needs the capabilities SETUID and SETGID, which docker run grants by default")
                 .because(error)
         };
         drop_bounding_set();
@@ -136,14 +136,14 @@ impl AppUser {
         no_new_privileges().map_err(|error| refused("no_new_privs").because(error))?;
         let root = Uid::from_raw(0);
         if setresuid(root, root, root).is_ok() {
-            return Err(refused("there is a way back to root"));
+            return Err(refused("the process could become root again"));
         }
         Ok(())
     }
 }
 
 fn number(text: &str) -> Option<u32> {
-    // The greatest number stands for "no change" in the system calls.
+    // In the system calls, the greatest number means "no change".
     text.parse().ok().filter(|number| *number != u32::MAX)
 }
 
@@ -155,10 +155,10 @@ fn result(code: libc::c_long) -> std::io::Result<()> {
     }
 }
 
-/// Where the right to do so is missing, `no_new_privs` keeps what is left of the set from being used.
+/// Drops the bounding set as far as the process may. `no_new_privs` makes the rest useless.
 fn drop_bounding_set() {
     for capability in 0..64 {
-        // SAFETY: a plain system call; an unknown capability is an error that changes nothing.
+        // SAFETY: a plain system call. For an unknown capability, it changes nothing.
         unsafe {
             libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
         }
@@ -170,13 +170,13 @@ fn no_new_privileges() -> std::io::Result<()> {
     result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())
 }
 
-/// All of them: the kernel has emptied most on the change of user, but not the inheritable one.
+/// Empties all capability sets. The change of user leaves the inheritable set.
 fn empty_capability_sets() -> std::io::Result<()> {
     const VERSION_3: u32 = 0x2008_0522;
     let header = [VERSION_3, 0];
     // Effective, permitted and inheritable, twice 32 bits each.
     let sets = [0_u32; 6];
-    // SAFETY: a header of two and data of six 32-bit numbers, as version 3 of the call has them.
+    // SAFETY: version 3 of the call has a header of two and data of six 32-bit numbers.
     unsafe {
         result(libc::syscall(
             libc::SYS_capset,

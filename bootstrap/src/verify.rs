@@ -1,9 +1,9 @@
-//! Digests: hash what passes, to the end, then compare.
+//! Digests, by SHA-256.
 
 use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// Hashes bytes.
+/// Hashes bytes that arrive in chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Hasher(Sha256);
 

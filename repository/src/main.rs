@@ -53,8 +53,6 @@ use access::failures::Failures;
 use arguments::Command;
 use catalogue::Catalogue;
 use layers::Layers;
-// Its `memcpy` and the like take the place of the C library's.
-use memory as _;
 use metrics::Metrics;
 use readiness::Readiness;
 use settings::Settings;

@@ -1,4 +1,4 @@
-//! What an init holds while the app runs: bootstrap's beside tini and dumb-init, twenty of each.
+//! The memory of an init while the app runs: twenty of bootstrap's, tini's and dumb-init's each.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 #![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
 
@@ -11,6 +11,9 @@ use platformer_tests::binaries;
 use platformer_tests::run::eventually;
 
 const COUNT: usize = 20;
+
+/// Maximum resident memory of bootstrap's init, in KiB.
+const LIMIT: usize = 400;
 
 fn main() {
     binaries::use_profile(Profile::Release);
@@ -32,8 +35,12 @@ fn main() {
         match measure(&prefix) {
             Some([pss, rss, anonymous]) => {
                 println!("{name:<24}{pss:>17}{rss:>10}{anonymous:>10}");
+                assert!(
+                    !name.starts_with("bootstrap") || rss <= LIMIT,
+                    "the init takes more than {LIMIT} KiB"
+                );
             }
-            None => println!("{name:<24} is not installed"),
+            None => println!("{name:<24} is not installed; skipped"),
         }
     }
 }
@@ -59,7 +66,7 @@ fn measure(prefix: &[&str]) -> Option<[usize; 3]> {
             })
         });
     }
-    // What the start still does after the fork.
+    // The init gives pages back after it has started the command.
     std::thread::sleep(Duration::from_millis(200));
     let figures = ["Pss", "Rss", "Anonymous"].map(|field| {
         let sum: usize = children.iter().map(|child| rollup(child, field)).sum();

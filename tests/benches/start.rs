@@ -1,8 +1,8 @@
-//! From the start to the app's first instruction: bootstrap beside the shell that it replaces.
+//! Time from the start to the app's first instruction, of bootstrap and of the shell scripts that it
+//! replaces.
 //!
-//! All of them fetch from the same repository on loopback and start the same program, which says when
-//! it came to run. The shell is given its best: it verifies, and in one variant unpacks and hashes
-//! while it downloads.
+//! Each fetches from the same repository on loopback and starts the same program, which prints the time of
+//! its start. The scripts verify the artefact, and one unpacks and hashes it during the download.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 #![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
 
@@ -23,18 +23,18 @@ use platformer_tests::server::Server;
 const ROUNDS: usize = 9;
 const VERSION: &str = "1.0.0";
 
-/// What is started, and how the shell unpacks it.
+/// An artefact, and the commands by which a shell unpacks it.
 struct Case {
     app: &'static str,
-    what: &'static str,
+    description: &'static str,
     file: String,
     artefact: Vec<u8>,
     program: &'static str,
-    /// Of a file `a` in the directory.
+    /// Unpacks the file `a`.
     unpack: &'static str,
-    /// Of standard input.
+    /// Unpacks standard input.
     unpack_stream: &'static str,
-    /// Decompresses `a` and does nothing else.
+    /// Only decompresses `a`.
     decompress: Option<&'static str>,
 }
 
@@ -81,7 +81,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
     vec![
         Case {
             app: "small-gz",
-            what: "10,000 files, tar.gz",
+            description: "10,000 files, tar.gz",
             file: format!("small-gz-{VERSION}.tar.gz"),
             artefact: gzip_default(&small),
             program: "./probe",
@@ -91,7 +91,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
         },
         Case {
             app: "small-zst",
-            what: "10,000 files, tar.zst",
+            description: "10,000 files, tar.zst",
             file: format!("small-zst-{VERSION}.tar.zst"),
             artefact: zstd_default(&small),
             program: "./probe",
@@ -101,7 +101,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
         },
         Case {
             app: "big",
-            what: "a jar of 100 MiB",
+            description: "a jar of 100 MiB",
             file: format!("big-{VERSION}.jar"),
             artefact: jar,
             program: "$PROBE",
@@ -111,7 +111,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
         },
         Case {
             app: "script",
-            what: "a script of 1 KiB",
+            description: "a script of 1 KiB",
             file: format!("script-{VERSION}"),
             artefact: script,
             program: "./script-1.0.0",
@@ -122,7 +122,7 @@ fn cases(probe: &[u8]) -> Vec<Case> {
     ]
 }
 
-/// 10,000 files of 0.5 to 7.5 KiB in 100 directories, which compress about as source code does.
+/// 10,000 files of 0.5 to 7.5 KiB in 100 directories, which compress like source code.
 fn small_files(probe: &[u8]) -> Vec<u8> {
     let words: Vec<String> = Dice::new(1)
         .noise(4096)
@@ -161,19 +161,19 @@ fn publish(server: &Server, case: &Case) {
     server.publish(&format!("/config/{}/{}.config", case.app, case.app), config);
 }
 
-/// Starts a command and says how long it took until the program ran.
+/// The time from the start of a command to the start of the program.
 fn time(command: &mut Command) -> Duration {
     let begin = now();
     let output = command.env("PROBE", binaries::probe()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    let stamp = text.lines().last().and_then(|line| line.parse().ok());
-    let Some(stamp) = stamp else {
+    let start = text.lines().last().and_then(|line| line.parse().ok());
+    let Some(start) = start else {
         panic!(
             "{command:?}: {text}\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
     };
-    Duration::from_nanos(stamp).saturating_sub(begin)
+    Duration::from_nanos(start).saturating_sub(begin)
 }
 
 fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
@@ -183,7 +183,7 @@ fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
     );
     let sum = digest(&case.artefact);
     let program = case.program;
-    let then = format!(
+    let in_steps = format!(
         "curl -fsS '{url}' -o a && echo '{sum}  a' | sha256sum -c --status && {} && exec {program} now",
         case.unpack
     );
@@ -194,7 +194,7 @@ fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
     let shell = |script: &str| {
         let home = fresh(place);
         let took = time(Command::new("bash").args(["-c", script]).current_dir(&home));
-        hollow_out(&home);
+        truncate_files(&home);
         took
     };
     let bootstrap = |directory: &Path| {
@@ -229,18 +229,18 @@ fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
             &mut || {
                 let home = fresh(place);
                 let took = bootstrap(&home);
-                hollow_out(&home);
+                truncate_files(&home);
                 took
             },
-            &mut || shell(&then),
+            &mut || shell(&in_steps),
             &mut || shell(&streamed),
             &mut || bootstrap(&warm),
             &mut || time(Command::new(&direct).arg("now")),
-            // What no pipeline can be quicker than.
+            // The lower bound of every pipeline.
             &mut || case.decompress.map_or(Duration::ZERO, decompress),
         ],
     );
-    let [ours, then, streamed, warm, exec, decompress]: [Duration; 6] = figures
+    let [ours, in_steps, streamed, warm, exec, decompress]: [Duration; 6] = figures
         .iter()
         .map(|figures| median(figures))
         .collect::<Vec<_>>()
@@ -248,9 +248,9 @@ fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
         .unwrap();
     println!(
         "{:<26}{:>12}{:>20}{:>20}{:>14}{:>14}{:>14}",
-        case.what,
+        case.description,
         milliseconds(ours),
-        format!("{} {}", milliseconds(then), ratio(then, ours)),
+        format!("{} {}", milliseconds(in_steps), ratio(in_steps, ours)),
         format!("{} {}", milliseconds(streamed), ratio(streamed, ours)),
         milliseconds(warm),
         milliseconds(exec),
@@ -259,25 +259,25 @@ fn compare(server: &Server, case: &Case, place: &Path, probe: &[u8]) {
     );
 }
 
-/// A new directory, which goes when `place` does.
+/// Creates a directory in `place`.
 fn fresh(place: &Path) -> PathBuf {
     tempfile::tempdir_in(place).unwrap().keep()
 }
 
-/// Gives a tree's memory back to the next round, which is quicker there than where memory was never
-/// used. The files stay, empty: ext4 is slow for a while to create files where many were just deleted.
-fn hollow_out(tree: &Path) {
+/// Truncates the files of a tree, so that the next round reuses their memory. It does not delete them,
+/// because ext4 creates files slowly after many deletions.
+fn truncate_files(tree: &Path) {
     for entry in fs::read_dir(tree).unwrap().flatten() {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
-            hollow_out(&entry.path());
+            truncate_files(&entry.path());
         } else if kind.is_file() {
             fs::write(entry.path(), "").unwrap();
         }
     }
 }
 
-/// The peak of memory against the size of the artefact.
+/// The peak memory for artefacts of several sizes.
 fn memory() {
     println!("\npeak memory of bootstrap fetch");
     let storage = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -319,9 +319,9 @@ fn memory() {
     }
 }
 
-/// How long a bomb lasts, and what it takes until then.
+/// The time and the memory until a bomb is refused.
 fn refusals() {
-    println!("\nbombs, against caps of 1 GiB and 50,000 entries");
+    println!("\nbombs, with limits of 1 GiB and 50,000 entries");
     let storage = tempfile::tempdir_in("/dev/shm").unwrap();
     let server = Server::start(storage.path());
     for (number, (reason, bomb)) in (1..).zip(bombs()) {

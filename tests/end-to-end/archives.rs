@@ -107,7 +107,7 @@ fn hostile_entries_are_refused_with_a_reason() {
         ),
         ("of type 'V'", vec![Entry::new("volume", b'V')]),
         (
-            "one size in its header and another",
+            "has different sizes in its header",
             vec![Entry::pax("size", "9"), Entry::file("f", "x")],
         ),
         (
@@ -133,14 +133,14 @@ fn hostile_entries_are_refused_with_a_reason() {
             vec![Entry::pax("path", &"d/".repeat(129)), Entry::file("f", "x")],
         ),
         (
-            "is no file and has content",
+            "has content, but isn't a file",
             vec![Entry {
                 content: vec![b'x'; 600],
                 ..Entry::directory("d")
             }],
         ),
         (
-            "is no file and has content",
+            "has content, but isn't a file",
             vec![Entry {
                 content: vec![b'x'; 600],
                 ..Entry::symlink("l", "f")

@@ -181,7 +181,7 @@ fn a_repository_that_is_away_or_answers_nonsense_stops_nothing() {
     let mock = Repository::start();
     let (_bootstrap, running) = watched(&mock, "signal:HUP", &[]);
     mock.set("", Reply::new(503, ""));
-    running.wait_for_stderr("changes of hello cannot be seen");
+    running.wait_for_stderr("failed to watch hello for changes");
     announce(&app("A=2\n"), &mock);
     running.wait_for_stdout("signal 1");
     running.wait().expect(0).says("answers again");

@@ -236,7 +236,11 @@ fn what_docker_users_meet_first_is_explained() {
     // A tmpfs is noexec by default.
     ends(&["--tmpfs", "/app:uid=10001"], 73, "mounted noexec");
     ends(&["--read-only"], 73, "the file system is read-only");
-    ends(&["--user", "4711"], 73, "give the directory to the user");
+    ends(
+        &["--user", "4711"],
+        73,
+        "give the directory to the container's user",
+    );
     // The default bridge knows no names.
     let app = Container::run(&[
         "--env",

@@ -107,7 +107,7 @@ fn a_transfer_that_stands_still_is_given_up_and_resumed() {
     mock.once(&app.path(), app.file_reply().stalled_after(60_000))
         .once(&app.path(), app.file_reply());
     let log = started(&Bootstrap::of(&mock).env("BOOTSTRAP_STALL_TIMEOUT", "300ms"));
-    assert!(log.contains("stood still"), "{log}");
+    assert!(log.contains("the transfer stalled"), "{log}");
     assert_eq!(
         mock.requests(&app.path())[1].headers["range"],
         "bytes=60000-"
@@ -124,7 +124,7 @@ fn a_body_that_ends_early_without_an_error_is_noticed() {
         .once(&app.path(), app.file_reply());
     let log = started(&Bootstrap::of(&mock));
     assert!(
-        log.contains("it has 100 bytes where the release says"),
+        log.contains("the server has 100 bytes, but the release says"),
         "{log}"
     );
 }
@@ -300,7 +300,7 @@ fn waiting_works_with_a_plain_file_server_too() {
     ended
         .expect(65)
         .says("waiting for hello: ")
-        .says("it is not published yet");
+        .says("the artefact is not published yet");
 }
 
 #[test]

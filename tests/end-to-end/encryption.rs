@@ -35,7 +35,7 @@ fn only_a_certificate_that_verifies_is_talked_to() {
     other.run().expect(76).says("certificate does not verify");
 
     for (content, text) in [
-        ("no PEM", "holds no certificate"),
+        ("no PEM", "contains no certificate"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             "malformed",

@@ -20,12 +20,12 @@ fn with_document(change: impl FnOnce(&mut repository_api::release::ReleaseDocume
 #[test]
 fn usage_is_64() {
     for (arguments, text) in [
-        (&["Hello", "localhost"][..], "is no app name"),
+        (&["Hello", "localhost"][..], "isn't an app name"),
         (&["hello@v1.0", "localhost"], "write 1.0"),
         (&["hello"], "BOOTSTRAP_REPOSITORY"),
         (&[], "BOOTSTRAP_APP"),
         (&["hello", "ftp://host"], "expected http:// or https://"),
-        (&["hello", "host", "extra"], "an argument too many"),
+        (&["hello", "host", "extra"], "too many arguments"),
     ] {
         Bootstrap::with(arguments).run().expect(64).says(text);
     }
@@ -118,7 +118,7 @@ fn what_is_not_reached_is_69() {
         .env("BOOTSTRAP_DEADLINE", "500ms")
         .run()
         .expect(69)
-        .says("the name nowhere.invalid cannot be resolved");
+        .says("failed to resolve nowhere.invalid");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_document_for_something_else_is_76() {
         Bootstrap::with(&[&format!("hello@{reference}"), &address])
             .run()
             .expect(76)
-            .says("answered for something else");
+            .says("sent another release");
     }
 }
 
@@ -244,19 +244,16 @@ fn what_is_not_allowed_is_77() {
 fn a_config_that_cannot_be_used_is_78() {
     let cases = [
         ("A=$HOME\n", "config layer app, line 1, column 3"),
-        ("A=1\n", "there is no STARTUP_COMMAND"),
+        ("A=1\n", "no STARTUP_COMMAND"),
         ("STARTUP_COMMAND='a; b'\n", "sh -c '…'"),
-        (
-            "STARTUP_COMMAND='./run.sh $NOPE'\n",
-            "$NOPE, which is not defined",
-        ),
+        ("STARTUP_COMMAND='./run.sh $NOPE'\n", "$NOPE is not defined"),
         (
             "STARTUP_COMMAND=a\nSTOP_SIGNAL=NOPE\n",
-            "STOP_SIGNAL is not usable",
+            "STOP_SIGNAL is invalid",
         ),
         (
             "STARTUP_COMMAND=a\nGRACE_PERIOD=soon\n",
-            "GRACE_PERIOD is not usable",
+            "GRACE_PERIOD is invalid",
         ),
     ];
     for (config, text) in cases {

@@ -60,11 +60,11 @@ fn says_whether_the_app_is_ready_and_why_not() {
     let expected = "none 1\nprocess 0\ntcp 1\nexec 1\nexec 0\nnonsense 1\ndraining 1\nend 0\n";
     assert_eq!(ended.stdout, expected, "{}", ended.stderr);
     for reason in [
-        "no app runs here",
-        "nothing accepts connections on port 8080",
+        "has not started an app",
+        "does not accept connections on port 8080",
         "sh ended with exit status: 3",
-        "none of tcp, process, /path and exec COMMAND",
-        "the app is being stopped",
+        "expected tcp, process, /path or exec COMMAND",
+        "the app is stopping",
     ] {
         ended.says(reason);
     }
@@ -74,7 +74,7 @@ fn says_whether_the_app_is_ready_and_why_not() {
 fn an_app_that_has_ended_is_not_healthy_while_its_leftovers_go() {
     let script = "
         HEALTHCHECK=process $B init --grace=2s -- $P leave-behind & pid=$!
-        until $B healthcheck 2>&1 | grep -q 'being stopped'; do :; done; echo seen
+        until $B healthcheck 2>&1 | grep -q 'is stopping'; do :; done; echo seen
         wait $pid; echo end $?";
     let ended = in_namespace(script);
     assert!(

@@ -174,8 +174,8 @@ fn debug_tells_of_signals_and_ends() {
     let ended = running.wait();
     ended
         .expect(0)
-        .says("signal 10 is forwarded to process")
-        .says("has ended with 0");
+        .says("forwarding signal 10 to process")
+        .says("ended with 0");
     let running = init(&["--log=error", "--grace=100ms"], &["stubborn"]);
     running.wait_for_stdout("ready");
     running.signal(libc::SIGTERM);
@@ -284,4 +284,38 @@ fn an_inherited_mask_and_ignored_signals_are_passed_on() {
     for signal in [libc::SIGUSR1, libc::SIGINT] {
         assert_ne!(ignored & (1 << (signal - 1)), 0, "{signal} stays ignored");
     }
+}
+
+/// A static position-independent executable, whose loader does not protect what it relocates.
+#[test]
+fn addresses_are_random_and_relocated_data_is_read_only() {
+    let map = || {
+        let probe = binaries::probe();
+        let running = run::spawn(
+            &binaries::bootstrap(),
+            &["init", "--", probe.to_str().unwrap(), "signals", "1"],
+            &[],
+        );
+        running.wait_for_stdout("ready");
+        let map = std::fs::read_to_string(format!("/proc/{}/maps", running.pid())).unwrap();
+        let own = map.lines().filter(|line| line.ends_with("/bootstrap"));
+        own.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let (first, second) = (map(), map());
+    assert_ne!(
+        first[0].split_whitespace().next(),
+        second[0].split_whitespace().next(),
+        "the same addresses in two processes"
+    );
+    let modes: Vec<&str> = first
+        .iter()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    let code = modes.iter().position(|mode| *mode == "r-xp").unwrap();
+    let data = modes.iter().position(|mode| *mode == "rw-p").unwrap();
+    assert_eq!(
+        modes[code + 1..data],
+        ["r--p", "r--p"],
+        "constants and relocated data in {first:#?}"
+    );
 }

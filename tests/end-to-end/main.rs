@@ -54,6 +54,7 @@ mod smuggling;
 mod sources;
 mod starts;
 mod startup_command;
+mod superseded;
 mod tokens;
 mod upkeep;
 mod user;

@@ -79,7 +79,7 @@ fn what_was_kept_is_checked_as_if_it_came_from_the_repository() {
         .expect(65)
         .says("the config layer app is damaged");
     fs::write(&path, "nonsense").unwrap();
-    bootstrap.run().expect(73).says("remove it");
+    bootstrap.run().expect(73).says("remove the file");
 }
 
 #[test]

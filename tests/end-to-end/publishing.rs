@@ -206,16 +206,16 @@ fn names_are_checked_before_anything_else() {
     for (path, text) in [
         ("/artefacts/hello/v1.0.0/f", "write 1.0.0"),
         ("/artefacts/hello/abcdef12/f", "a commit id has no order"),
-        ("/artefacts/Hello/1.0.0/f", "is no app name"),
-        ("/artefacts/../1.0.0/f", "is no app name"),
-        ("/artefacts/hello/1.0.0/..", "is no file name"),
-        ("/artefacts/hello/1.0.0/%2e%2e", "is no file name"),
-        ("/artefacts/hello/1.0.0/a%2fb", "is no file name"),
-        ("/artefacts/hello/1.0.0/a%00b", "is no file name"),
-        ("/artefacts/hello/1.0.0/a%252fb", "is no file name"),
-        ("/artefacts/hello/1.0.0/.hidden", "is no file name"),
+        ("/artefacts/Hello/1.0.0/f", "isn't an app name"),
+        ("/artefacts/../1.0.0/f", "isn't an app name"),
+        ("/artefacts/hello/1.0.0/..", "isn't a file name"),
+        ("/artefacts/hello/1.0.0/%2e%2e", "isn't a file name"),
+        ("/artefacts/hello/1.0.0/a%2fb", "isn't a file name"),
+        ("/artefacts/hello/1.0.0/a%00b", "isn't a file name"),
+        ("/artefacts/hello/1.0.0/a%252fb", "isn't a file name"),
+        ("/artefacts/hello/1.0.0/.hidden", "isn't a file name"),
         ("/artefacts/hello/1.0.0/a.minisig", "sidecar"),
-        ("/artefacts/hello/1.0.0/%79anked", "is no file name"),
+        ("/artefacts/hello/1.0.0/%79anked", "isn't a file name"),
     ] {
         let response = server.put(path, "bytes");
         assert_eq!(response.status, 400, "{path}: {}", response.text());

@@ -271,7 +271,7 @@ fn what_cannot_be_released_says_why() {
         ("stable", "v1.0.0", 422, "write 1.0.0"),
         ("stable", "latest", 422, "no version and no release"),
         ("stable", "", 422, "names no version"),
-        ("latest", "1.0.0", 400, "computed from the versions"),
+        ("latest", "1.0.0", 400, "computes latest from the versions"),
         ("r7", "1.0.0", 400, "form of a release"),
     ] {
         let (found, detail) = put(channel, body);

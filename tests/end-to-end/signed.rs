@@ -79,7 +79,7 @@ fn a_signed_release_is_started() {
 #[test]
 fn what_nobody_signed_is_refused() {
     let (signer, other, app) = (Signer::new(), Signer::new(), app());
-    refused(&app.document(), &app, &signer).says("it is not signed");
+    refused(&app.document(), &app, &signer).says("the release is not signed");
     refused(&signed(&app, &other, ""), &app, &signer).says("none of the trusted keys");
     refused(&signed(&app, &signer, "expires:2020-01-01"), &app, &signer).says("has expired");
     refused(&signed(&app, &signer, "expires:soon"), &app, &signer).says("is no date");
@@ -158,7 +158,7 @@ fn only_numbered_releases_are_signed() {
             .env("BOOTSTRAP_TRUSTED_KEYS_FILE", keys)
             .run()
             .expect(77)
-            .says("names no numbered release");
+            .says("allows only numbered releases");
     }
 }
 
@@ -233,7 +233,9 @@ fn nothing_unsigned_is_started_offline() {
     let unsigned =
         serde_json::json!({ "Document": serde_json::to_string(&app.document()).unwrap() });
     for (content, code) in [(plain, 73), (unsigned, 77)] {
-        fs::write(&kept, content.to_string()).unwrap();
+        let saved =
+            serde_json::json!({ "tree": app.digest(), "pinned": false, "release": content });
+        fs::write(&kept, saved.to_string()).unwrap();
         bootstrap.run().expect(code);
     }
 }
@@ -250,7 +252,7 @@ fn the_whole_way_over_the_repository() {
     let keys = bootstrap.home().join("keys");
     fs::write(&keys, signer.public_key()).unwrap();
     let bootstrap = bootstrap.env("BOOTSTRAP_TRUSTED_KEYS_FILE", keys);
-    bootstrap.run().expect(77).says("it is not signed");
+    bootstrap.run().expect(77).says("the release is not signed");
 
     let path = "/releases/hello/r1.minisig";
     assert_eq!(server.get(path).status, 404);
@@ -280,7 +282,7 @@ fn the_whole_way_over_the_repository() {
         "STARTUP_COMMAND='bin/probe exit 8'\n",
     );
     assert_eq!(server.put("/channels/hello/stable", "1.0.0").status, 201);
-    bootstrap.run().expect(77).says("it is not signed");
+    bootstrap.run().expect(77).says("the release is not signed");
     assert_eq!(server.put("/channels/hello/stable", "r1").status, 201);
     bootstrap.run().expect(7);
 }

@@ -46,7 +46,7 @@ fn a_channel_may_take_signed_releases_only() {
     }
     server.publish(STABLE, "r1");
     assert_eq!(server.get(MARK).text(), "false\n");
-    assert!(refused(&server, MARK, "true").contains("r1 is refused: it is not signed"));
+    assert!(refused(&server, MARK, "true").contains("r1 is refused: the release is not signed"));
     sign(&server, &signer, "r1", "timestamp:1");
     assert_eq!(server.put(MARK, "perhaps").status, 400);
     for _ in 0..2 {
@@ -55,7 +55,7 @@ fn a_channel_may_take_signed_releases_only() {
     }
     // A version would become a release that nobody has signed.
     assert!(refused(&server, STABLE, "1.1.0").contains("sign the release"));
-    assert!(refused(&server, STABLE, "r2").contains("it is not signed"));
+    assert!(refused(&server, STABLE, "r2").contains("the release is not signed"));
     sign(&server, &stranger, "r2", "timestamp:1");
     assert!(refused(&server, STABLE, "r2").contains("none of the trusted keys"));
     sign(&server, &signer, "r3", "expires:2020-01-01");

@@ -1,28 +1,26 @@
-//! `STARTUP_COMMAND` into words as sh does, without a shell: quotes, backslashes, `$NAME` and
-//! `${NAME}`. Whatever needs a shell is refused with the way to ask for one.
+//! Splits `STARTUP_COMMAND` into words like sh, but without a shell: quotes, backslashes, `$NAME` and
+//! `${NAME}`. Anything else that needs a shell is refused.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
-use super::Environment;
+use super::variables::Environment;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CommandError {
-    #[error("it is empty: name the program to start")]
+    #[error("the command is empty: name the program to start")]
     Empty,
-    #[error("{0}: there is no shell here; if you want one, write sh -c '…'")]
+    #[error("{0} needs a shell: write sh -c '…'")]
     NeedsShell(&'static str),
-    #[error(
-        "it names ${0}, which is not defined: define it in the config or give it to the container"
-    )]
+    #[error("${0} is not defined: define it in the config, or pass it to the container")]
     Undefined(String),
-    #[error("a quote is never closed")]
+    #[error("a quote is not closed")]
     Unterminated,
-    #[error("a $ is followed by no name: put single quotes around it")]
+    #[error("a $ without a name: put single quotes around it")]
     BadName,
 }
 
-/// The words of a command line.
+/// Splits a command line into words.
 pub(crate) fn split(text: &[u8], environment: &Environment) -> Result<Vec<OsString>, CommandError> {
     let mut splitter = Splitter {
         rest: text,
@@ -42,11 +40,9 @@ fn check_first(text: &[u8], words: &[Vec<u8>]) -> Result<(), CommandError> {
         return Err(CommandError::Empty);
     }
     if first == b"exec" {
-        return Err(CommandError::NeedsShell(
-            "exec is not needed: the command replaces nothing",
-        ));
+        return Err(CommandError::NeedsShell("exec, which has no effect here,"));
     }
-    // An assignment is one only where the shell would see it: unquoted, before the command.
+    // Like the shell, this looks for an unquoted assignment before the command.
     let name_end = text
         .trim_ascii_start()
         .iter()
@@ -57,7 +53,7 @@ fn check_first(text: &[u8], words: &[Vec<u8>]) -> Result<(), CommandError> {
         && repository_api::config::is_variable_name(&bare[..end])
     {
         return Err(CommandError::NeedsShell(
-            "an assignment before the command: put it into the config",
+            "an assignment before the command, which belongs into the config,",
         ));
     }
     Ok(())
@@ -67,7 +63,7 @@ struct Splitter<'a> {
     rest: &'a [u8],
     environment: &'a Environment,
     words: Vec<Vec<u8>>,
-    /// `None` between words; an empty one stands for `''`.
+    /// `None` between words; empty after `''`.
     word: Option<Vec<u8>>,
 }
 
@@ -149,8 +145,7 @@ impl Splitter<'_> {
         }
     }
 
-    /// The next byte, where a backslash and a line feed are nothing: the shell joins lines before it
-    /// looks for anything else.
+    /// The next byte after joined lines: the shell removes a backslash with a line feed first.
     fn peek_joined(&mut self) -> Option<u8> {
         while let Some(rest) = self.rest.strip_prefix(b"\\\n") {
             self.rest = rest;
@@ -158,7 +153,7 @@ impl Splitter<'_> {
         self.rest.first().copied()
     }
 
-    /// `$NAME` or `${NAME}`; unquoted, the value is split on white space.
+    /// Expands `$NAME` or `${NAME}`. Splits an unquoted value on white space.
     fn expansion(&mut self, quoted: bool) -> Result<(), CommandError> {
         let first = self.peek_joined();
         let braced = first == Some(b'{');
@@ -180,9 +175,7 @@ impl Splitter<'_> {
             return Err(CommandError::BadName);
         }
         if braced && self.take() != Some(b'}') {
-            return Err(CommandError::NeedsShell(
-                "a ${NAME} with more in it than a name",
-            ));
+            return Err(CommandError::NeedsShell("a ${NAME} with more than a name"));
         }
         let name = String::from_utf8_lossy(&name).into_owned();
         let Some(value) = self.environment.get(&name) else {
@@ -244,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_shell_says_so() {
+    fn commands_that_need_a_shell_are_refused() {
         for text in [
             "a; b",
             "a && b",

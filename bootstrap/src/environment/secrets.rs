@@ -1,4 +1,4 @@
-//! Secret files: each whose name is a variable's becomes one.
+//! Secret files: a file with the name of a variable becomes the variable.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,18 +10,18 @@ use repository_api::config;
 
 use crate::exit::{Exit, Failure};
 
-/// Where Docker and Swarm put them.
+/// The directory of Docker and Swarm.
 const DEFAULT: &str = "/run/secrets";
 
-/// Reads `directory`; where none was asked for, the usual one if it is there.
+/// Reads `directory`, or the default directory if it exists.
 pub(super) fn read(directory: Option<&Path>) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let (directory, asked) = match directory {
+    let (directory, is_required) = match directory {
         Some(directory) => (directory, true),
         None => (Path::new(DEFAULT), false),
     };
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if !asked && error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if !is_required && error.kind() == std::io::ErrorKind::NotFound => {
             return Ok(Vec::new());
         }
         Err(error) => return Err(unreadable(directory, error)),
@@ -33,13 +33,13 @@ pub(super) fn read(directory: Option<&Path>) -> Result<Vec<(OsString, OsString)>
         if !config::is_variable_name(name.as_bytes()) || name.as_bytes().starts_with(b"BOOTSTRAP_")
         {
             tracing::debug!(
-                "the secret {} has no variable's name: it stays a file",
+                "the secret {} is not a variable: its name is not a variable's",
                 name.display()
             );
             continue;
         }
         let path = entry.path();
-        // Followed, because an orchestrator's secrets may be links. A pipe would be waited for.
+        // Follows links, which orchestrators use for secrets. Skips pipes, which would block.
         if !fs::metadata(&path)
             .map_err(|error| unreadable(&path, error))?
             .is_file()
@@ -60,7 +60,7 @@ pub(super) fn read(directory: Option<&Path>) -> Result<Vec<(OsString, OsString)>
             return Err(Failure::new(
                 Exit::Config,
                 format!(
-                    "the secret {} holds a NUL byte: no environment variable can; read it as a file, under another name",
+                    "the secret {} contains a NUL byte, which a variable cannot: rename the file, and read it as a file",
                     path.display()
                 ),
             ));
@@ -75,7 +75,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> Failure {
     Failure::new(
         Exit::Config,
         format!(
-            "failed to read the secret {} as uid {user}, gid {group}: give it to that user",
+            "failed to read the secret {} as uid {user}, gid {group}: make it readable for that user",
             path.display()
         ),
     )
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn unreadable_secrets_are_errors() {
         let directory = tempfile::tempdir().unwrap();
         let missing = read(Some(&directory.path().join("missing"))).unwrap_err();
         assert!(missing.chain().contains("as uid"), "{}", missing.chain());

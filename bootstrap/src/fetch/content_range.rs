@@ -1,8 +1,8 @@
-//! `Content-Range` (RFC 9110 section 14.4): only the exact rest of the file is taken.
+//! `Content-Range` (RFC 9110 section 14.4): only the exact rest of the file is accepted.
 
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
-/// Whether the answer begins at byte `have` and goes to the end of a file of `size` bytes.
+/// Whether an answer starts at byte `have` and reaches the end of a file of `size` bytes.
 pub(crate) fn continues(headers: &HeaderMap, have: u64, size: Option<u64>) -> bool {
     let mut values = headers.get_all(CONTENT_RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

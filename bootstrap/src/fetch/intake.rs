@@ -1,5 +1,5 @@
-//! What the bytes go through while they arrive: hashed by one thread and, where that is wanted,
-//! unpacked by others. A dropped intake leaves nothing behind.
+//! The intake of bytes while they arrive: a thread hashes them and, if wanted, others unpack them. A
+//! dropped intake leaves nothing behind.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -8,29 +8,29 @@ use bytes::Bytes;
 use repository_api::Digest;
 
 use crate::exit::{Exit, Failure};
-use crate::tree::{Locked, Staging};
+use crate::tree::{LockedTrees, Staging};
 use crate::unpack::{Contents, Rules, Unpacking};
 use crate::verify::Hasher;
 
-/// Chunks that wait for the hash at the most.
+/// Maximum number of chunks that wait for the hash.
 const CHUNKS: usize = 16;
 
-/// An archive, on its way into a tree.
+/// An archive that is being unpacked.
 #[derive(Debug)]
-pub(crate) struct Begun {
-    // First, so that it has ended when the staging is removed.
+pub(crate) struct Unpacked {
+    // Dropped first: the thread must end before the staging is removed.
     unpacking: Unpacking,
     staging: Staging,
 }
 
-impl Begun {
-    fn start(locked: &Locked<'_>, file: &str, rules: Rules) -> Result<Self, Failure> {
+impl Unpacked {
+    fn start(locked: &LockedTrees<'_>, file: &str, rules: Rules) -> Result<Self, Failure> {
         let staging = locked.stage()?;
         let unpacking = Unpacking::start(file, staging.path(), rules)?;
         Ok(Self { unpacking, staging })
     }
 
-    /// Waits until all is unpacked.
+    /// Waits for the end of the archive.
     pub(crate) fn finish(self) -> Result<(Staging, Contents), Failure> {
         let contents = self.unpacking.finish()?;
         Ok((self.staging, contents))
@@ -42,16 +42,16 @@ pub(super) struct Intake {
     bytes: u64,
     hash: SyncSender<Bytes>,
     hasher: JoinHandle<Digest>,
-    begun: Option<Begun>,
-    /// Whether the unpacking has ended early. Why, the digest decides first: a damaged download is
-    /// fetched again, a refused archive is not.
+    unpacked: Option<Unpacked>,
+    /// Whether unpacking has ended early. The digest tells the reason: a damaged download is fetched again,
+    /// a refused archive is not.
     ended_early: bool,
 }
 
 impl Intake {
-    /// Begins with nothing; with `unpack`, an archive of that name is unpacked on the way.
+    /// Starts an intake; `unpack` is the name of an archive to unpack.
     pub(super) fn start(
-        locked: &Locked<'_>,
+        locked: &LockedTrees<'_>,
         unpack: Option<&str>,
         rules: Rules,
     ) -> Result<Self, Failure> {
@@ -68,14 +68,14 @@ impl Intake {
             .map_err(|error| {
                 Failure::new(Exit::CannotWrite, "failed to start a thread").because(error)
             })?;
-        let begun = unpack
-            .map(|file| Begun::start(locked, file, rules))
+        let unpacked = unpack
+            .map(|file| Unpacked::start(locked, file, rules))
             .transpose()?;
         Ok(Self {
             bytes: 0,
             hash,
             hasher,
-            begun,
+            unpacked,
             ended_early: false,
         })
     }
@@ -86,20 +86,20 @@ impl Intake {
 
     pub(super) fn push(&mut self, chunk: Bytes) {
         self.bytes += chunk.len() as u64;
-        if let (Some(begun), false) = (&self.begun, self.ended_early) {
-            self.ended_early = !begun.unpacking.push(chunk.clone());
+        if let (Some(unpacked), false) = (&self.unpacked, self.ended_early) {
+            self.ended_early = !unpacked.unpacking.push(chunk.clone());
         }
-        // The thread ends only when this sender does.
+        // The thread outlives this sender, so the call cannot fail.
         let _ = self.hash.send(chunk);
     }
 
-    /// The digest of all bytes, and what is being unpacked.
-    pub(super) fn finish(self) -> (Digest, Option<Begun>) {
+    /// The digest of all bytes, and the unpacking archive.
+    pub(super) fn finish(self) -> (Digest, Option<Unpacked>) {
         drop(self.hash);
         let digest = self
             .hasher
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (digest, self.begun)
+        (digest, self.unpacked)
     }
 }

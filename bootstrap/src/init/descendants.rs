@@ -1,12 +1,12 @@
-//! Every process below this one, by /proc. As PID 1 that is not everybody: whoever came in with
-//! `docker exec` is another's child and is left alone.
+//! The descendants of this process, by `/proc`. Below PID 1, that leaves out processes that `docker exec`
+//! started.
 
 use std::collections::HashMap;
 use std::fs;
 
 use super::system;
 
-/// Sends a signal to every descendant, but not to `except`.
+/// Sends a signal to every descendant except one.
 pub(super) fn signal(signal: libc::c_int, except: Option<libc::pid_t>) {
     for pid in all() {
         if Some(pid) != except {
@@ -43,7 +43,7 @@ fn all() -> Vec<libc::pid_t> {
     found
 }
 
-/// The fourth field of /proc/PID/stat; the second may hold blanks and brackets.
+/// The fourth field of `/proc/PID/stat`. The second field can contain blanks and brackets.
 fn parent(stat: &str) -> Option<libc::pid_t> {
     stat.rsplit_once(')')?
         .1
@@ -56,7 +56,7 @@ fn parent(stat: &str) -> Option<libc::pid_t> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_name_may_look_like_anything() {
+    fn names_may_contain_blanks_and_brackets() {
         assert_eq!(super::parent("12 (a) S 7 (b) S 9 9 9"), Some(9));
         assert_eq!(super::parent("12 (sh) S 7 12 12"), Some(7));
         assert_eq!(super::parent("nonsense"), None);

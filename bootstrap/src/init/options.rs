@@ -1,12 +1,12 @@
-//! What the init can be told.
+//! The options of the init, on a command line and across the handover.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
 use repository_api::units;
 
+use super::mapping::{RemapExit, Rewrite};
 use super::signals;
 
 #[derive(Debug, Clone)]
@@ -22,19 +22,19 @@ pub(crate) struct Options {
     pub(crate) remap_exit: RemapExit,
     pub(crate) rewrite: Rewrite,
     pub(crate) kill_leftovers: bool,
-    /// Whether the init stops too when it is told to stop the command.
+    /// Whether the init stops together with the command on SIGTSTP, SIGTTIN and SIGTTOU.
     pub(crate) suspend: bool,
-    /// Whether orphans of all descendants come to this process when it is not PID 1.
+    /// Whether orphaned descendants become children of this process if it is not PID 1.
     pub(crate) subreaper: bool,
-    /// What this process gets when its parent dies.
+    /// The signal that this process gets when its parent dies.
     pub(crate) parent_death_signal: Option<libc::c_int>,
     pub(crate) verbosity: Verbosity,
-    /// The mask that the command gets: across the handover this process's own is another.
+    /// The command's signal mask. All signals are blocked during the handover.
     pub(crate) mask: Option<u64>,
     pub(crate) log_json: bool,
-    /// A descriptor that is held open for as long as the init lives.
+    /// A descriptor that stays open while the init runs.
     pub(crate) tree_lock: Option<i32>,
-    /// A descriptor from which the watcher reads what it is to watch.
+    /// The descriptor from which the watcher reads its order.
     pub(crate) watch: Option<i32>,
     pub(crate) command: Vec<OsString>,
 }
@@ -62,7 +62,7 @@ impl Default for Options {
     }
 }
 
-/// What bootstrap hands over to its init besides the options.
+/// The values that only the handover passes to the init.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Handed {
     pub(crate) mask: u64,
@@ -71,17 +71,17 @@ pub(crate) struct Handed {
     pub(crate) watch: Option<i32>,
 }
 
-/// What the init says.
+/// The init's log level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verbosity {
     Quiet,
-    /// What it does unasked, such as killing what is left.
+    /// Actions of the init's own, such as the killing of leftovers.
     Notable,
-    /// Each signal that is forwarded and each process that is reaped, too.
+    /// Also each forwarded signal and each reaped process.
     Everything,
 }
 
-/// Who gets a forwarded signal.
+/// The receivers of a forwarded signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignalScope {
     Child,
@@ -104,84 +104,6 @@ impl FromStr for SignalScope {
     }
 }
 
-/// `FROM:TO,FROM:TO`, or `none`.
-fn pairs<T: Ord>(
-    text: &str,
-    parse: impl Fn(&str, &str) -> Option<(T, T)>,
-) -> Option<BTreeMap<T, T>> {
-    if text == "none" {
-        return Some(BTreeMap::new());
-    }
-    text.split(',')
-        .map(|pair| pair.split_once(':').and_then(|(from, to)| parse(from, to)))
-        .collect()
-}
-
-/// Exit codes to change: `143:0,130:0`, or `none`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct RemapExit(BTreeMap<u8, u8>);
-
-impl RemapExit {
-    pub(crate) fn apply(&self, code: i32) -> i32 {
-        u8::try_from(code)
-            .ok()
-            .and_then(|code| self.0.get(&code))
-            .map_or(code, |code| i32::from(*code))
-    }
-}
-
-impl FromStr for RemapExit {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        pairs(text, |from, to| {
-            Some((from.parse().ok()?, to.parse().ok()?))
-        })
-        .map(Self)
-        .ok_or("expected none, or pairs of exit codes such as 143:0")
-    }
-}
-
-impl std::fmt::Display for RemapExit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        let pairs: Vec<String> = self
-            .0
-            .iter()
-            .map(|(from, to)| format!("{from}:{to}"))
-            .collect();
-        f.write_str(&pairs.join(","))
-    }
-}
-
-/// Signals to take for others: `15:3`, or `2:0` for one to drop.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rewrite(BTreeMap<libc::c_int, libc::c_int>);
-
-impl Rewrite {
-    /// What a signal is taken for; `None` for one that is dropped.
-    pub(crate) fn apply(&self, signal: libc::c_int) -> Option<libc::c_int> {
-        let taken = self.0.get(&signal).copied().unwrap_or(signal);
-        (taken != 0).then_some(taken)
-    }
-}
-
-impl FromStr for Rewrite {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        let signal = |from: &str, to: &str| {
-            let to = if to == "0" { 0 } else { signals::parse(to)? };
-            Some((signals::parse(from)?, to))
-        };
-        pairs(text, signal)
-            .map(Self)
-            .ok_or("expected none, or pairs of signals such as TERM:QUIT or 2:0")
-    }
-}
-
 fn on_or_off(text: &str) -> Result<bool, &'static str> {
     match text {
         "on" => Ok(true),
@@ -191,7 +113,7 @@ fn on_or_off(text: &str) -> Result<bool, &'static str> {
 }
 
 impl Options {
-    /// Sets the option of a command line, by its name without dashes.
+    /// Sets an option by its name without dashes.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "stop-signal" => {
@@ -245,12 +167,12 @@ impl Options {
                     _ => return Err("expected text or json".to_owned()),
                 };
             }
-            _ => return Err("there is no such option".to_owned()),
+            _ => return Err("unknown option".to_owned()),
         }
         Ok(())
     }
 
-    /// The arguments that [`Options::set`] reads back, with the command.
+    /// The command line of the init, for [`Options::set`] to read.
     pub(crate) fn to_arguments(&self, handed: Handed) -> Vec<OsString> {
         let Handed {
             mask,
@@ -288,70 +210,5 @@ impl Options {
         arguments.push("--".into());
         arguments.extend(self.command.iter().cloned());
         arguments
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exit_codes_are_changed_as_told() {
-        let remap: RemapExit = "143:0,1:7".parse().unwrap();
-        assert_eq!([0, 1, 2, 143].map(|code| remap.apply(code)), [0, 7, 2, 0]);
-        assert_eq!(remap.to_string().parse(), Ok(remap));
-        assert_eq!("none".parse(), Ok(RemapExit::default()));
-        for bad in ["", "1", "1:", "256:0", "1:0,"] {
-            assert!(bad.parse::<RemapExit>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn signals_are_taken_for_others_as_told() {
-        let rewrite: Rewrite = "15:3,INT:0,RTMIN+1:TERM".parse().unwrap();
-        assert_eq!(
-            [15, 2, 35, 1].map(|signal| rewrite.apply(signal)),
-            [Some(3), None, Some(15), Some(1)]
-        );
-        for bad in ["", "15", "15:", ":3", "0:3", "15:65", "15:3,"] {
-            assert!(bad.parse::<Rewrite>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn arguments_read_back() {
-        let mut options = Options {
-            command: vec!["a".into(), "--".into(), "--drain=1s".into()],
-            ..Options::default()
-        };
-        for (name, value) in [
-            ("stop-signal", "QUIT"),
-            ("drain", "1s"),
-            ("grace", "2s"),
-            ("signal-scope", "all"),
-            ("leftovers", "leave"),
-            ("log", "debug"),
-        ] {
-            options.set(name, value).unwrap();
-        }
-        let arguments = options.to_arguments(Handed {
-            mask: 0xff,
-            log_json: true,
-            tree_lock: Some(5),
-            watch: Some(6),
-        });
-        let line = ["bootstrap".into(), "init".into()]
-            .into_iter()
-            .chain(arguments.clone());
-        let Ok(crate::arguments::Command::Init(read)) = crate::arguments::parse(line) else {
-            panic!()
-        };
-        let handed = Handed {
-            mask: read.mask.unwrap(),
-            log_json: read.log_json,
-            tree_lock: read.tree_lock,
-            watch: read.watch,
-        };
-        assert_eq!(read.to_arguments(handed), arguments);
     }
 }

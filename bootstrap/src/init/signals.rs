@@ -32,11 +32,10 @@ const NAMES: [(&str, libc::c_int); 29] = [
     ("STKFLT", libc::SIGSTKFLT),
 ];
 
-/// What everybody else means by RTMIN (glibc, Docker, systemd). musl keeps one more for itself, and
-/// the app need not be linked with what bootstrap is linked with.
+/// RTMIN as in glibc, Docker and systemd. musl, with which bootstrap is linked, reserves one signal more.
 const SIGRTMIN: libc::c_int = 34;
 
-/// `TERM`, `SIGTERM`, `15` or `RTMIN+3`; `None` for what cannot be sent.
+/// Parses `TERM`, `SIGTERM`, `15` or `RTMIN+3`.
 pub(crate) fn parse(text: &str) -> Option<libc::c_int> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
     if let Some((_, number)) = NAMES.iter().find(|(known, _)| *known == name) {

@@ -1,4 +1,4 @@
-//! Starting the command.
+//! Starts the command.
 #![expect(
     unsafe_code,
     reason = "pre_exec: mask and dispositions are set between fork and exec"
@@ -10,7 +10,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Options, system};
+use super::options::Options;
+use super::system;
 use crate::early;
 use crate::exit::{Exit, Failure};
 
@@ -22,8 +23,8 @@ pub(super) fn spawn(options: &Options) -> Result<libc::pid_t, Failure> {
     // SAFETY: the closure makes async-signal-safe system calls only and allocates nothing.
     unsafe {
         command.pre_exec(move || {
-            // The standard library has unblocked everything by now; the terminal must be taken with
-            // SIGTTOU blocked.
+            // The standard library has unblocked all signals. SIGTTOU must be blocked for the change of
+            // the terminal's foreground group.
             early::set_mask(u64::MAX);
             system::take_foreground();
             early::restore_sigpipe();
@@ -38,18 +39,20 @@ pub(super) fn spawn(options: &Options) -> Result<libc::pid_t, Failure> {
         .map_err(|_| failure(&options.command[0], io::ErrorKind::Other.into()))
 }
 
-/// 127 for a command that is not there, 126 for one that cannot be executed (as POSIX shells do).
+/// The failure for a command that is missing (127) or cannot be executed (126), like in POSIX shells.
 pub(crate) fn failure(program: &OsStr, error: io::Error) -> Failure {
     let shown = program.display();
     let is_there = program.as_encoded_bytes().contains(&b'/') && Path::new(program).exists();
     match error.raw_os_error() {
         Some(libc::ENOENT) if is_there => Failure::new(
             Exit::NotExecutable,
-            format!("{shown} cannot be executed: it is there, but not the interpreter or the dynamic loader that it names; use an image that has it, or build it statically"),
+            format!(
+                "{shown} cannot be executed: its interpreter or dynamic loader is missing; use an image that has it, or link the program statically"
+            ),
         ),
         Some(libc::ENOENT | libc::ENOTDIR) => Failure::new(
             Exit::CommandNotFound,
-            format!("{shown} is not found: look at STARTUP_COMMAND and at what the artefact holds"),
+            format!("{shown} is not found: check STARTUP_COMMAND, the artefact and the image"),
         ),
         Some(libc::EACCES) => Failure::new(
             Exit::NotExecutable,
@@ -62,9 +65,13 @@ pub(crate) fn failure(program: &OsStr, error: io::Error) -> Failure {
         ),
         Some(libc::ENOEXEC) => Failure::new(
             Exit::NotExecutable,
-            format!("{shown} cannot be executed: is it built for another machine, or a script without #! in its first line?"),
+            format!(
+                "{shown} cannot be executed: build it for this machine, or begin the script with #!"
+            ),
         )
         .because(error),
-        _ => Failure::new(Exit::NotExecutable, format!("{shown} cannot be executed")).because(error),
+        _ => {
+            Failure::new(Exit::NotExecutable, format!("{shown} cannot be executed")).because(error)
+        }
     }
 }

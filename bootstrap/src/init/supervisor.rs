@@ -1,5 +1,4 @@
-//! What follows from a signal, a death or a deadline: decisions only, so that they can be tested
-//! without a process.
+//! Decides what follows from a signal, the end of a process, or a deadline. Tests need no process.
 //!
 //! ```text
 //! running ──TERM──▶ draining ──drain period or TERM──▶ stopping ──grace period──▶ SIGKILL to all
@@ -9,10 +8,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::Options;
+use super::options::Options;
 
-/// SIGKILL is sent again after this, for a process that was born meanwhile.
-const AGAIN: Duration = Duration::from_millis(20);
+/// Interval of repeated SIGKILLs, for processes that were forked after the last one.
+const KILL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -23,24 +22,24 @@ enum Phase {
     Stopping {
         until: Instant,
     },
-    /// The command has ended with `code`; what it left behind has until then.
+    /// The command has ended with `code`; its leftovers may run until the deadline.
     Leftovers {
         code: i32,
         until: Instant,
     },
 }
 
-/// What the init is to do.
+/// An action of the init.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Show `healthcheck` that no more traffic is wanted.
+    /// Make `healthcheck` unhealthy.
     Drain,
-    /// To the command, its group or all, as the scope says.
+    /// Send a signal to the receivers that the scope names.
     Signal(libc::c_int),
-    /// To every descendant.
+    /// Send a signal to every descendant.
     SignalAll(libc::c_int),
-    Say(&'static str),
-    /// Stop this process too, until SIGCONT.
+    Log(&'static str),
+    /// Stop this process until SIGCONT.
     Suspend,
     Exit(i32),
 }
@@ -53,7 +52,7 @@ pub(super) struct Supervisor {
     grace: Duration,
     kill_leftovers: bool,
     suspend: bool,
-    /// Whether SIGKILL was announced: it may be sent many times.
+    /// Whether SIGKILL was logged already.
     killing: bool,
 }
 
@@ -94,7 +93,7 @@ impl Supervisor {
             }
             (libc::SIGTERM, Phase::Stopping { .. }) => vec![Action::Signal(self.stop_signal)],
             (signal, Phase::Leftovers { .. }) => vec![Action::SignalAll(signal)],
-            // Job control: whoever waits for the init is to see that the app stands still.
+            // Job control: the init's parent must see the stop.
             (libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, _) if self.suspend => {
                 vec![Action::Signal(signal), Action::Suspend]
             }
@@ -114,23 +113,25 @@ impl Supervisor {
             Phase::Running => Vec::new(),
             Phase::Draining { .. } => self.stop(now),
             Phase::Stopping { .. } => {
-                self.phase = Phase::Stopping { until: now + AGAIN };
-                self.kill("the grace period is over: what still runs is killed")
+                self.phase = Phase::Stopping {
+                    until: now + KILL_INTERVAL,
+                };
+                self.kill("the grace period is over: killing all processes that still run")
             }
             Phase::Leftovers { code, .. } => {
                 self.phase = Phase::Leftovers {
                     code,
-                    until: now + AGAIN,
+                    until: now + KILL_INTERVAL,
                 };
-                self.kill("the app has ended: what it left behind is killed")
+                self.kill("the app has ended: killing the processes that it left behind")
             }
         }
     }
 
-    fn kill(&mut self, why: &'static str) -> Vec<Action> {
+    fn kill(&mut self, reason: &'static str) -> Vec<Action> {
         let mut actions = vec![Action::SignalAll(libc::SIGKILL)];
         if !std::mem::replace(&mut self.killing, true) {
-            actions.push(Action::Say(why));
+            actions.push(Action::Log(reason));
         }
         actions
     }
@@ -140,9 +141,9 @@ impl Supervisor {
             return vec![Action::Exit(code)];
         }
         let until = match self.phase {
-            // The number was the command's once, and is an orphan's by now.
+            // An orphan has got the command's id.
             Phase::Leftovers { .. } => return Vec::new(),
-            // What remains of the grace, if the app was being stopped.
+            // The rest of the grace period, if the app was being stopped.
             Phase::Stopping { until } => until,
             _ => now + self.grace,
         };
@@ -150,7 +151,7 @@ impl Supervisor {
         vec![Action::Drain, Action::SignalAll(libc::SIGTERM)]
     }
 
-    pub(super) fn on_nobody_left(&self) -> Vec<Action> {
+    pub(super) fn on_no_children(&self) -> Vec<Action> {
         match self.phase {
             Phase::Leftovers { code, .. } => vec![Action::Exit(code)],
             _ => Vec::new(),
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_have_what_remains_of_the_grace() {
+    fn leftovers_get_the_rest_of_the_grace_period() {
         let (mut supervisor, now) = supervisor(0);
         supervisor.on_signal(libc::SIGTERM, now);
         let later = now + Duration::from_secs(3);
@@ -228,8 +229,8 @@ mod tests {
         assert_eq!(
             supervisor.on_child_exit(9, later),
             [],
-            "a number that came round again"
+            "an orphan with the command's id"
         );
-        assert_eq!(supervisor.on_nobody_left(), [Action::Exit(7)]);
+        assert_eq!(supervisor.on_no_children(), [Action::Exit(7)]);
     }
 }

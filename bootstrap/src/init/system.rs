@@ -1,5 +1,4 @@
-//! The system calls of the init. Plain libc, because signals without a name (the real-time ones)
-//! must pass, and nix's types cannot hold them.
+//! The system calls of the init. They use libc, because nix's types cannot hold real-time signals.
 #![expect(
     unsafe_code,
     reason = "system calls that no safe wrapper offers for every signal"
@@ -8,48 +7,49 @@
 use std::ffi::CString;
 use std::time::Duration;
 
-pub(super) enum Ended {
-    /// A process, and its exit code; 128+n for one that died of signal n.
+pub(super) enum Reaped {
+    /// A process, and its exit code; 128+n if it died of signal n.
     Process(libc::pid_t, i32),
-    NobodyYet,
-    NobodyLeft,
+    /// No child has ended.
+    None,
+    NoChildren,
 }
 
-/// Takes one zombie, if there is one.
-pub(super) fn reap() -> Ended {
+/// Reaps a zombie.
+pub(super) fn reap() -> Reaped {
     let mut status = 0;
     loop {
-        // SAFETY: `status` is a valid place for the result.
+        // SAFETY: `status` is valid for the result.
         let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
         match pid {
-            0 => return Ended::NobodyYet,
+            0 => return Reaped::None,
             -1 if std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
-            -1 => return Ended::NobodyLeft,
+            -1 => return Reaped::NoChildren,
             pid if libc::WIFSIGNALED(status) => {
-                return Ended::Process(pid, 128 + libc::WTERMSIG(status));
+                return Reaped::Process(pid, 128 + libc::WTERMSIG(status));
             }
-            pid => return Ended::Process(pid, libc::WEXITSTATUS(status)),
+            pid => return Reaped::Process(pid, libc::WEXITSTATUS(status)),
         }
     }
 }
 
-/// The next signal; `None` when the time is up. All signals must be blocked.
+/// Waits for a signal; returns `None` after the timeout. All signals must be blocked.
 ///
-/// `rt_sigtimedwait(2)` itself, for the reason that `early` gives for the mask.
-pub(super) fn wait_for_signal(patience: Option<Duration>) -> Option<libc::c_int> {
+/// Calls `rt_sigtimedwait(2)` directly: the C library leaves signals out, see [`crate::early`].
+pub(super) fn wait_for_signal(timeout: Option<Duration>) -> Option<libc::c_int> {
     let all = u64::MAX;
-    let timeout = patience.map(|patience| {
-        // Periods are 30 days at the most.
+    let timeout = timeout.map(|timeout| {
+        // A period has at most 30 days.
         [
-            i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-            i64::from(patience.subsec_nanos()),
+            i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            i64::from(timeout.subsec_nanos()),
         ]
     });
     let timeout = timeout
         .as_ref()
         .map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the set is 64 bits, as the size says; the time-out is two 64-bit numbers or null, as
-    // the kernel's timespec is on every 64-bit machine.
+    // SAFETY: the set has 64 bits, as the size says. The timeout is null or two 64-bit numbers, like the
+    // kernel's timespec on every 64-bit machine.
     let signal = unsafe {
         libc::syscall(
             libc::SYS_rt_sigtimedwait,
@@ -64,7 +64,7 @@ pub(super) fn wait_for_signal(patience: Option<Duration>) -> Option<libc::c_int>
         .filter(|signal| *signal > 0)
 }
 
-/// Sends a signal; one that cannot be delivered had nobody to go to.
+/// Sends a signal. Ignores errors: the process is gone.
 pub(crate) fn kill(pid: libc::pid_t, signal: libc::c_int) {
     // SAFETY: a plain system call.
     unsafe {
@@ -72,23 +72,23 @@ pub(crate) fn kill(pid: libc::pid_t, signal: libc::c_int) {
     }
 }
 
-/// Orphans of all descendants become our children, as they do for PID 1.
+/// Makes orphaned descendants children of this process, as they are for PID 1.
 pub(super) fn become_subreaper() {
-    // SAFETY: a plain system call. A kernel that does not know it (before 3.4) leaves orphans to PID 1.
+    // SAFETY: a plain system call. Kernels before 3.4 do not know it, and give orphans to PID 1.
     unsafe {
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
 }
 
-/// Keeps a descriptor of ours from the command.
+/// Hides a descriptor from the command.
 pub(super) fn close_on_exec(descriptor: i32) {
-    // SAFETY: a plain system call; a descriptor that is not open is an error that changes nothing.
+    // SAFETY: a plain system call. For a closed descriptor, it changes nothing.
     unsafe {
         libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
     }
 }
 
-/// The name that `/proc/PID/comm` shows: `healthcheck` reads from it whether the app is draining.
+/// Sets the name in `/proc/PID/comm`, by which `healthcheck` sees that the app drains.
 pub(super) fn set_name(name: &str) {
     if let Ok(name) = CString::new(name) {
         // SAFETY: `name` is a NUL-terminated string; the kernel copies it.
@@ -98,11 +98,11 @@ pub(super) fn set_name(name: &str) {
     }
 }
 
-/// In the child, between fork and exec: a process group of its own, in the foreground if the init was
-/// there, so that Ctrl-C reaches the app and not the init. Async-signal-safe.
+/// Gives the child its own process group between fork and exec, in the foreground if the init was in the
+/// foreground, so that Ctrl-C reaches the app and not the init. Async-signal-safe.
 pub(super) fn take_foreground() {
-    // SAFETY: plain, async-signal-safe system calls. Every signal is blocked, SIGTTOU among them,
-    // which would otherwise stop a background process that takes the terminal.
+    // SAFETY: plain, async-signal-safe system calls. SIGTTOU is blocked; it would stop a background
+    // process that takes the terminal.
     unsafe {
         let foreground = libc::tcgetpgrp(libc::STDIN_FILENO) == libc::getpgrp();
         libc::setpgid(0, 0);
@@ -112,9 +112,9 @@ pub(super) fn take_foreground() {
     }
 }
 
-/// At the end: a script that goes on after the init may read from its terminal again.
+/// Returns the terminal, so that a script can read from it after the init has ended.
 pub(super) fn give_back_foreground(child: libc::pid_t) {
-    // SAFETY: plain system calls; every signal is blocked, SIGTTOU among them.
+    // SAFETY: plain system calls. SIGTTOU is blocked.
     unsafe {
         if libc::tcgetpgrp(libc::STDIN_FILENO) == child {
             libc::tcsetpgrp(libc::STDIN_FILENO, libc::getpgrp());
@@ -122,8 +122,8 @@ pub(super) fn give_back_foreground(child: libc::pid_t) {
     }
 }
 
-/// Stops this process, as the app was told to stop: whoever waits for it sees that. The kernel does not
-/// stop a PID 1.
+/// Stops this process together with the app, so that its parent sees the stop. The kernel does not stop
+/// PID 1.
 pub(super) fn suspend() {
     // SAFETY: plain system calls.
     unsafe {
@@ -131,55 +131,10 @@ pub(super) fn suspend() {
     }
 }
 
-/// `PR_SET_PDEATHSIG`, prctl(2).
+/// Sets the signal that this process gets when its parent dies.
 pub(super) fn set_parent_death_signal(signal: libc::c_int) {
     // SAFETY: a plain system call.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0);
     }
 }
-
-unsafe extern "C" {
-    /// The executable's first byte in memory (the linker defines it).
-    static __ehdr_start: libc::Elf64_Ehdr;
-}
-
-/// Gives back the pages of code and constants that only the start needed. They are the file's own,
-/// so those that are needed again come back from the page cache.
-pub(super) fn give_back_pages() {
-    let base = &raw const __ehdr_start as usize;
-    // SAFETY: the kernel has mapped the header and the program headers that it names with the first
-    // segment. Only segments that cannot be written are given back: they have no content of their own.
-    unsafe {
-        let header = &*std::ptr::from_ref(&__ehdr_start);
-        let first =
-            (base + usize::try_from(header.e_phoff).unwrap_or_default()) as *const libc::Elf64_Phdr;
-        let segments = std::slice::from_raw_parts(first, usize::from(header.e_phnum));
-        let loaded = |segment: &&libc::Elf64_Phdr| segment.p_type == libc::PT_LOAD;
-        let Some(lowest) = segments.iter().filter(loaded).map(|one| one.p_vaddr).min() else {
-            return;
-        };
-        for segment in segments.iter().filter(loaded) {
-            let (Ok(offset), Ok(size)) = (
-                usize::try_from(segment.p_vaddr - lowest),
-                usize::try_from(segment.p_memsz),
-            ) else {
-                continue;
-            };
-            if segment.p_flags & libc::PF_W == 0 {
-                let begin = (base + offset).next_multiple_of(PAGE);
-                let end = (base + offset + size) / PAGE * PAGE;
-                if begin < end {
-                    libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_DONTNEED);
-                }
-            }
-        }
-    }
-}
-
-/// The largest page of the machines that this is built for: less is given back, never more.
-const PAGE: usize = if cfg!(target_arch = "aarch64") {
-    64 << 10
-} else {
-    4 << 10
-};

@@ -1,5 +1,5 @@
-//! The process that watches for changes (`ON_CHANGE`). It is a process of its own, so that its memory
-//! is not the init's, and tells the init by a signal.
+//! Starts the process that watches for changes (`ON_CHANGE`). A separate process keeps its memory out of
+//! the init, and notifies the init by a signal.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,21 +9,21 @@ use std::process::{Command, Stdio};
 
 use super::system;
 
-/// Starts the watcher, which reads what it is to watch from `order`, and waits until it has: from then
-/// on the app cannot read it, because the descriptor is closed and the watcher's memory is its own.
+/// Starts the watcher, and waits until it has read its order from the descriptor. Afterwards the app
+/// cannot read the order: the descriptor is closed, and the watcher's memory is protected.
 #[expect(
     unsafe_code,
     reason = "the descriptor's number came with the arguments"
 )]
 pub(super) fn start(order: i32) -> io::Result<libc::pid_t> {
-    // The watcher gets it as its standard input, and under no other number.
+    // The watcher gets the descriptor only as its standard input.
     system::close_on_exec(order);
-    // SAFETY: bootstrap has opened the descriptor for this alone and passed on its number.
+    // SAFETY: bootstrap opened the descriptor for this purpose alone, and passed its number.
     let order = unsafe { OwnedFd::from_raw_fd(order) };
     let mut child = Command::new("/proc/self/exe")
         .arg0("bootstrap")
         .arg("_watch")
-        // Not the app's: its config is none of the watcher's business.
+        // The watcher must not see the app's config.
         .env_clear()
         .stdin(File::from(order))
         .stdout(Stdio::piped())

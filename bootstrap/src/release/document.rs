@@ -5,14 +5,14 @@ use std::time::SystemTime;
 use repository_api::release::{LayerContent, ReleaseDocument, Statement};
 use repository_api::{Reference, candidate, routes};
 
-use super::{Kept, Layer, Release, Wanted};
+use super::verified::{Layer, Release, Saved, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
 use crate::verify::digest_of;
 
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// A digest does not match: worth a second look.
+    /// A digest does not match: another fetch can help.
     Digest(Failure),
     Other(Failure),
 }
@@ -23,22 +23,33 @@ impl From<Failure> for Problem {
     }
 }
 
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Digest(failure) | Problem::Other(failure) => failure,
+        }
+    }
+}
+
+/// Reads and verifies a document.
 pub(super) fn read(
     body: &[u8],
     settings: &Settings,
     reference: &Reference,
 ) -> Result<Release, Problem> {
     let document: ReleaseDocument = serde_json::from_slice(body).map_err(|error| {
-        not_a_repository("what answers is no repository: its release document cannot be read")
-            .because(place(&error))
+        not_a_repository(
+            "the answer does not come from a repository: its release document cannot be read",
+        )
+        .because(place(&error))
     })?;
     if let Some(keys) = &settings.trust.keys {
-        // Nothing of it is looked at before.
+        // Nothing reads the statement before its signature is verified.
         let signature = document.signature.as_deref();
         keys.verify(document.statement.as_bytes(), signature, SystemTime::now())
             .map_err(|error| {
-                let what = format!("{} is not taken", settings.app);
-                Failure::new(Exit::NotAllowed, what).because(error)
+                Failure::new(Exit::NotAllowed, format!("{} is refused", settings.app))
+                    .because(error)
             })?;
     }
     let statement = Statement::from_text(&document.statement).map_err(|error| {
@@ -65,11 +76,11 @@ pub(super) fn read(
         version: Some(version),
         number: release,
         layers,
-        kept: Kept::Document(String::from_utf8_lossy(body).into_owned()),
+        saved: Saved::Document(String::from_utf8_lossy(body).into_owned()),
     })
 }
 
-/// Where a document is wrong. The library's own message may quote what stands there.
+/// The place of an error. The library's own message can quote the document.
 fn place(error: &serde_json::Error) -> String {
     format!(
         "{:?} error at line {}, column {}",
@@ -91,9 +102,7 @@ fn check_statement(
     let wrong = |expected: String, found: String| {
         Failure::new(
             settings.trust.exit_for(Exit::NotARepository),
-            format!(
-                "the repository answered for something else: expected {expected}, found {found}"
-            ),
+            format!("the repository sent another release: expected {expected}, found {found}"),
         )
     };
     if statement.app != settings.app.app {
@@ -127,7 +136,7 @@ fn check_statement(
     }
 }
 
-/// The layers that apply, each checked; none that the statement names may be missing.
+/// The layers that apply, each verified. Every layer that the statement names must be there.
 fn layers(
     contents: &[LayerContent],
     statement: &Statement,
@@ -146,7 +155,7 @@ fn layers(
             .any(|pin| pin.layer.as_str() == environment.as_str())
     {
         tracing::warn!(
-            "{} has no config for environment {environment}: it gets what every environment gets",
+            "{} has no config for environment {environment}: only the layers of every environment apply",
             statement.app
         );
     }

@@ -3,7 +3,7 @@
 use repository_api::release::LayerName;
 use repository_api::{Digest, routes};
 
-use super::{Kept, Layer, Release, Wanted};
+use super::verified::{Layer, Release, Saved, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::repository::{Document, Repository};
 use crate::settings::Settings;
@@ -12,7 +12,7 @@ pub(super) async fn find(repository: &Repository, settings: &Settings) -> Result
     let app = &settings.app.app;
     tracing::info!(
         stage = "release",
-        "{} has no release document: it is taken for a plain file server",
+        "{} has no release document: fetching from a plain file server",
         repository.origin().shown("/")
     );
     let mut layers = Vec::new();
@@ -32,7 +32,7 @@ pub(super) async fn find(repository: &Repository, settings: &Settings) -> Result
                 return Err(Failure::new(
                     Exit::NotFound,
                     format!(
-                        "there is no app {app}: neither a release document nor {}",
+                        "no app {app}: the server has neither a release document nor {}",
                         repository.origin().shown(&path)
                     ),
                 ));
@@ -45,7 +45,7 @@ pub(super) async fn find(repository: &Repository, settings: &Settings) -> Result
 
 pub(super) fn release(settings: &Settings, layers: Vec<Layer>, sha256: Option<Digest>) -> Release {
     let app = &settings.app.app;
-    let kept = layers.iter().map(|layer| {
+    let saved = layers.iter().map(|layer| {
         let content = String::from_utf8_lossy(&layer.content).into_owned();
         (layer.name.clone(), content)
     });
@@ -58,8 +58,8 @@ pub(super) fn release(settings: &Settings, layers: Vec<Layer>, sha256: Option<Di
             size: None,
             sha256,
         },
-        kept: Kept::Plain {
-            layers: kept.collect(),
+        saved: Saved::Plain {
+            layers: saved.collect(),
             sha256,
         },
         layers,
@@ -72,20 +72,20 @@ async fn checksum(repository: &Repository, settings: &Settings) -> Result<Option
     match repository.document(&path).await? {
         Document::Found(body) => {
             let digest = Digest::from_line(&String::from_utf8_lossy(&body)).map_err(|error| {
-                Failure::new(Exit::Refused, format!("{shown} is no checksum")).because(error)
+                Failure::new(Exit::Refused, format!("{shown} isn't a checksum")).because(error)
             })?;
             Ok(Some(digest))
         }
         Document::Missing(_) | Document::Absent if settings.allow_unverified => {
             tracing::warn!(
-                "there is no {shown}: the artefact is not verified, as BOOTSTRAP_ALLOW_UNVERIFIED permits"
+                "{shown} is missing: the artefact is not verified, as BOOTSTRAP_ALLOW_UNVERIFIED permits"
             );
             Ok(None)
         }
         Document::Missing(_) | Document::Absent => Err(Failure::new(
             Exit::Refused,
             format!(
-                "there is no {shown}: make it with sha256sum, or permit an unverified start with BOOTSTRAP_ALLOW_UNVERIFIED=true"
+                "{shown} is missing: create it with sha256sum, or set BOOTSTRAP_ALLOW_UNVERIFIED=true to start without a checksum"
             ),
         )),
     }

@@ -1,11 +1,11 @@
-//! What a failed attempt means: transient, to be tried again, or fatal.
+//! Classifies a failed attempt as transient or fatal.
 
 use std::error::Error;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use super::RedirectError;
+use super::redirect::RedirectError;
 use super::resolve::Unresolved;
 use crate::exit::{self, Exit, Failure};
 
@@ -13,9 +13,9 @@ use crate::exit::{self, Exit, Failure};
 pub(crate) enum Attempt {
     Transient {
         reason: String,
-        /// What the server asked for.
+        /// The delay that the server asked for.
         retry_after: Option<Duration>,
-        /// Whether bytes arrived that the next attempt need not fetch again.
+        /// Whether bytes arrived that the next attempt does not fetch again.
         progress: bool,
     },
     Fatal(Failure),
@@ -30,9 +30,9 @@ impl Attempt {
         }
     }
 
-    pub(super) fn with_retry_after(mut self, patience: Option<Duration>) -> Self {
+    pub(super) fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
         if let Self::Transient { retry_after, .. } = &mut self {
-            *retry_after = patience;
+            *retry_after = delay;
         }
         self
     }
@@ -45,12 +45,12 @@ impl Attempt {
     }
 }
 
-/// Whether a status is tried again.
+/// Whether a status is retried.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// The exit code for a status that is not tried again.
+/// The exit code for a fatal status.
 fn exit_of(status: StatusCode) -> Exit {
     match status.as_u16() {
         401 | 403 => Exit::NotAllowed,
@@ -59,31 +59,31 @@ fn exit_of(status: StatusCode) -> Exit {
     }
 }
 
-/// What a status other than the expected one means.
+/// Classifies an unexpected status.
 pub(crate) fn of_status(status: StatusCode, detail: Option<&str>) -> Attempt {
-    let said = detail
+    let detail_text = detail
         .map(|detail| format!(": {detail}"))
         .unwrap_or_default();
     if is_transient(status) {
-        return Attempt::transient(format!("{status}{said}"));
+        return Attempt::transient(format!("{status}{detail_text}"));
     }
     let exit = exit_of(status);
     let advice = match (exit, detail) {
         (Exit::NotAllowed, None) => {
-            ": if it wants a token, set BOOTSTRAP_TOKEN_FILE to a file that holds one"
+            ": if the repository requires a token, set BOOTSTRAP_TOKEN_FILE to the file of the token"
         }
-        (Exit::NotARepository, None) => ": is this address a repository's?",
+        (Exit::NotARepository, None) => ": check the repository's address",
         _ => "",
     };
     Attempt::Fatal(Failure::new(
         exit,
-        format!("the repository answered {status}{said}{advice}"),
+        format!("the repository answered {status}{detail_text}{advice}"),
     ))
 }
 
-/// What a request that got no answer, or lost it half-way, means.
+/// Classifies a request without a complete answer.
 pub(crate) fn of_error(error: reqwest::Error) -> Attempt {
-    // The URL is in our own message already.
+    // The message names the URL already.
     let error = error.without_url();
     if let Some(redirect) = find::<RedirectError>(&error) {
         return Attempt::Fatal(Failure::new(Exit::NotARepository, redirect.to_string()));
@@ -94,7 +94,7 @@ pub(crate) fn of_error(error: reqwest::Error) -> Attempt {
     if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
         return Attempt::Fatal(Failure::new(
             Exit::NotARepository,
-            "what answers does not speak HTTP: is this a repository's port?",
+            "the server does not speak HTTP: check the repository's port",
         ));
     }
     if let Some(unresolved) = find::<Unresolved>(&error) {
@@ -103,24 +103,24 @@ pub(crate) fn of_error(error: reqwest::Error) -> Attempt {
     Attempt::transient(exit::chain(&error))
 }
 
-/// What to do about an error of TLS; `None` where another attempt may go better.
+/// The message for a fatal TLS error; `None` if another attempt can succeed.
 fn of_tls(error: &rustls::Error) -> Option<String> {
     use rustls::{CertificateError as Certificate, Error};
     let advice = match error {
         Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "it has expired, renew it"
+            "the certificate has expired; renew it"
         }
         Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => "it is for another name, ask by the name that it is for",
+        ) => "the certificate is for another name; use that name in the repository's address",
         Error::InvalidCertificate(_) => {
             "set BOOTSTRAP_CA_FILE to the certificate of the authority that issued it"
         }
         Error::InvalidMessage(_) => {
-            return Some("what answers does not speak TLS: is it an http:// address?".to_owned());
+            return Some("the server does not speak TLS: use an http:// address".to_owned());
         }
         Error::AlertReceived(_) | Error::PeerIncompatible(_) | Error::PeerMisbehaved(_) => {
-            return Some(format!("no TLS connection can be agreed on: {error}"));
+            return Some(format!("the TLS handshake failed: {error}"));
         }
         _ => return None,
     };
@@ -129,7 +129,7 @@ fn of_tls(error: &rustls::Error) -> Option<String> {
     ))
 }
 
-/// The first cause of type `T`, looked for inside of I/O errors too.
+/// Finds the first cause of type `T`, also inside I/O errors.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(cause) = next {

@@ -1,4 +1,4 @@
-//! Back-off with full jitter, as arithmetic: sleeping is the caller's.
+//! The delays of a back-off with full jitter. The caller sleeps.
 //! (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>)
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl<R: FnMut() -> f64> Backoff<R> {
         }
     }
 
-    /// The delay after one more failure: between nothing and a ceiling that doubles up to the cap.
+    /// The delay after another failure: random below a ceiling that doubles up to the cap.
     pub(crate) fn next(&mut self) -> Duration {
         let ceiling = BASE
             .saturating_mul(2_u32.saturating_pow(self.failures))
@@ -30,7 +30,7 @@ impl<R: FnMut() -> f64> Backoff<R> {
         ceiling.mul_f64((self.random)().clamp(0.0, 1.0))
     }
 
-    /// After progress the next failure counts as the first.
+    /// Makes the next failure count as the first one.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }

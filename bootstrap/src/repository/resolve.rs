@@ -1,4 +1,4 @@
-//! Names to addresses, through the system's resolver, with an error that says what to do.
+//! Resolves host names by the system's resolver.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 pub(super) struct Resolver;
 
 #[derive(Debug, thiserror::Error)]
-#[error("the name {host} cannot be resolved{hint}")]
+#[error("failed to resolve {host}{hint}")]
 pub(super) struct Unresolved {
     host: String,
     hint: &'static str,
@@ -20,7 +20,7 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            // reqwest puts the port in.
+            // reqwest sets the port.
             let found = tokio::net::lookup_host((host.as_str(), 0))
                 .await
                 .map(std::iter::Iterator::collect::<Vec<SocketAddr>>);
@@ -37,15 +37,15 @@ impl Resolve for Resolver {
     }
 }
 
-/// Docker resolves containers' names on networks that a user made, and not on its default bridge.
+/// Docker resolves the names of containers only on user-defined networks.
 fn hint() -> &'static str {
     let docker = Path::new("/.dockerenv").exists();
     let embedded =
         std::fs::read_to_string("/etc/resolv.conf").is_ok_and(|text| text.contains("127.0.0.11"));
     if docker && !embedded {
-        " (Docker's default bridge knows no container's name: start both containers with --network NAME, after docker network create NAME)"
+        " (Docker's default bridge does not resolve container names: run docker network create NAME, and start both containers with --network NAME)"
     } else if docker {
-        " (is its container on the same network, with that name or --network-alias?)"
+        " (put its container on the same network, with that name or --network-alias)"
     } else {
         ""
     }

@@ -1,4 +1,4 @@
-//! The one loop that tries again: full jitter, `Retry-After`, one deadline for the whole fetch.
+//! The retry loop: full jitter, `Retry-After`, and one deadline for the whole fetch.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use super::attempt::Attempt;
 use super::backoff::Backoff;
 use crate::exit::{Exit, Failure};
 
-/// Less than this is no time for another attempt.
-const LEAST: Duration = Duration::from_millis(20);
+/// Minimum time for another attempt.
+const MIN_ATTEMPT: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retry {
@@ -30,10 +30,10 @@ impl Retry {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Runs `work` until it succeeds, fails for good, or the deadline is near.
+    /// Repeats `work` until it succeeds, fails fatally, or the deadline is near.
     pub(crate) async fn until_deadline<T>(
         &self,
-        what: &str,
+        request: &str,
         mut work: impl AsyncFnMut() -> Result<T, Attempt>,
     ) -> Result<T, Failure> {
         let mut backoff = Backoff::new(random);
@@ -47,7 +47,7 @@ impl Retry {
                 });
             let (reason, retry_after, progress) = match outcome {
                 Ok(value) => return Ok(value),
-                Err(Attempt::Fatal(failure)) => return Err(failure.about(what)),
+                Err(Attempt::Fatal(failure)) => return Err(failure.about(request)),
                 Err(Attempt::Transient {
                     reason,
                     retry_after,
@@ -62,23 +62,23 @@ impl Retry {
                 return Err(Failure::new(
                     Exit::Unreachable,
                     format!(
-                        "{what}: {reason}; it asks to wait for {asked:?}, past the deadline of {:?}: set BOOTSTRAP_DEADLINE",
+                        "{request}: {reason}; the server asks to wait {asked:?}, longer than the deadline of {:?}: raise BOOTSTRAP_DEADLINE",
                         self.allowed
                     ),
                 ));
             }
-            if last || remaining < LEAST {
+            if last || remaining < MIN_ATTEMPT {
                 return Err(Failure::new(
                     Exit::Unreachable,
                     format!(
-                        "{what} did not succeed within {:?}, in {number} attempts: {reason}",
+                        "{request} did not succeed within {:?}, in {number} attempts: {reason}",
                         self.allowed
                     ),
                 ));
             }
             let mut delay = backoff.next().max(retry_after.unwrap_or_default());
             if delay >= remaining {
-                // One more, with half of what is left for it.
+                // The last attempt gets half of the remaining time.
                 last = true;
                 delay = remaining / 2;
             }
@@ -86,7 +86,7 @@ impl Retry {
             tracing::warn!(
                 attempt = number,
                 delay_ms,
-                "{what}: {reason}; attempt {} in {delay_ms} ms",
+                "{request}: {reason}; attempt {} in {delay_ms} ms",
                 number + 1
             );
             tokio::time::sleep(delay).await;
@@ -95,10 +95,9 @@ impl Retry {
     }
 }
 
-/// Uniform in [0, 1). The standard library's hash keys are random per process and differ per call,
-/// which is all that jitter needs.
+/// A uniform number in [0, 1), from the standard library's random hash keys.
 pub(crate) fn random() -> f64 {
     let bits = RandomState::new().build_hasher().finish();
-    // 32 bits are exact in a double.
+    // A double holds 32 bits exactly.
     f64::from((bits >> 32) as u32) / f64::from(u32::MAX)
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// Longer than anybody's deadline; keeps sums from overflowing.
-const MOST: Duration = Duration::from_hours(24);
+/// Maximum delay, so that sums cannot overflow.
+const MAX: Duration = Duration::from_hours(24);
 
 pub(crate) fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -14,10 +14,10 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<Duration> {
 
 fn parse(text: &str, now: SystemTime) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(text.parse().map_or(MOST, Duration::from_secs).min(MOST));
+        return Some(text.parse().map_or(MAX, Duration::from_secs).min(MAX));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default().min(MOST))
+    Some(date.duration_since(now).unwrap_or_default().min(MAX))
 }
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ mod tests {
     fn seconds_and_dates() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         assert_eq!(parse("3", now), Some(Duration::from_secs(3)));
-        assert_eq!(parse("99999999999999999999999", now), Some(MOST));
+        assert_eq!(parse("99999999999999999999999", now), Some(MAX));
         assert_eq!(
             parse("Sun, 06 Nov 1994 08:49:40 GMT", now),
             Some(Duration::from_secs(3))

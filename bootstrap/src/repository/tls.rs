@@ -1,5 +1,5 @@
-//! Whom to trust: the roots of Mozilla's programme, built in, so that an image FROM scratch works;
-//! or the certificates of `BOOTSTRAP_CA_FILE`, and then no others.
+//! Trusted certificates: Mozilla's roots, which are built in for images FROM scratch, or only those of
+//! `BOOTSTRAP_CA_FILE`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,13 +36,13 @@ fn from_file(path: &Path) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate =
-            certificate.map_err(|error| refused("which is no PEM file").because(error))?;
+            certificate.map_err(|error| refused("which isn't a PEM file").because(error))?;
         roots
             .add(certificate)
-            .map_err(|error| refused("in which a certificate is malformed").because(error))?;
+            .map_err(|error| refused("which contains a malformed certificate").because(error))?;
     }
     if roots.is_empty() {
-        return Err(refused("which holds no certificate"));
+        return Err(refused("which contains no certificate"));
     }
     Ok(roots)
 }

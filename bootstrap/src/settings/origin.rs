@@ -1,13 +1,13 @@
-//! Where the repository is: scheme, host, port, and a path that a proxy may have put before it.
+//! The repository's address: scheme, host, port, and perhaps the path prefix of a proxy.
 
 use std::str::FromStr;
 
 use url::Url;
 
-use super::Token;
+use super::groups::Token;
 use crate::exit::{Exit, Failure};
 
-/// A repository's address. User and password are kept apart, so that what is shown holds neither.
+/// A repository's address. User and password are separate, so that messages contain neither.
 #[derive(Clone)]
 pub(crate) struct Origin {
     base: Url,
@@ -72,20 +72,20 @@ impl FromStr for Origin {
 impl Origin {
     pub(crate) fn url(&self, path: &str) -> Result<Url, Failure> {
         Url::parse(&self.shown(path)).map_err(|error| {
-            Failure::new(Exit::Usage, "the repository's address is not usable").because(error)
+            Failure::new(Exit::Usage, "the repository's address is invalid").because(error)
         })
     }
 
-    /// The address of `path`, fit to be shown.
+    /// The address of `path` for messages, without user and password.
     pub(crate) fn shown(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
 
-    /// The address with its user and password: for a process of our own, never to be shown.
+    /// The address with user and password, for another process of bootstrap. Never log it.
     pub(crate) fn with_credentials(&self) -> String {
         let mut url = self.base.clone();
         if let Some((user, password)) = &self.user {
-            // Such an address has a host, so both can be set.
+            // An address with a host accepts both.
             let _ = url.set_username(user);
             let _ = url.set_password(Some(password));
         }
@@ -97,7 +97,7 @@ impl Origin {
         self.base.origin() == url.origin()
     }
 
-    /// The value of `Authorization`: the token, or the address's own user.
+    /// The value of `Authorization`: the token, or the address's user.
     pub(crate) fn authorization(&self, token: Option<&Token>) -> Option<String> {
         use base64::Engine as _;
         match (token, &self.user) {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_as_people_write_them() {
+    fn every_form_of_address() {
         let shown = |text: &str| text.parse::<Origin>().unwrap().shown("/a");
         assert_eq!(shown("repository.platform"), "http://repository.platform/a");
         assert_eq!(shown("localhost:8081"), "http://localhost:8081/a");

@@ -1,15 +1,16 @@
-//! The variables as texts.
+//! The known variables, as texts.
 
 use std::ffi::OsString;
 
 use serde::Deserialize;
 
-use super::{PREFIX, malformed};
 use crate::exit::{Exit, Failure};
+
+pub(super) const PREFIX: &str = "BOOTSTRAP_";
 
 macro_rules! texts {
     ($($field:ident $name:literal,)*) => {
-        /// All texts, because an error of `envy` would show the value.
+        /// All fields are texts, because an error of `envy` would show the value.
         #[derive(Default, Deserialize)]
         #[serde(default)]
         pub(super) struct Texts { $(pub(super) $field: Option<String>,)* }
@@ -55,7 +56,8 @@ texts! {
     change_splay "CHANGE_SPLAY",
 }
 
-/// An empty variable counts as unset: that is what a compose file's `${NAME:-}` gives.
+/// Reads the variables, and warnings about unknown ones. An empty variable counts as unset, because a
+/// Compose file's `${NAME:-}` sets an empty one.
 pub(super) fn read(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(Texts, Vec<String>), Failure> {
@@ -67,7 +69,7 @@ pub(super) fn read(
         };
         if !KNOWN.contains(&name) {
             warnings.push(format!(
-                "{PREFIX}{name} is no setting of bootstrap: it is ignored"
+                "ignoring {PREFIX}{name}: bootstrap has no such setting"
             ));
             continue;
         }
@@ -82,4 +84,12 @@ pub(super) fn read(
         .from_iter(pairs)
         .map_err(|_| Failure::new(Exit::Usage, "failed to read the environment"))?;
     Ok((texts, warnings))
+}
+
+/// The failure for an invalid variable.
+pub(super) fn malformed(name: &str, expected: impl std::fmt::Display) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("{PREFIX}{name} is invalid: {expected}"),
+    )
 }

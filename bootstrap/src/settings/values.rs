@@ -1,11 +1,11 @@
-//! Texts into values, with errors that name the variable and never show its value.
+//! Parses texts into values. Errors name the variable, and never its value.
 
 use std::path::Path;
 
 use repository_api::units;
 
-use super::texts::Texts;
-use super::{Change, Limits, PREFIX, Token, Trust};
+use super::groups::{Change, Limits, Token, Trust};
+use super::texts::{PREFIX, Texts, malformed};
 use crate::exit::{Exit, Failure};
 use crate::logging::Log;
 use crate::signature;
@@ -66,7 +66,7 @@ pub(super) fn log(level: Option<&str>, format: Option<&str>) -> Result<Log, Fail
 pub(super) fn token(file: Option<String>, token: Option<String>) -> Result<Option<Token>, Failure> {
     let token = match file {
         None => token,
-        // The path is not shown: a token itself may stand where its path should.
+        // The message leaves out the path, because people can mistake the variable for the token's.
         Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
             Failure::new(
                 Exit::Usage,
@@ -86,9 +86,7 @@ pub(super) fn token(file: Option<String>, token: Option<String>) -> Result<Optio
     }
     Err(Failure::new(
         Exit::Usage,
-        format!(
-            "{PREFIX}TOKEN or its file is not usable: expected printable ASCII, with no blank in it"
-        ),
+        format!("{PREFIX}TOKEN or its file is invalid: expected printable ASCII without blanks"),
     ))
 }
 
@@ -110,19 +108,12 @@ pub(super) fn permission(text: &str) -> Result<bool, &'static str> {
     }
 }
 
-pub(super) fn truth(text: &str) -> Result<bool, &'static str> {
+pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => Err("expected true or false"),
     }
-}
-
-pub(super) fn malformed(name: &str, expected: impl std::fmt::Display) -> Failure {
-    Failure::new(
-        Exit::Usage,
-        format!("{PREFIX}{name} is not usable: {expected}"),
-    )
 }
 
 pub(super) fn setting<T, E: std::fmt::Display>(

@@ -1,5 +1,5 @@
-//! What a tree holds: each file with size, mode and time of modification, each link with its target.
-//! A tree whose files are as they were unpacked is used again; files that the app added are left alone.
+//! The inventory of a tree: each file with size, mode and time of modification, each link with its target.
+//! A tree can be reused while its files match the inventory. Files that the app added do not count.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -14,35 +14,34 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::Gid;
 use serde::{Deserialize, Serialize};
 
-/// The layout of the file; another one is not read.
+/// The version of the file's format. Files of other versions are not read.
 const FORMAT: u32 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Inventory {
     format: u32,
-    /// The group that may read the tree, where that is not its owner's.
+    /// The group that may read the tree, unless the app owns the tree.
     readers: Option<u32>,
-    /// In the order in which they were unpacked: neighbours lie in one directory, which is opened once
-    /// for all of them.
+    /// In the order of unpacking, so that a check opens a directory once for neighbouring files.
     directories: Vec<Directory>,
 }
 
-/// A directory, and what lies in it by name. The bytes of either need not be UTF-8: see [`encode`].
+/// A directory and its entries by name. Names need not be UTF-8: see [`encode`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Directory(String, Vec<(String, Entry)>);
 
 /// A file or a link, as a status call shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Entry {
-    /// Bytes, mode, time of modification in seconds and nanoseconds.
+    /// Size, mode, time of modification in seconds and nanoseconds.
     #[serde(rename = "f")]
     File(i64, u32, i64, i64),
-    /// Where it leads.
+    /// The target.
     #[serde(rename = "l")]
     Link(String),
 }
 
-/// The first difference that was found.
+/// The first difference between a tree and its inventory.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Change {
     #[error("{0:?} has changed")]
@@ -52,7 +51,7 @@ pub(super) enum Change {
 }
 
 impl Inventory {
-    /// No two entries have one path.
+    /// The paths must be unique.
     pub(crate) fn of(
         entries: impl IntoIterator<Item = (PathBuf, Entry)>,
         readers: Option<Gid>,
@@ -103,13 +102,13 @@ impl Inventory {
         fs::write(path, serde_json::to_vec(self).map_err(io::Error::other)?)
     }
 
-    /// Whether the tree was made for these readers.
+    /// Whether the tree was unpacked for these readers.
     pub(super) fn is_for(&self, readers: Option<Gid>) -> bool {
         self.readers == readers.map(Gid::as_raw)
     }
 
-    /// Whether a file of that name is at the top of the tree.
-    pub(super) fn names(&self, file: &str) -> bool {
+    /// Whether the tree has a file of this name at its top.
+    pub(super) fn contains(&self, file: &str) -> bool {
         let file = encode(file.as_bytes());
         self.directories
             .iter()
@@ -169,7 +168,7 @@ impl Entry {
     }
 }
 
-/// Bytes as text: what is no UTF-8, and the escape itself, as `\xx`.
+/// Bytes as text. Bytes that are not UTF-8, and backslashes, become `\xx`.
 fn encode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\\') => return text.to_owned(),

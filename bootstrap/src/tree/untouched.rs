@@ -1,5 +1,5 @@
-//! Whether a user could have written to a tree. What is unpacked for trusted keys is used again only
-//! where the app could not: an untouched time of modification proves nothing, it can be set.
+//! Whether a user could have written to a tree. With trusted keys, a tree is reused only if the app could
+//! not write to it: an app can restore times of modification.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::unistd::Uid;
 
-/// Whether `user` may not have written to `path`, nor to anything below it.
+/// Whether `user` could write neither to `path` nor to anything below it.
 pub(super) fn below(path: &Path, user: Uid) -> io::Result<bool> {
     let mut open = vec![path.to_owned()];
     while let Some(path) = open.pop() {
@@ -19,7 +19,7 @@ pub(super) fn below(path: &Path, user: Uid) -> io::Result<bool> {
             }
             continue;
         }
-        if !itself(&found, user) {
+        if !is_protected(&found, user) {
             return Ok(false);
         }
         if found.is_dir() {
@@ -31,11 +31,11 @@ pub(super) fn below(path: &Path, user: Uid) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The same of one file or directory alone.
+/// Whether `user` could not write to a single file or directory.
 pub(super) fn at(path: &Path, user: Uid) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink() && itself(&found, user))
+    fs::symlink_metadata(path).is_ok_and(|found| !found.is_symlink() && is_protected(&found, user))
 }
 
-fn itself(found: &fs::Metadata, user: Uid) -> bool {
+fn is_protected(found: &fs::Metadata, user: Uid) -> bool {
     !user.is_root() && found.uid() != user.as_raw() && found.mode() & 0o022 == 0
 }

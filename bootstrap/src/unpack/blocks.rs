@@ -1,8 +1,8 @@
-//! A tar stream's blocks: a header of 512 bytes, a content, and zeros up to the next multiple of 512
-//! (POSIX pax, "ustar Interchange Format").
+//! Splits a tar stream into blocks: a header of 512 bytes, the content, and zeros up to the next multiple
+//! of 512 (POSIX pax, "ustar Interchange Format").
 //!
-//! Walked here and not by the library, which prepares 32 KiB to skip over even where there is nothing
-//! to skip: more work than a small file is. The library reads the headers' fields.
+//! The tar library only decodes the headers: its own reader clears 32 KiB for every entry, which costs more
+//! than a small file.
 
 use std::io::{self, BufRead, Read};
 
@@ -15,9 +15,9 @@ pub(super) const BLOCK: u64 = 512;
 #[derive(Debug)]
 pub(super) struct Blocks<R> {
     input: Counted<R>,
-    /// Bytes of the content that were not read yet.
+    /// Bytes left of the content.
     content: u64,
-    /// Zeros behind it.
+    /// Zeros after the content.
     padding: u64,
 }
 
@@ -64,7 +64,7 @@ impl<R: BufRead> Blocks<R> {
         Ok(())
     }
 
-    /// Where what was begun ends, in bytes of the stream: a size near the greatest does not wrap around.
+    /// The position at the end of the entry. Saturates, so that a huge size does not wrap around.
     pub(super) fn end(&self) -> u64 {
         self.input
             .position()
@@ -72,12 +72,12 @@ impl<R: BufRead> Blocks<R> {
             .saturating_add(self.padding)
     }
 
-    /// Bytes of the content that were not read yet.
+    /// Bytes left of the content.
     pub(super) fn size(&self) -> u64 {
         self.content
     }
 
-    /// The content of the entry, to its end.
+    /// Appends the rest of the content to `target`.
     pub(super) fn append_content(&mut self, target: &mut Vec<u8>) -> io::Result<()> {
         target.reserve(usize::try_from(self.content).unwrap_or(0));
         while self.content > 0 {
@@ -97,7 +97,7 @@ impl<R: BufRead> Blocks<R> {
     }
 }
 
-/// The content of the entry whose header came last.
+/// Reads the content of the current entry.
 impl<R: BufRead> BufRead for Blocks<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.content == 0 {
@@ -122,7 +122,7 @@ impl<R: BufRead> Read for Blocks<R> {
     }
 }
 
-/// The sum of a header's bytes, those of the sum itself taken for blanks.
+/// Checks the sum of a header's bytes, in which the bytes of the sum count as blanks.
 fn verify(header: &Header) -> io::Result<()> {
     let bytes = header.as_bytes();
     let sum: u32 = bytes[..148]
@@ -135,6 +135,6 @@ fn verify(header: &Header) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidData,
-        "a header's checksum is not that of its bytes",
+        "a header's checksum does not match",
     ))
 }

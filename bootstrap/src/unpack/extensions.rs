@@ -1,14 +1,14 @@
-//! The headers that say more of the entry behind them: GNU's long names, PAX records (POSIX pax,
-//! "pax Extended Header"). Read here and not by the library, so that each is bounded.
+//! Extended headers of the next entry: GNU's long names and PAX records (POSIX pax, "pax Extended
+//! Header"). The tar library does not limit their size, so this module reads them.
 
 use std::io::Read;
 
-use super::UnpackError;
+use super::error::UnpackError;
 
-/// Bytes of such a header at the most: a path has at most 4096.
+/// Maximum size of an extended header, in bytes. A path has at most 4096.
 const MAX: u64 = 64 << 10;
 
-/// What was said of the next entry.
+/// The extended fields of the next entry.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     pub(super) path: Option<Vec<u8>>,
@@ -34,17 +34,17 @@ pub(super) fn body(size: u64, entry: &mut impl Read) -> Result<Vec<u8>, UnpackEr
     Ok(body)
 }
 
-/// Of two names for one entry programs take the one or the other.
+/// Refuses two values for one field: programs disagree about which one counts.
 fn once<T>(place: &mut Option<T>, value: T) -> Result<(), UnpackError> {
     if place.replace(value).is_some() {
         return Err(UnpackError::refused(
-            "extended headers say two things of one entry",
+            "extended headers set a field of an entry twice",
         ));
     }
     Ok(())
 }
 
-/// GNU's long name ends at its NUL.
+/// A GNU long name ends at its NUL.
 fn long_name(mut body: Vec<u8>) -> Vec<u8> {
     if let Some(end) = body.iter().position(|byte| *byte == 0) {
         body.truncate(end);
@@ -53,7 +53,7 @@ fn long_name(mut body: Vec<u8>) -> Vec<u8> {
 }
 
 impl Extensions {
-    /// Takes over the records of a PAX header for the next entry.
+    /// Adds the records of a PAX header.
     pub(super) fn add_pax(&mut self, body: &[u8]) -> Result<(), UnpackError> {
         for (key, value) in records(body)? {
             match key {
@@ -63,17 +63,17 @@ impl Extensions {
                 b"mtime" => self.mtime = seconds(value),
                 _ if key.starts_with(b"GNU.sparse.") => {
                     return Err(UnpackError::refused(
-                        "it holds a sparse file: pack it with --sparse left out",
+                        "it contains a sparse file: pack it without --sparse",
                     ));
                 }
-                // Owners, access times, attributes: nothing that is restored.
+                // Owners, access times and attributes are not restored.
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Takes over the name of GNU's long form.
+    /// Sets the path from a GNU long name.
     pub(super) fn set_path(&mut self, body: Vec<u8>) -> Result<(), UnpackError> {
         once(&mut self.path, long_name(body))
     }
@@ -82,14 +82,14 @@ impl Extensions {
         once(&mut self.link, long_name(body))
     }
 
-    /// Whether anything was said that no entry followed.
+    /// Whether a field is set.
     pub(super) fn is_pending(&self) -> bool {
         self.path.is_some() || self.link.is_some() || self.size.is_some() || self.mtime.is_some()
     }
 }
 
-/// A header for all entries that follow. `git archive` writes one, with a comment; nothing else is
-/// taken from one.
+/// Checks a header for all following entries. `git archive` writes a comment into one. Other records are
+/// ignored, and those that would change entries are refused.
 pub(super) fn check_global(body: &[u8]) -> Result<(), UnpackError> {
     for (key, _) in records(body)? {
         if [b"path".as_slice(), b"linkpath", b"size"].contains(&key)
@@ -107,8 +107,8 @@ pub(super) fn check_global(body: &[u8]) -> Result<(), UnpackError> {
 /// A key and its value.
 type Record<'a> = (&'a [u8], &'a [u8]);
 
-/// `LENGTH KEY=VALUE\n`, where LENGTH counts the whole record. By length and not by line: a value may
-/// hold anything, and macOS writes attributes as they are.
+/// Splits `LENGTH KEY=VALUE\n` records by LENGTH, which counts the whole record. A value can contain line
+/// ends: macOS writes binary attributes.
 fn records(mut body: &[u8]) -> Result<Vec<Record<'_>>, UnpackError> {
     let malformed = || UnpackError::refused("an extended header is malformed");
     let mut records = Vec::new();
@@ -135,10 +135,10 @@ fn number(text: &[u8]) -> Result<u64, UnpackError> {
         .ok()
         .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| UnpackError::refused("a number in an extended header is none"))
+        .ok_or_else(|| UnpackError::refused("a number in an extended header is malformed"))
 }
 
-/// `1700000000.123`: the fraction is left out, as the older formats have none.
+/// Parses `1700000000.123`, and drops the fraction.
 fn seconds(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text)
         .ok()?

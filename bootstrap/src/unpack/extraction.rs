@@ -1,14 +1,15 @@
-//! What an archive's entries become, in the archive's order where that matters: a link needs its
-//! target, and of two entries of one name the later stays.
+//! Extracts entries, in the archive's order where it matters: a link needs its target, and of two entries
+//! with the same name the later one stays.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::UnpackError;
-use super::beneath::{Beneath, LinkError, NewFile, create};
+use super::beneath::{Beneath, LinkError};
 use super::blocks::Blocks;
+use super::error::UnpackError;
+use super::new_file::{NewFile, create};
 use super::writers::{SMALL, Writers, Written};
 use crate::tree::{Entry, Inventory};
 
@@ -16,16 +17,17 @@ use crate::tree::{Entry, Inventory};
 pub(super) struct Extraction {
     beneath: Beneath,
     writers: Writers,
-    /// The paths of files and links so far, and after which settling each was made; as bytes, because
-    /// hashing them by component is slow.
+    /// The paths of files and links so far, and the number of waits before each. Paths are bytes, because
+    /// hashing by component is slow.
     seen: HashMap<Vec<u8>, u64>,
-    settled: u64,
-    /// Whether a path came twice.
+    /// How often the extraction has waited for the writers.
+    waits: u64,
+    /// Whether a path occurred twice.
     repeated: bool,
-    /// Directories' modes come last, because one without the right to write could not be filled.
+    /// The modes of directories. They are set last, because a read-only directory cannot be filled.
     modes: HashMap<PathBuf, u32>,
-    /// What was made here, and not by the writers.
-    made: Vec<Written>,
+    /// Entries that this thread extracted.
+    extracted: Vec<Written>,
 }
 
 impl Extraction {
@@ -34,28 +36,28 @@ impl Extraction {
             writers: Writers::start(beneath.rules()),
             beneath,
             seen: HashMap::new(),
-            settled: 0,
+            waits: 0,
             repeated: false,
             modes: HashMap::new(),
-            made: Vec::new(),
+            extracted: Vec::new(),
         }
     }
 
-    /// Directories that were made and that no entry named.
+    /// The number of directories that were created without an entry of their own.
     pub(super) fn implied(&self) -> u64 {
-        self.beneath.made()
+        self.beneath.implied()
     }
 
     pub(super) fn directory(&mut self, path: PathBuf, mode: u32) -> Result<(), UnpackError> {
         self.refuse_through_a_file(Some(&path))?;
         self.beneath.directory(&path)?;
-        // Its owner must be able to remove it again.
+        // The owner must be able to remove the directory.
         self.modes.insert(path, mode | 0o700);
         Ok(())
     }
 
-    /// No path leads through a file or a link of the archive. Looked up here, because the writers may
-    /// not have come to that file yet.
+    /// Refuses a path through a file or a link of the archive. The writers may not have created the file
+    /// yet, so the file system cannot tell.
     fn refuse_through_a_file(&mut self, directory: Option<&Path>) -> Result<(), UnpackError> {
         let Some(directory) = directory.filter(|directory| !self.beneath.is_last(directory)) else {
             return Ok(());
@@ -65,50 +67,50 @@ impl Extraction {
             .any(|path| self.seen.contains_key(path.as_os_str().as_bytes()))
         {
             return Err(UnpackError::refused(format!(
-                "{:?} leads through something that is no directory",
+                "{:?} leads through something that isn't a directory",
                 directory.display().to_string()
             )));
         }
         Ok(())
     }
 
-    /// An earlier entry of the same name gives way.
+    /// Removes an earlier entry of the same name.
     fn claim(&mut self, path: &Path) -> Result<(), UnpackError> {
         self.refuse_through_a_file(path.parent())?;
-        let earlier = self.seen(path);
-        if let Some(made) = earlier {
-            if made == self.settled {
-                self.settle()?;
-                self.seen(path);
+        let earlier = self.note_path(path);
+        if let Some(waits) = earlier {
+            if waits == self.waits {
+                self.wait()?;
+                self.note_path(path);
             }
-            self.beneath.make_room(path)?;
+            self.beneath.remove_earlier(path)?;
         }
         Ok(())
     }
 
-    /// Notes a path; returns after which settling it was made before, if it was.
-    fn seen(&mut self, path: &Path) -> Option<u64> {
+    /// Notes a path. Returns the number of waits before its earlier entry, if there was one.
+    fn note_path(&mut self, path: &Path) -> Option<u64> {
         let earlier = self
             .seen
-            .insert(path.as_os_str().as_bytes().to_vec(), self.settled);
+            .insert(path.as_os_str().as_bytes().to_vec(), self.waits);
         self.repeated |= earlier.is_some();
         earlier
     }
 
-    fn settle(&mut self) -> Result<(), UnpackError> {
-        self.settled += 1;
-        self.writers.settle()
+    fn wait(&mut self) -> Result<(), UnpackError> {
+        self.waits += 1;
+        self.writers.wait()
     }
 
     fn note(&mut self, number: u64, path: PathBuf, entry: Entry) {
-        self.made.push(Written {
+        self.extracted.push(Written {
             number,
             path,
             entry,
         });
     }
 
-    /// Makes a file, the `number`th entry.
+    /// Extracts a file, the `number`th entry.
     pub(super) fn file<R: BufRead>(
         &mut self,
         number: u64,
@@ -183,20 +185,20 @@ impl Extraction {
         target: &Path,
     ) -> Result<(), LinkError> {
         self.refuse_through_a_file(path.parent())?;
-        self.settle()?;
+        self.wait()?;
         let entry = self.beneath.hard_link(&path, target)?;
-        self.seen(&path);
+        self.note_path(&path);
         self.note(number, path, entry);
         Ok(())
     }
 
-    /// Waits for the writers, sets the directories' modes, and says what is there.
+    /// Waits for the writers, sets the directories' modes, and returns the inventory.
     pub(super) fn finish(mut self) -> Result<Inventory, UnpackError> {
         let mut all = self.writers.finish()?;
         for (path, mode) in self.modes {
             self.beneath.set_directory_mode(&path, mode)?;
         }
-        all.append(&mut self.made);
+        all.append(&mut self.extracted);
         all.sort_unstable_by_key(|written| written.number);
         if self.repeated {
             keep_the_last(&mut all);
@@ -206,7 +208,7 @@ impl Extraction {
     }
 }
 
-/// Of several entries of one path the last is there.
+/// Removes all but the last entry of each path.
 fn keep_the_last(all: &mut Vec<Written>) {
     let last: HashMap<PathBuf, u64> = all
         .iter()

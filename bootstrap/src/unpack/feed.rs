@@ -1,12 +1,12 @@
-//! The bytes of a download as they arrive, handed from the thread that fetches to the one that
-//! unpacks. The channel is bounded, so memory stays flat whatever the artefact's size.
+//! A bounded channel for the bytes of a download, from the fetch to the unpacking thread. Memory does not
+//! grow with the artefact.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use bytes::{Buf as _, Bytes};
 
-/// Chunks under way at the most; a chunk has 400 KiB at the most.
+/// Maximum number of queued chunks. A chunk has at most 400 KiB.
 const CHUNKS: usize = 16;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl BufRead for Feed {
         while self.current.is_empty() {
             match self.chunks.recv() {
                 Ok(chunk) => self.current = chunk,
-                // The sender is gone: that was all.
+                // The sender is gone at the end of the artefact.
                 Err(_) => break,
             }
         }

@@ -1,4 +1,4 @@
-//! What a file is, by the ending of its name.
+//! The format of an artefact, by the ending of its name.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {

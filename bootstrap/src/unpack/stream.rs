@@ -1,10 +1,10 @@
-//! Decompressed bytes, counted against the cap: a bomb is refused while it unpacks.
+//! Counts decompressed bytes against the limit, so that a bomb is refused while it unpacks.
 
 use std::io::{self, BufRead, Read};
 
 use repository_api::units::show_size;
 
-use super::UnpackError;
+use super::error::UnpackError;
 
 #[derive(Debug)]
 pub(super) struct Counted<R> {
@@ -13,7 +13,7 @@ pub(super) struct Counted<R> {
     limit: u64,
 }
 
-/// More came than the cap allows.
+/// The archive unpacks to more than the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("it unpacks to more than {}: BOOTSTRAP_MAX_UNPACKED sets the limit", show_size(*limit))]
 pub(super) struct TooLarge {
@@ -37,7 +37,7 @@ impl<R: BufRead> Counted<R> {
         self.read
     }
 
-    /// An error of reading that was in truth the cap's.
+    /// Replaces a read error that the limit caused.
     pub(super) fn explain(&self, error: UnpackError) -> UnpackError {
         if self.read > self.limit {
             return too_large(self.limit);
@@ -52,7 +52,7 @@ impl<R: BufRead> BufRead for Counted<R> {
             return Err(io::Error::other(TooLarge { limit: self.limit }));
         }
         let available = self.inner.fill_buf()?;
-        // One byte beyond the limit is enough to know.
+        // One byte beyond the limit is enough to detect the excess.
         let most = usize::try_from(self.limit - self.read)
             .unwrap_or(usize::MAX)
             .saturating_add(1);

@@ -1,9 +1,8 @@
-//! Small files are written by threads of their own, while the archive is read on: creating a file
-//! costs the kernel more time than inflating it costs us.
+//! Threads that write small files while the archive is read on: creating a file costs the kernel more
+//! time than decompressing its content.
 //!
-//! Files travel in batches, whose buffers are used again: memory is bounded by their number. What
-//! depends on an earlier entry (a link to it, a second entry of its name) waits for
-//! [`Writers::settle`] first.
+//! Files travel in batches with reused buffers, so the number of batches bounds the memory. An entry that
+//! depends on an earlier one (a link, a second entry of the same name) calls [`Writers::wait`] first.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,23 +11,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::beneath::{NewFile, create};
-use super::{Rules, UnpackError};
+use super::error::UnpackError;
+use super::new_file::{NewFile, create};
+use super::rules::Rules;
 use crate::tree::Entry;
 
-/// Bytes of content in a batch, about.
+/// Approximate size of a batch's content, in bytes.
 const BATCH_BYTES: usize = 256 << 10;
-/// Files in a batch at the most.
+/// Maximum number of files in a batch.
 const BATCH_FILES: usize = 64;
-/// Directories in a batch at the most: each is an open descriptor.
+/// Maximum number of directories in a batch. Each is an open descriptor.
 const BATCH_DIRECTORIES: usize = 8;
-/// Batches at the most, being filled, waiting and being written.
+/// Maximum number of batches.
 const BATCHES: usize = 8;
 
-/// A file of at most so many bytes goes to the writers.
+/// Maximum size of a file for the writers, in bytes.
 pub(super) const SMALL: u64 = 64 << 10;
 
-/// What was written, and as the how-manieth entry of the archive.
+/// An extracted entry, and its index in the archive.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) number: u64,
@@ -43,7 +43,7 @@ struct Job {
     path: PathBuf,
     mode: u32,
     mtime: Option<i64>,
-    /// Where its content ends in the batch's.
+    /// The end of the file's content in the batch's.
     end: usize,
 }
 
@@ -58,9 +58,9 @@ struct Batch {
 struct State {
     ready: VecDeque<Batch>,
     free: Vec<Batch>,
-    /// Batches that exist.
-    made: usize,
-    /// Batches that are waiting or being written.
+    /// The number of batches.
+    created: usize,
+    /// The number of batches that are not written yet.
     unfinished: usize,
     closed: bool,
     written: Vec<Written>,
@@ -77,12 +77,14 @@ struct Shared {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic ends the process, so nobody sees a poisoned lock.
+        // A panic ends the process, so a lock is never poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(guard: MutexGuard<'a, State>, on: &Condvar) -> MutexGuard<'a, State> {
-        on.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    fn wait<'a>(guard: MutexGuard<'a, State>, condition: &Condvar) -> MutexGuard<'a, State> {
+        condition
+            .wait(guard)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self, rules: Rules) {
@@ -121,7 +123,7 @@ impl Shared {
 }
 
 impl Batch {
-    /// Its buffers stay.
+    /// Empties the batch, and keeps its buffers.
     fn clear(&mut self) {
         self.content.clear();
         self.jobs.clear();
@@ -165,11 +167,11 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    /// Starts a thread for every two cores, up to four: the other core inflates, and beyond that the
-    /// file system's own locks are the limit.
+    /// Starts a thread for every two cores, up to four. The other core decompresses; with more threads,
+    /// the file system's locks are the limit.
     pub(super) fn start(rules: Rules) -> Self {
         let shared = Arc::new(Shared::default());
-        shared.state().made = 1;
+        shared.state().created = 1;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = (0..(cores / 2).clamp(1, 4))
             .filter_map(|_| {
@@ -188,7 +190,7 @@ impl Writers {
         }
     }
 
-    /// Takes a file over. `fill` appends its content to the buffer that it is given.
+    /// Queues a file. `fill` appends the content to the buffer.
     pub(super) fn push(
         &mut self,
         number: u64,
@@ -216,13 +218,13 @@ impl Writers {
         let full = self.batch.content.len() >= BATCH_BYTES
             || self.batch.jobs.len() >= BATCH_FILES
             || self.batch.directories >= BATCH_DIRECTORIES;
-        if full { self.send() } else { Ok(()) }
+        if full { self.send_batch() } else { Ok(()) }
     }
 
-    fn send(&mut self) -> Result<(), UnpackError> {
+    fn send_batch(&mut self) -> Result<(), UnpackError> {
         if self.threads.is_empty() {
-            // No thread could be started: then it is done here.
-            return self.write_here();
+            // No thread could be started.
+            return self.write_in_this_thread();
         }
         let mut state = self.shared.state();
         let next = loop {
@@ -232,8 +234,8 @@ impl Writers {
             if let Some(free) = state.free.pop() {
                 break free;
             }
-            if state.made < BATCHES {
-                state.made += 1;
+            if state.created < BATCHES {
+                state.created += 1;
                 break Batch::default();
             }
             state = Shared::wait(state, &self.shared.done);
@@ -246,17 +248,17 @@ impl Writers {
         Ok(())
     }
 
-    fn write_here(&mut self) -> Result<(), UnpackError> {
+    fn write_in_this_thread(&mut self) -> Result<(), UnpackError> {
         let (written, failure) = write(&mut self.batch, self.rules);
         self.batch.clear();
         self.shared.state().written.extend(written);
         failure.map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// Waits until all that was taken over is written.
-    pub(super) fn settle(&mut self) -> Result<(), UnpackError> {
+    /// Waits until all queued files are written.
+    pub(super) fn wait(&mut self) -> Result<(), UnpackError> {
         if !self.batch.jobs.is_empty() {
-            self.send()?;
+            self.send_batch()?;
         }
         let mut state = self.shared.state();
         while state.unfinished > 0 {
@@ -265,9 +267,9 @@ impl Writers {
         state.failure.take().map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// Everything that was written.
+    /// Waits, and returns everything that was written.
     pub(super) fn finish(mut self) -> Result<Vec<Written>, UnpackError> {
-        self.settle()?;
+        self.wait()?;
         Ok(std::mem::take(&mut self.shared.state().written))
     }
 }
@@ -277,7 +279,7 @@ impl Drop for Writers {
         self.shared.state().closed = true;
         self.shared.work.notify_all();
         for thread in self.threads.drain(..) {
-            // A panic in one has ended the process.
+            // A panic has ended the process.
             let _ = thread.join();
         }
     }

@@ -1,13 +1,14 @@
-//! Which of a version's artefacts is meant for a machine.
+//! The choice of a version's artefact for a machine.
 //!
-//! `{app}[-_]{version}` with an optional `[-_]{architecture}` and an archive ending is a candidate;
-//! one that names the architecture is taken before one that names none. Otherwise the only file
-//! there is. Otherwise nobody can tell.
+//! 1. the candidate: `{app}[-_]{version}` with an optional `[-_]{architecture}` and an archive ending. A
+//!    candidate that names the architecture comes before one that names none
+//! 2. the only file of the version
+//! 3. otherwise an error that lists the artefacts
 
 use crate::names::{AppName, VersionName};
 use crate::release::Artefact;
 
-/// Endings of archives; the longer of two that fit comes first.
+/// Endings of archives. A longer ending comes before its own end.
 pub const ARCHIVE_ENDINGS: [&str; 5] = [".tar.gz", ".tgz", ".tar.zst", ".tar", ".tzst"];
 
 /// The spellings of the architectures in file names, by `std::env::consts::ARCH`.
@@ -19,10 +20,10 @@ fn spellings(architecture: &str) -> &'static [&'static str] {
     }
 }
 
-/// The names of the files among which nobody can choose.
+/// No artefact, or more than one, is meant for the machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no artefact of {app} {version} is meant for this machine ({architecture}): there is {}; publish one as {app}-{version}-{architecture}.tar.gz",
+    "no artefact of {app} {version} is meant for this machine ({architecture}): the version has {}; publish one as {app}-{version}-{architecture}.tar.gz",
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 )]
 pub struct Ambiguous {
@@ -32,7 +33,7 @@ pub struct Ambiguous {
     names: Vec<String>,
 }
 
-/// Chooses for `architecture`, as `std::env::consts::ARCH` spells it.
+/// Chooses the artefact for an architecture, spelled like `std::env::consts::ARCH`.
 pub fn choose<'a>(
     artefacts: &'a [Artefact],
     app: &AppName,
@@ -79,7 +80,7 @@ fn ambiguous(
     }
 }
 
-/// 0 names the architecture, 1 names none; `None` is no candidate.
+/// 0 for a candidate that names the architecture, 1 for one that names none; `None` for other files.
 fn rank(file: &str, app: &AppName, version: &VersionName, architecture: &str) -> Option<u8> {
     let separated = |text: &'_ str| text.strip_prefix(['-', '_']).map(str::to_owned);
     let rest = separated(file.strip_prefix(app.as_str())?)?;

@@ -1,4 +1,4 @@
-//! SHA-256 in its spellings: hexadecimal (`sha256sum`), `ETag`, and RFC 9530's structured field.
+//! SHA-256 digests in their spellings: hexadecimal (`sha256sum`), `ETag`, and RFC 9530's structured field.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,7 +41,7 @@ impl Digest {
         format!("sha-256=:{}:", STANDARD.encode(self.0))
     }
 
-    /// The SHA-256 in a `Repr-Digest` or `Content-Digest`; `None` where the field names only other
+    /// The SHA-256 in a `Repr-Digest` or `Content-Digest`; `None` if the field names only other
     /// algorithms.
     pub fn from_field(field: &str) -> Result<Option<Self>, DigestError> {
         for member in field.split(',') {
@@ -62,13 +62,13 @@ impl Digest {
         Ok(None)
     }
 
-    /// The line that `sha256sum -c` reads.
+    /// The line for `sha256sum -c`.
     pub fn line(&self, file: &str) -> String {
         format!("{self}  {file}\n")
     }
 
     /// The digest in a `.sha256` file: a line of `sha256sum`, in text or binary mode, or the bare
-    /// digits. The name in it is not compared: people rename what they upload.
+    /// digits. Ignores the file name in it, because people rename files before they upload them.
     pub fn from_line(text: &str) -> Result<Self, DigestError> {
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
         let line = lines.next().ok_or(DigestError::Line)?;
@@ -123,7 +123,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Digit by digit: an artefact's answer has three of these, and formatting each byte is slow.
+        // Formatting byte by byte is slow, and an answer with an artefact has three digests.
         let mut text = [0; 64];
         for (digits, byte) in text.chunks_exact_mut(2).zip(self.0) {
             digits[0] = DIGITS[usize::from(byte >> 4)];

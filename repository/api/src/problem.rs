@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The media type of a [`Problem`].
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// A problem document. `type` is left out: it is `about:blank`, and the status tells the kind.
+/// A problem document. Its `type` is `about:blank` and therefore left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     #[serde(default)]
@@ -15,7 +15,7 @@ pub struct Problem {
     /// One clear sentence, with the next step.
     #[serde(default)]
     pub detail: String,
-    /// Of a config that was refused: the line, masked, and a caret under the place.
+    /// For a refused config: the line with its value masked, and a caret under the place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,
 }

@@ -1,37 +1,36 @@
-//! The release document: the one answer that `bootstrap` needs.
+//! The release document.
 //!
-//! The statement travels as text, byte for byte what is signed; whoever receives it parses that
-//! text and nothing else.
+//! The statement travels as text, byte for byte as it is signed. Receivers parse that text.
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::names::{AppName, EnvironmentName, FileName, VersionName};
 
-/// `GET /releases/{app}/{reference}[?environment=E]`. Unknown fields are ignored, so that a newer
-/// repository can say more to an older client.
+/// `GET /releases/{app}/{reference}[?environment=E]`. Receivers ignore unknown
+/// fields, so that a newer repository can add fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseDocument {
     /// A [`Statement`] as JSON.
     pub statement: String,
-    /// The statement's minisign signature, where there is one.
+    /// The statement's minisign signature, if it is signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// The contents of the layers that apply: default, app, and the environment that was asked for.
+    /// The content of the layers that apply: default, app, and the requested environment.
     #[serde(default)]
     pub config: Vec<LayerContent>,
 }
 
-/// What a release is: which bytes, which config.
+/// The artefacts and the config of a release, by digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     pub app: AppName,
-    /// Absent where `latest` or a version was asked for: these are no releases.
+    /// Absent for `latest` and versions, which have no release number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<u64>,
     pub version: VersionName,
     pub artefacts: Vec<Artefact>,
-    /// Every layer of the app, whatever environment was asked for.
+    /// Every layer of the app, for all environments.
     #[serde(default)]
     pub config: Vec<LayerPin>,
 }
@@ -52,18 +51,18 @@ pub struct LayerPin {
     pub sha256: Digest,
 }
 
-/// A layer's text, as it was written.
+/// A layer's text, as it was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerContent {
     pub layer: LayerName,
     pub content: String,
 }
 
-/// The layers of an app's config, in the order in which later wins.
+/// The layers of an app's config. Later layers win.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum LayerName {
-    /// Under every app.
+    /// The layer under every app.
     Default,
     App,
     Environment(EnvironmentName),
@@ -78,7 +77,7 @@ impl LayerName {
         }
     }
 
-    /// Whether the layer belongs to what an app in `environment` gets.
+    /// Whether an app in `environment` gets the layer.
     pub fn applies_to(&self, environment: Option<&EnvironmentName>) -> bool {
         match self {
             Self::Default | Self::App => true,

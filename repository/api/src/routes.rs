@@ -1,5 +1,5 @@
-//! The paths of the contract, for those who ask. The server's router spells the same patterns, and
-//! the end-to-end tests hold the two together.
+//! The paths of the HTTP interface, for clients. The end-to-end tests compare them with the server's
+//! router.
 
 use crate::names::{AppName, EnvironmentName, FileName, Reference, VersionName};
 use crate::release::LayerName;
@@ -19,7 +19,7 @@ pub fn release(
     }
 }
 
-/// One layer of an app's config, as it is written and as a plain file server has it.
+/// A layer of an app's config, on a repository and on a plain file server.
 pub fn config(app: &AppName, layer: &LayerName) -> String {
     match layer {
         LayerName::Default => "/config/_default/_default.config".to_owned(),
@@ -28,7 +28,7 @@ pub fn config(app: &AppName, layer: &LayerName) -> String {
     }
 }
 
-/// The address of the original design: the artefact of `latest`.
+/// The path of the original design: the artefact of `latest`.
 pub fn legacy_artefact(app: &AppName) -> String {
     format!("/files/{app}/{app}.tgz")
 }

@@ -1,41 +1,41 @@
-//! Signed releases: minisign (<https://jedisct1.github.io/minisign/>), the prehashed form only.
+//! Signatures of releases: minisign (<https://jedisct1.github.io/minisign/>), only in its prehashed form.
 
 use std::time::{Duration, SystemTime};
 
 use minisign_verify::{Error, PublicKey, Signature};
 
-/// The keys of which one must have signed a release.
+/// The public keys that can sign a release.
 #[derive(Debug, Clone)]
 pub struct TrustedKeys(Vec<PublicKey>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
-    #[error("it is not signed: sign it with minisign -Sm")]
+    #[error("the release is not signed: sign it with minisign -Sm")]
     Missing,
-    #[error("its signature is malformed: publish the .minisig file as minisign wrote it")]
+    #[error("the signature is malformed: publish the .minisig file as minisign wrote it")]
     Malformed,
     #[error(
-        "its signature is of minisign's old form, which is not prehashed: sign it with minisign 0.10 or later"
+        "the signature has minisign's old form, which is not prehashed: sign with minisign 0.10 or later"
     )]
     NotPrehashed,
-    #[error("none of the trusted keys has made its signature")]
+    #[error("none of the trusted keys made the signature")]
     UnknownKey,
-    #[error("its signature does not match: it was changed after it was signed")]
+    #[error("the signature does not match: the release was changed after it was signed")]
     Wrong,
-    #[error("its signature has expired ({0}): sign it again")]
+    #[error("the signature has expired ({0}): sign the release again")]
     Expired(String),
     #[error(
-        "its signature's {0:?} is no date: expected expires:2030-12-31 or expires:2030-12-31T12:00:00Z"
+        "{0:?} in the signature isn't a date: expected expires:2030-12-31 or expires:2030-12-31T12:00:00Z"
     )]
     Expiry(String),
 }
 
 impl TrustedKeys {
-    /// The keys of a file: each a line of base64, as in minisign's .pub files, one after the other;
-    /// comments and blank lines are left out.
+    /// Parses a file with a key on each line, in base64 as in minisign's `.pub` files. Skips comments and
+    /// blank lines.
     ///
     /// # Errors
-    /// What is wrong with the file, to be said after its name.
+    /// A relative clause about the file, to follow its name.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut keys = Vec::new();
         for (number, line) in (1_u32..).zip(text.lines()) {
@@ -44,20 +44,17 @@ impl TrustedKeys {
                 continue;
             }
             let key = PublicKey::from_base64(line).map_err(|_| {
-                format!("whose line {number} is no public key of minisign's: expected RW…")
+                format!("whose line {number} isn't a minisign public key: expected RW…")
             })?;
             keys.push(key);
         }
         if keys.is_empty() {
-            return Err("which holds no key".to_owned());
+            return Err("which contains no key".to_owned());
         }
         Ok(Self(keys))
     }
 
-    /// Whether one of the keys signed exactly these bytes, and the signature has not expired.
-    ///
-    /// # Errors
-    /// Why not.
+    /// Checks that one of the keys signed exactly these bytes, and that the signature has not expired.
     pub fn verify(
         &self,
         statement: &[u8],
@@ -79,7 +76,7 @@ impl TrustedKeys {
             }
         }
         outcome?;
-        // Signed as well: only now may it be believed.
+        // The comment is signed, too, so it is read only after the check.
         for word in signature.trusted_comment().split_ascii_whitespace() {
             if let Some(date) = word.strip_prefix("expires:")
                 && now >= end_of(date).ok_or_else(|| SignatureError::Expiry(word.to_owned()))?
@@ -91,7 +88,7 @@ impl TrustedKeys {
     }
 }
 
-/// The first moment at which a date is over: a day at its end, in UTC.
+/// The moment of a date and time, or the end of a day in UTC.
 fn end_of(date: &str) -> Option<SystemTime> {
     if date.len() == "2030-12-31".len() {
         let begin = humantime::parse_rfc3339(&format!("{date}T00:00:00Z")).ok()?;
@@ -120,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_and_nothing_else() {
+    fn only_the_signed_bytes_verify() {
         let now = "2026-01-01T00:00:00Z";
         verify(STATEMENT, Some(SIGNATURE), now).unwrap();
         assert!(matches!(
@@ -135,7 +132,7 @@ mod tests {
 
     #[test]
     fn no_bit_of_what_is_trusted_may_be_flipped() {
-        // The first line is a comment that nobody signed.
+        // The first line is a comment, which is not signed.
         let trusted = SIGNATURE.find('\n').unwrap() + 1;
         for position in trusted..SIGNATURE.trim_end().len() {
             for bit in 0..7 {

@@ -1,4 +1,4 @@
-//! Durations (`500ms`, `15s`, `5m`) and sizes (`512KiB`, `2GiB`) as people write them in settings.
+//! Durations (`500ms`, `15s`, `5m`) and sizes (`512KiB`, `2GiB`) as settings spell them.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
-/// A whole number and one of `ms`, `s`, `m`, `h`. At most 30 days, so that sums cannot overflow.
+/// Parses a whole number and one of `ms`, `s`, `m`, `h`, up to 30 days, so that sums cannot overflow.
 pub fn duration(text: &str) -> Result<Duration, UnitError> {
     let (number, unit) = split(text).ok_or(UnitError::Duration)?;
     let millis = match unit {
@@ -35,7 +35,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
         .ok_or(UnitError::Duration)
 }
 
-/// A whole number and one of `B`, `KiB`, `MiB`, `GiB`, `TiB`, or none for bytes.
+/// Parses a whole number and one of `B`, `KiB`, `MiB`, `GiB`, `TiB`, or no unit for bytes.
 pub fn size(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text).ok_or(UnitError::Size)?;
     let shift = match unit {
@@ -49,7 +49,7 @@ pub fn size(text: &str) -> Result<u64, UnitError> {
     number.checked_mul(1 << shift).ok_or(UnitError::Size)
 }
 
-/// A size for people: three digits at the most before the unit.
+/// Formats a size for people, as in `1.5 KiB`.
 pub fn show_size(bytes: u64) -> String {
     let mut scaled = bytes;
     let mut rest = 0;

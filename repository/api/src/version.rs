@@ -1,16 +1,18 @@
-//! The one total order of versions: the numeric core, padded with zeros; then `SemVer`'s rule for
-//! pre-releases (<https://semver.org/#spec-item-11>); then the bytes, so that no two are equal.
+//! The total order of versions.
 //!
-//! The core is the leading run of numbers and dots. Only a `-` right behind it begins a
-//! pre-release; `+` begins build metadata, and anything else (`1.0.2k`, `1.0.Final`) is left to the
-//! tie-break.
+//! 1. the numeric core, padded with zeros
+//! 2. `SemVer`'s rule for pre-releases (<https://semver.org/#spec-item-11>)
+//! 3. the bytes, so that no two versions are equal
+//!
+//! The core is the leading run of numbers and dots. A `-` right after the core begins a pre-release; a `+`
+//! begins build metadata. The tie-break orders the rest (`1.0.2k`, `1.0.Final`).
 
 use std::cmp::Ordering;
 
 use crate::names::VersionName;
 
 impl VersionName {
-    /// Whether the version is a pre-release, and so never `latest`.
+    /// Whether the version is a pre-release. `latest` skips pre-releases.
     pub fn is_prerelease(&self) -> bool {
         Parts::of(self.as_str()).prerelease.is_some()
     }
@@ -57,7 +59,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Numbers of any length: without leading zeros the longer is the greater.
+/// Compares numbers of any length: without leading zeros, the longer number is greater.
 fn compare_numbers(left: &str, right: &str) -> Ordering {
     let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))

@@ -1,14 +1,16 @@
-//! The line that an error is in, and a caret under the place; of the value no character is shown.
+//! The line of an error, with a caret under the place. Shows no character of a value.
 
-use super::{ConfigError, is_variable_name, parse};
+use super::error::ConfigError;
+use super::file::is_variable_name;
+use super::grammar::parse;
 
-/// Characters of the line that are shown at the most.
+/// Maximum number of characters shown.
 const WIDTH: usize = 100;
 
-/// What takes the place of a character of the value.
+/// Stands for a character of the value.
 const MASK: char = '·';
 
-/// Two lines: `NAME=····` and a caret. `None` where the place is not in the file.
+/// Two lines: `NAME=····` and a caret. `None` if the place is not in the file.
 pub fn excerpt(file: &[u8], error: &ConfigError) -> Option<String> {
     let mut lines = file.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines
@@ -20,13 +22,13 @@ pub fn excerpt(file: &[u8], error: &ConfigError) -> Option<String> {
     let line = line
         .trim_start_matches('\u{feff}')
         .trim_end_matches(['\r', '\n']);
-    // Behind the first = a value begins; unless the line is itself the rest of one.
+    // The value begins after the first =, unless the line continues a value.
     let joined = file[..before].trim_ascii_end().ends_with(b"\\");
-    let is_rest = joined || parse(&file[..before]).is_err();
+    let continues = joined || parse(&file[..before]).is_err();
     let name_end = line
         .find('=')
         .filter(|end| {
-            if is_rest {
+            if continues {
                 return false;
             }
             let name = line[..*end].trim_start();
@@ -36,7 +38,7 @@ pub fn excerpt(file: &[u8], error: &ConfigError) -> Option<String> {
         .map_or(0, |end| end + 1);
     let name_length = line[..name_end].chars().count();
     let column = error.column.checked_sub(1)?;
-    // Of a long line, what is around the place.
+    // A long line is cut around the place.
     let skipped = column.saturating_sub(WIDTH / 2);
     let shown: String = line
         .chars()

@@ -1,18 +1,21 @@
-//! The parser. It accepts what `dash` would assign and rejects what `dash` would do more with; the
-//! test beside it asks `dash` itself.
+//! The grammar: the parser accepts what `dash` would assign, and rejects everything with which `dash`
+//! would do more. The end-to-end tests compare both.
 //!
-//! 1. bytes to characters: size, UTF-8, NUL, line ends, byte-order mark
-//! 2. a file: lines of blanks, comments and assignments
-//! 3. an assignment: `export`, name, `=`, value, end of line
-//! 4. a value: bare text, `'…'` and `"…"` parts of one word
+//! 1. a file: lines of blanks, comments and assignments
+//! 2. an assignment: `export`, name, `=`, value, end of line
+//! 3. a value: bare text, `'…'` and `"…"` parts of one word
 
 use std::collections::HashMap;
 
-use super::{Assignment, Config, ConfigError, MAX_FILE_BYTES, MAX_VALUE_BYTES, Reason, Warning};
+use super::error::{ConfigError, Reason};
+use super::file::{Assignment, Config, MAX_VALUE_BYTES, Warning};
+use super::reader::Reader;
 
-/// Reads a config file, whole or not at all.
+/// Parses a config file, whole or not at all.
 pub fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
-    let mut parser = Parser::new(bytes)?;
+    let mut parser = Parser {
+        input: Reader::new(bytes)?,
+    };
     let mut assignments: Vec<Option<Assignment>> = Vec::new();
     let mut warnings = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -33,124 +36,20 @@ pub fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
     })
 }
 
-#[derive(Clone, Copy)]
-struct Position {
-    line: usize,
-    column: usize,
-}
-
-impl Position {
-    const START: Self = Self { line: 1, column: 1 };
-
-    fn error(self, reason: Reason) -> ConfigError {
-        ConfigError {
-            line: self.line,
-            column: self.column,
-            reason,
-        }
-    }
-
-    fn after(text: &str) -> Self {
-        let line = text.matches('\n').count() + 1;
-        let last = text.rsplit('\n').next().unwrap_or_default();
-        Self {
-            line,
-            column: last.chars().count() + 1,
-        }
-    }
-}
-
 struct Parser {
-    characters: Vec<char>,
-    next: usize,
-    position: Position,
+    input: Reader,
 }
 
 impl Parser {
-    fn new(bytes: &[u8]) -> Result<Self, ConfigError> {
-        if bytes.len() > MAX_FILE_BYTES {
-            return Err(Position::START.error(Reason::FileTooLarge));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            Position::after(&valid).error(Reason::NotUtf8)
-        })?;
-        if let Some(at) = text.find('\0') {
-            return Err(Position::after(&text[..at]).error(Reason::Nul));
-        }
-        let text = text
-            .strip_prefix('\u{feff}')
-            .unwrap_or(text)
-            .replace("\r\n", "\n");
-        if let Some(at) = text.find('\r') {
-            return Err(Position::after(&text[..at]).error(Reason::LoneCarriageReturn));
-        }
-        Ok(Self {
-            characters: text.chars().collect(),
-            next: 0,
-            position: Position::START,
-        })
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.peek_at(0)
-    }
-
-    fn peek_at(&self, ahead: usize) -> Option<char> {
-        self.characters.get(self.next + ahead).copied()
-    }
-
-    fn take(&mut self) -> Option<char> {
-        let character = self.peek()?;
-        self.next += 1;
-        if character == '\n' {
-            self.position = Position {
-                line: self.position.line + 1,
-                column: 1,
-            };
-        } else {
-            self.position.column += 1;
-        }
-        Some(character)
-    }
-
-    fn take_joined_line(&mut self) -> bool {
-        let joined = self.peek() == Some('\\') && self.peek_at(1) == Some('\n');
-        if joined {
-            self.take();
-            self.take();
-        }
-        joined
-    }
-
-    /// Blanks, and lines joined by a backslash; whether there were any blanks.
-    fn skip_blanks(&mut self) -> bool {
-        let mut blanks = false;
-        loop {
-            if matches!(self.peek(), Some(' ' | '\t')) {
-                self.take();
-                blanks = true;
-            } else if !self.take_joined_line() {
-                return blanks;
-            }
-        }
-    }
-
-    fn skip_comment(&mut self) {
-        while self.peek().is_some_and(|character| character != '\n') {
-            self.take();
-        }
-    }
-
     fn next_assignment(&mut self) -> Result<Option<Assignment>, ConfigError> {
         loop {
-            self.skip_blanks();
-            match self.peek() {
+            self.input.skip_blanks();
+            match self.input.peek() {
                 None => return Ok(None),
                 Some('\n') => {
-                    self.take();
+                    self.input.take();
                 }
-                Some('#') => self.skip_comment(),
+                Some('#') => self.input.skip_comment(),
                 Some(_) => return self.assignment().map(Some),
             }
         }
@@ -158,15 +57,15 @@ impl Parser {
 
     fn assignment(&mut self) -> Result<Assignment, ConfigError> {
         let mut name = self.name()?;
-        if name == "export" && self.skip_blanks() {
+        if name == "export" && self.input.skip_blanks() {
             name = self.name()?;
         }
-        let line = self.position.line;
-        match self.peek() {
-            Some('=') => self.take(),
-            _ => return Err(self.position.error(Reason::Equals)),
+        let line = self.input.position.line;
+        match self.input.peek() {
+            Some('=') => self.input.take(),
+            _ => return Err(self.input.position.error(Reason::Equals)),
         };
-        let begin = self.position;
+        let begin = self.input.position;
         let value = self.value()?;
         let is_number =
             (1..=9).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -176,29 +75,30 @@ impl Parser {
         if value.len() >= MAX_VALUE_BYTES {
             return Err(begin.error(Reason::ValueTooLong));
         }
-        let empty = self.position.line == begin.line && self.position.column == begin.column;
-        let blanks = self.skip_blanks();
-        match self.peek() {
+        let empty =
+            self.input.position.line == begin.line && self.input.position.column == begin.column;
+        let blanks = self.input.skip_blanks();
+        match self.input.peek() {
             None | Some('\n') => {}
-            Some('#') if blanks => self.skip_comment(),
+            Some('#') if blanks => self.input.skip_comment(),
             Some(';' | '&' | '|' | '<' | '>' | '(' | ')') => {
-                return Err(self.position.error(Reason::Operator));
+                return Err(self.input.position.error(Reason::Operator));
             }
             Some(_) if empty => return Err(begin.error(Reason::BlankAfterEquals)),
-            Some(_) => return Err(self.position.error(Reason::SecondWord)),
+            Some(_) => return Err(self.input.position.error(Reason::SecondWord)),
         }
         Ok(Assignment { name, value, line })
     }
 
     fn name(&mut self) -> Result<String, ConfigError> {
-        let begin = self.position;
+        let begin = self.input.position;
         let mut name = String::new();
-        while let Some(character) = self.peek() {
+        while let Some(character) = self.input.peek() {
             if !character.is_ascii_alphanumeric() && character != '_' {
                 break;
             }
             name.push(character);
-            self.take();
+            self.input.take();
         }
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(begin.error(Reason::Name));
@@ -209,23 +109,22 @@ impl Parser {
     fn value(&mut self) -> Result<String, ConfigError> {
         let mut value = String::new();
         loop {
-            let here = self.position;
-            match self.peek() {
+            let here = self.input.position;
+            match self.input.peek() {
                 None | Some(' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')') => {
                     return Ok(value);
                 }
                 Some('$') => return Err(here.error(Reason::Dollar)),
                 Some('`') => return Err(here.error(Reason::Backtick)),
-                // Stricter than a shell by a hair: `''~` and `\:~` are no expansions either, but
-                // no reader should have to know that.
+                // A shell would not expand `''~` and `\:~` either. Refusing them keeps the rule simple.
                 Some('~') if value.is_empty() || value.ends_with(':') => {
                     return Err(here.error(Reason::Tilde));
                 }
                 Some('\'') => self.single_quoted(&mut value)?,
                 Some('"') => self.double_quoted(&mut value)?,
                 Some('\\') => {
-                    self.take();
-                    match self.take() {
+                    self.input.take();
+                    match self.input.take() {
                         None => return Err(here.error(Reason::TrailingBackslash)),
                         Some('\n') => {}
                         Some(literal) => value.push(literal),
@@ -233,17 +132,17 @@ impl Parser {
                 }
                 Some(literal) => {
                     value.push(literal);
-                    self.take();
+                    self.input.take();
                 }
             }
         }
     }
 
     fn single_quoted(&mut self, value: &mut String) -> Result<(), ConfigError> {
-        let begin = self.position;
-        self.take();
+        let begin = self.input.position;
+        self.input.take();
         loop {
-            match self.take() {
+            match self.input.take() {
                 None => return Err(begin.error(Reason::UnterminatedSingle)),
                 Some('\'') => return Ok(()),
                 Some(literal) => value.push(literal),
@@ -252,22 +151,22 @@ impl Parser {
     }
 
     fn double_quoted(&mut self, value: &mut String) -> Result<(), ConfigError> {
-        let begin = self.position;
-        self.take();
+        let begin = self.input.position;
+        self.input.take();
         loop {
-            let here = self.position;
-            match self.take() {
+            let here = self.input.position;
+            match self.input.take() {
                 None => return Err(begin.error(Reason::UnterminatedDouble)),
                 Some('"') => return Ok(()),
                 Some('$') => return Err(here.error(Reason::Dollar)),
                 Some('`') => return Err(here.error(Reason::Backtick)),
-                Some('\\') => match self.peek() {
+                Some('\\') => match self.input.peek() {
                     Some('\n') => {
-                        self.take();
+                        self.input.take();
                     }
                     Some(escaped @ ('"' | '\\' | '$' | '`')) => {
                         value.push(escaped);
-                        self.take();
+                        self.input.take();
                     }
                     _ => value.push('\\'),
                 },
@@ -279,6 +178,7 @@ impl Parser {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::MAX_FILE_BYTES;
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String)> {

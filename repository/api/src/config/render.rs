@@ -18,7 +18,7 @@ pub fn quote(value: &str) -> Cow<'_, str> {
     if value.bytes().all(bare) {
         return Cow::Borrowed(value);
     }
-    // Carriage returns stay out of reach: CRLF inside quotes reads as LF, so a parsed value has none.
+    // A parsed value has no carriage return: CRLF inside quotes reads as LF.
     Cow::Owned(format!("'{}'", value.replace('\'', r"'\''")))
 }
 
@@ -26,7 +26,7 @@ pub fn quote(value: &str) -> Cow<'_, str> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::parse;
+    use super::super::grammar::parse;
     use super::*;
 
     proptest! {

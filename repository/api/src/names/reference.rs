@@ -1,16 +1,17 @@
-//! What stands behind an app's name: a release, a version, a channel, `latest`.
+//! References to an app's release: a version, a release, a channel or `latest`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{AppName, ChannelName, NameError, VersionName, has_release_form, is_all, shown};
+use super::grammar::{NameError, has_release_form, is_all, shown};
+use super::name::{AppName, ChannelName, VersionName};
 
-/// The number of a release of one app, from 1; written `r42`.
+/// The number of an app's release, from 1; written `r42`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReleaseNumber(u64);
 
 impl ReleaseNumber {
-    /// `None` for 0: releases are numbered from 1.
+    /// `None` for 0.
     pub fn new(number: u64) -> Option<Self> {
         (number > 0).then_some(Self(number))
     }
@@ -32,7 +33,7 @@ impl FromStr for ReleaseNumber {
             .and_then(Self::new)
             .ok_or_else(|| {
                 NameError::new(format!(
-                    "{} is no release: write r and its number, as in r42",
+                    "{} isn't a release: write r and its number, as in r42",
                     shown(text)
                 ))
             })
@@ -45,7 +46,7 @@ impl fmt::Display for ReleaseNumber {
     }
 }
 
-/// What stands behind the `@` of an app reference.
+/// The part of an app reference after the `@`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// The greatest version that is neither a pre-release nor yanked.
@@ -68,7 +69,7 @@ impl FromStr for Reference {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             return text.parse().map(Self::Version);
         }
-        // A `v` before digits is a version that somebody meant, not a channel.
+        // `v1.0` is a mistyped version, not a channel: the version's error says what to write.
         if text
             .strip_prefix('v')
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -94,12 +95,12 @@ impl fmt::Display for Reference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppReference {
     pub app: AppName,
-    /// `None` for a bare `APP`, which means `APP@latest` but may also be served by a plain file server.
+    /// `None` for a bare `APP`, which means `APP@latest`, and which a plain file server can serve, too.
     pub reference: Option<Reference>,
 }
 
 impl AppReference {
-    /// The reference, with a bare `APP` read as `APP@latest`.
+    /// The reference; of a bare `APP`, `latest`.
     pub fn resolved(&self) -> Reference {
         self.reference.clone().unwrap_or(Reference::Latest)
     }

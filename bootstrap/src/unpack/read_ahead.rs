@@ -1,28 +1,31 @@
-//! Decompression goes on in a thread of its own, some buffers ahead of who reads the archive: it is
-//! the longest of all steps, so nothing else may hold it up.
+//! Decompresses in a thread of its own, some buffers ahead of the reader of the archive. Decompression
+//! takes the longest of all steps, so no other step may delay it.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
-use super::{BUFFER, UnpackError};
+use super::error::UnpackError;
 
-/// Buffers that are full and wait to be read, at the most.
+/// Size of a buffer. Decoders are fast only with large buffers.
+pub(super) const BUFFER: usize = 256 << 10;
+
+/// Maximum number of full buffers.
 const AHEAD: usize = 4;
 
-/// What was decompressed, as it comes.
+/// The decompressed bytes.
 #[derive(Debug)]
-pub(super) struct Ahead {
+pub(super) struct ReadAhead {
     full: Receiver<io::Result<Vec<u8>>>,
     empty: Sender<Vec<u8>>,
     current: Vec<u8>,
-    /// Bytes of `current` that were read.
+    /// Bytes of `current` that were consumed.
     read: usize,
 }
 
-/// Gives `work` what `decoder` makes.
+/// Runs `work` on the output of `decoder`.
 pub(super) fn read_ahead<T>(
     mut decoder: impl Read + Send,
-    work: impl FnOnce(Ahead) -> Result<T, UnpackError>,
+    work: impl FnOnce(ReadAhead) -> Result<T, UnpackError>,
 ) -> Result<T, UnpackError> {
     let (sender, full) = sync_channel(AHEAD);
     let (empty, used) = channel();
@@ -34,7 +37,7 @@ pub(super) fn read_ahead<T>(
                     let buffer = used.try_recv().unwrap_or_default();
                     let filled = fill(&mut decoder, buffer);
                     let last = filled.as_ref().map_or(true, Vec::is_empty);
-                    // Nobody reads any more where an entry was refused.
+                    // The reader is gone if it refused an entry.
                     if sender.send(filled).is_err() || last {
                         return;
                     }
@@ -44,7 +47,7 @@ pub(super) fn read_ahead<T>(
                 path: String::new(),
                 source,
             })?;
-        work(Ahead {
+        work(ReadAhead {
             full,
             empty,
             current: Vec::new(),
@@ -53,9 +56,8 @@ pub(super) fn read_ahead<T>(
     })
 }
 
-/// A full buffer, or a shorter one at the end.
+/// Fills a buffer; only the last one is shorter.
 fn fill(decoder: &mut impl Read, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-    // Decoders are quick with large buffers only.
     buffer.resize(BUFFER, 0);
     let mut filled = 0;
     while filled < buffer.len() {
@@ -70,14 +72,14 @@ fn fill(decoder: &mut impl Read, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(buffer)
 }
 
-impl BufRead for Ahead {
+impl BufRead for ReadAhead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.read == self.current.len() {
-            // Without a sender there was an empty buffer, or an error, before.
+            // The sender ends after an empty buffer or an error.
             let next = self.full.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
             let used = std::mem::replace(&mut self.current, next);
             self.read = 0;
-            // At the end nobody wants it.
+            // The thread can have ended already.
             let _ = self.empty.send(used);
         }
         Ok(&self.current[self.read..])
@@ -88,7 +90,7 @@ impl BufRead for Ahead {
     }
 }
 
-impl Read for Ahead {
+impl Read for ReadAhead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;
         self.consume(read);
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stops_reading_is_not_waited_for() {
+    fn a_reader_that_stops_does_not_wait() {
         let outcome = read_ahead(Source(vec![0; 40 * BUFFER], false), |_| {
             Err::<(), _>(UnpackError::refused("enough"))
         });

@@ -1,0 +1,208 @@
+//! The directory keeps an app's current and previous tree. Superseded trees are removed, but never a
+//! tree in use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
+use platformer_tests::mock::{Mock, Reply};
+use platformer_tests::run::{Running, eventually};
+
+/// An app that says where it runs, and runs until it is stopped.
+fn service(version: u32) -> App {
+    App::script(&format!("echo started {version}; exec sleep 60"))
+}
+
+/// An app that ends at once.
+fn job(version: u32) -> App {
+    App::script(&format!("echo done {version}"))
+}
+
+fn tree(bootstrap: &Bootstrap, app: &App) -> PathBuf {
+    bootstrap.dir().join(app.digest().to_string())
+}
+
+/// The files of an app's tree beside the tree.
+fn traces(bootstrap: &Bootstrap, app: &App) -> Vec<String> {
+    let digest = app.digest().to_string();
+    names(&bootstrap.dir())
+        .into_iter()
+        .filter(|name| name.contains(&digest))
+        .collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn start(bootstrap: &Bootstrap, mock: &Mock, app: &App) -> Running {
+    app.publish(mock);
+    let running = bootstrap.spawn();
+    running.wait_for_stdout("started ");
+    running
+}
+
+fn stop(running: Running) -> String {
+    running.signal(libc::SIGTERM);
+    let ended = running.wait();
+    ended.expect(143);
+    ended.stderr
+}
+
+#[test]
+fn the_current_and_the_previous_tree_stay() {
+    let mock = Mock::start();
+    let bootstrap = Bootstrap::of(&mock);
+    let [one, two, three] = [1, 2, 3].map(service);
+    stop(start(&bootstrap, &mock, &one));
+    stop(start(&bootstrap, &mock, &two));
+    assert!(
+        tree(&bootstrap, &one).exists(),
+        "it is the previous tree yet"
+    );
+    let running = start(&bootstrap, &mock, &three);
+    eventually("the first tree is removed beside the app", || {
+        !names(&bootstrap.dir())
+            .iter()
+            .any(|name| name.starts_with(".staging-"))
+    });
+    assert_eq!(traces(&bootstrap, &one), [] as [String; 0]);
+    let log = stop(running);
+    let removed = format!(
+        "removing {}: {APP} keeps its current and its previous tree",
+        fs::canonicalize(bootstrap.dir())
+            .unwrap()
+            .join(one.digest().to_string())
+            .display()
+    );
+    assert!(log.contains(&removed), "{log}");
+    // The previous release starts without a download.
+    let log = stop(start(&bootstrap, &mock, &two));
+    assert!(log.contains("nothing is downloaded"), "{log}");
+    assert!(!log.contains("removing"), "{log}");
+}
+
+#[test]
+fn a_tree_in_use_stays_and_goes_later() {
+    let mock = Mock::start();
+    let bootstrap = Bootstrap::of(&mock);
+    let [one, two, three] = [1, 2, 3].map(service);
+    let first = start(&bootstrap, &mock, &one);
+    stop(start(&bootstrap, &mock, &two));
+    let third = start(&bootstrap, &mock, &three);
+    assert!(
+        tree(&bootstrap, &one).join("run.sh").exists(),
+        "an app runs there"
+    );
+    stop(first);
+    let fourth = start(&bootstrap, &mock, &service(4));
+    assert_eq!(traces(&bootstrap, &one), [] as [String; 0]);
+    assert_eq!(traces(&bootstrap, &two), [] as [String; 0]);
+    stop(third);
+    stop(fourth);
+}
+
+#[test]
+fn a_tree_beside_another_goes_when_it_is_not_in_use() {
+    let mock = Mock::start();
+    let app = App::script("echo changed >> run.sh; echo started; exec sleep 60");
+    let bootstrap = Bootstrap::of(&mock);
+    let first = start(&bootstrap, &mock, &app);
+    let second = start(&bootstrap, &mock, &app);
+    let beside = bootstrap.dir().join(format!("{}.1", app.digest()));
+    assert!(beside.exists());
+    stop(second);
+    stop(first);
+    let third = start(&bootstrap, &mock, &app);
+    assert!(!beside.exists());
+    assert!(tree(&bootstrap, &app).exists());
+    stop(third);
+}
+
+#[test]
+fn fetch_and_exec_remove_before_they_go_on() {
+    let mock = Mock::start();
+    let apps = [1, 2, 3].map(job);
+    let fetch = Bootstrap::with(&["fetch", APP, &mock.address().to_string()]);
+    let exec = Bootstrap::of(&mock).env("BOOTSTRAP_MODE", "exec");
+    for bootstrap in [fetch, exec] {
+        for app in &apps {
+            app.publish(&mock);
+            bootstrap.run().expect(0);
+        }
+        assert_eq!(traces(&bootstrap, &apps[0]), [] as [String; 0]);
+        assert!(
+            !names(&bootstrap.dir())
+                .iter()
+                .any(|name| name.starts_with(".staging-"))
+        );
+        for app in &apps[1..] {
+            assert!(tree(&bootstrap, app).exists());
+        }
+    }
+}
+
+#[test]
+fn a_failed_removal_is_a_warning() {
+    let mock = Mock::start();
+    let bootstrap = Bootstrap::of(&mock);
+    let apps = [1, 2, 3].map(job);
+    for app in &apps[..2] {
+        app.publish(&mock);
+        bootstrap.run().expect(0);
+    }
+    let inventory = bootstrap
+        .dir()
+        .join(format!(".inventory-{}", apps[0].digest()));
+    fs::remove_file(&inventory).unwrap();
+    fs::create_dir(&inventory).unwrap();
+    apps[2].publish(&mock);
+    bootstrap
+        .run()
+        .expect(0)
+        .says("warning: failed to remove ")
+        .says("which is superseded");
+    assert!(tree(&bootstrap, &apps[0]).exists());
+    // The next start tries again.
+    fs::remove_dir(&inventory).unwrap();
+    bootstrap.run().expect(0).says("removing ");
+    assert!(!tree(&bootstrap, &apps[0]).exists());
+}
+
+#[test]
+fn a_saved_release_keeps_its_tree_unless_it_is_pinned() {
+    let mock = Mock::start();
+    let address = mock.address().to_string();
+    let latest = job(0);
+    latest.publish(&mock);
+    let bootstrap = Bootstrap::with(&[])
+        .env("BOOTSTRAP_REPOSITORY", &address)
+        .env("BOOTSTRAP_OFFLINE", "allow")
+        .env("BOOTSTRAP_DEADLINE", "2s");
+    let offline = |reference: &str| bootstrap.run_with("BOOTSTRAP_APP", reference);
+    offline(APP).expect(0);
+    let releases: Vec<App> = (1..=3)
+        .map(|number| App {
+            release: Some(number),
+            ..job(u32::try_from(number).unwrap())
+        })
+        .collect();
+    for app in &releases {
+        let number = app.release.unwrap();
+        mock.always(&format!("/releases/{APP}/r{number}"), app.document_reply());
+        mock.always(&app.path(), app.file_reply());
+        offline(&format!("{APP}@r{number}")).expect(0);
+    }
+    assert!(!tree(&bootstrap, &releases[0]).exists());
+    assert!(tree(&bootstrap, &latest).exists(), "latest needs it");
+    let saved = names(&bootstrap.dir());
+    let saved = saved.iter().filter(|name| name.starts_with(".release-"));
+    assert_eq!(saved.count(), 3, "that of r1 went with its tree");
+    mock.always(RELEASE, Reply::new(503, ""));
+    let ended = offline(APP);
+    ended.expect(0).says("the repository is away");
+    assert_eq!(ended.stdout, "done 0\n");
+}
