@@ -14,6 +14,7 @@ pub(crate) mod blob;
 pub(crate) mod cache;
 mod disk;
 pub(crate) mod entry;
+mod file;
 pub(crate) mod keys;
 pub(crate) mod log;
 mod proof;
@@ -31,7 +32,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use cache::Cache;
 use disk::Disk;
-pub(crate) use disk::file_of;
 use keys::{BlobId, Key, Owner};
 use repository_api::{AppName, Digest};
 use s3::S3;
@@ -209,7 +209,7 @@ impl Storage {
     pub(crate) async fn enlist(&self, app: &AppName) -> Result<(), StorageError> {
         let key = keys::name(app);
         self.store.create(&key, Bytes::new()).await?;
-        self.store.settle(&key).await
+        self.store.make_durable(&key).await
     }
 
     /// Counts, and if told to deletes, what starts and uploads left that were cut off `age` ago.

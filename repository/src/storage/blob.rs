@@ -4,13 +4,13 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::keys::{self, BlobId};
-use super::store::{Chunks, Content, Listed, Writer};
-use super::{Located, Storage, StorageError, disk};
+use super::store::{Chunks, Listed, Writer};
+use super::{Located, Storage, StorageError, file};
 
 /// Bytes that are gathered before they are written: each upload under way holds as many.
 const PART: usize = 256 << 10;
@@ -51,15 +51,15 @@ impl Storage {
         &self,
         blob: Located,
         range: Range<u64>,
-    ) -> Result<Content, StorageError> {
+    ) -> Result<Chunks, StorageError> {
         if range.is_empty() {
-            return Ok(Content::Whole(Bytes::new()));
+            return Ok(stream::empty().boxed());
         }
         if let Some(cache) = self.cache.get() {
             return cache.part(&self.store, blob, range).await;
         }
         let key = keys::blob(blob.id);
-        let found = self.store.open(&key, range).await?;
+        let found = self.store.open(&key, Some(range)).await?;
         found.ok_or_else(|| StorageError::Missing {
             key: key.to_string(),
         })
@@ -67,7 +67,7 @@ impl Storage {
 
     /// All that lies there, read anew; `None` if there is nothing.
     pub(crate) async fn read_blob(&self, id: BlobId) -> Result<Option<Chunks>, StorageError> {
-        self.store.stream(&keys::blob(id)).await
+        self.store.open(&keys::blob(id), None).await
     }
 
     /// Size in bytes and digest of what lies there, read anew; `None` if there is nothing.
@@ -93,7 +93,10 @@ impl Storage {
             return true;
         };
         let found = match tokio::fs::File::open(path).await {
-            Ok(file) => Sum::of(disk::chunks(file.into_std().await)).await,
+            Ok(file) => match file::chunks(file.into_std().await, None) {
+                Ok(chunks) => Sum::of(chunks).await,
+                Err(error) => Err(error),
+            },
             // It went away meanwhile, to make room.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
             Err(error) => Err(error),

@@ -122,8 +122,8 @@ impl Storage {
     }
 
     /// Makes sure that what is seen next to `key` is durable.
-    pub(crate) async fn settle(&self, key: &Key) -> Result<(), StorageError> {
-        self.store.settle(key).await
+    pub(crate) async fn make_durable(&self, key: &Key) -> Result<(), StorageError> {
+        self.store.make_durable(key).await
     }
 
     async fn mend(&self, key: &Key, bytes: Bytes) {
