@@ -184,7 +184,7 @@ fn an_export_that_was_damaged_is_refused_and_a_cut_one_taken_up() {
         &["export", tree.to_str().unwrap()],
         1,
     )
-    .says("holds no repository");
+    .says("contains no repository");
 }
 
 /// Any static server can serve it.

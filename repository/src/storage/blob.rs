@@ -1,5 +1,4 @@
-//! Blobs: bytes of any size. Each upload has a key of its own, so two of them never meet, and
-//! cleaning up after one touches only that one.
+//! Blobs: bytes of any size. Each upload has its own key, so uploads never conflict.
 
 use std::ops::Range;
 
@@ -12,10 +11,10 @@ use super::keys::{self, BlobId};
 use super::store::{Chunks, Listed, Writer};
 use super::{Located, Storage, StorageError, file};
 
-/// Bytes that are gathered before they are written: each upload under way holds as many.
+/// Bytes of a write. Each upload buffers as many.
 const PART: usize = 256 << 10;
 
-/// An upload under way. Invisible until a log names its id.
+/// An upload. Readers don't see it until a log names its id.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub(crate) id: BlobId,
@@ -33,20 +32,19 @@ impl Storage {
         })
     }
 
-    /// Nothing names it: where it cannot be deleted it costs space and nothing else.
-    /// Returns whether it is gone.
+    /// Deletes a blob that no log names. Returns whether that succeeded; otherwise gc retries.
     pub(crate) async fn delete_blob(&self, id: BlobId) -> bool {
         if let Some(cache) = self.cache.get() {
             cache.forget(id);
         }
         let deleted = self.store.delete(&keys::blob(id)).await;
         if let Err(error) = &deleted {
-            tracing::warn!(error = %error.chain(), "left an unnamed blob behind: gc tries again");
+            tracing::warn!(error = %error.chain(), "failed to delete an unreferenced blob; gc retries");
         }
         deleted.is_ok()
     }
 
-    /// The bytes of `range`, which must lie within the blob.
+    /// Reads `range`, which must lie within the blob.
     pub(crate) async fn blob(
         &self,
         blob: Located,
@@ -65,12 +63,12 @@ impl Storage {
         })
     }
 
-    /// All that lies there, read anew; `None` if there is nothing.
+    /// Reads the blob from the store, whatever its size; `None` if it does not exist.
     pub(crate) async fn read_blob(&self, id: BlobId) -> Result<Option<Chunks>, StorageError> {
         self.store.open(&keys::blob(id), None).await
     }
 
-    /// Size in bytes and digest of what lies there, read anew; `None` if there is nothing.
+    /// Computes size and digest of the blob in the store; `None` if it does not exist.
     pub(crate) async fn digest_of(
         &self,
         id: BlobId,
@@ -84,7 +82,7 @@ impl Storage {
             .map_err(|source| StorageError::object("read", &keys::blob(id), source))
     }
 
-    /// Lets the cache's copy go if it is not what it was; returns whether it is.
+    /// Deletes the cached copy if it is damaged. Returns whether it is undamaged or not cached.
     pub(crate) async fn check_cached(&self, blob: Located) -> bool {
         let Some(cache) = self.cache.get() else {
             return true;
@@ -97,7 +95,7 @@ impl Storage {
                 Ok(chunks) => Sum::of(chunks).await,
                 Err(error) => Err(error),
             },
-            // It went away meanwhile, to make room.
+            // Evicted by now.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
             Err(error) => Err(error),
         };
@@ -108,7 +106,7 @@ impl Storage {
         is_whole
     }
 
-    /// Blobs after `after`, in the order in which their uploads began: id and size in bytes.
+    /// Lists blobs after `after`, in the order in which their uploads began.
     pub(crate) async fn blobs(
         &self,
         after: Option<BlobId>,
@@ -146,7 +144,7 @@ impl Upload {
     }
 }
 
-/// Size and digest of bytes that come one piece after the other.
+/// Computes size and digest of a stream.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Sum {
     size: u64,
@@ -159,7 +157,7 @@ impl Sum {
         self.hash.update(bytes);
     }
 
-    /// Bytes, and their digest.
+    /// The size in bytes, and the digest.
     pub(crate) fn end(self) -> (u64, Digest) {
         (self.size, Digest::new(self.hash.finalize().into()))
     }

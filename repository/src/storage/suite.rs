@@ -1,5 +1,5 @@
-//! What every store must pass. A disk here; S3 against a real server in the end-to-end tests, by way of
-//! the repository itself, and here where `TEST_S3` names a bucket.
+//! The tests that every store must pass. They run on a disk, and on S3 if `TEST_S3` names a bucket. The
+//! end-to-end tests run the repository against S3 servers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ async fn objects_are_created_once() {
 }
 
 #[tokio::test]
-async fn blobs_are_there_when_they_are_complete() {
+async fn blobs_are_readable_when_they_are_finished() {
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
         for size in [0, 1, 70_000, 9 << 20, 25 << 20] {
@@ -104,7 +104,7 @@ async fn blobs_are_there_when_they_are_complete() {
 }
 
 #[tokio::test]
-async fn lists_go_on_after_a_name() {
+async fn lists_continue_after_a_name() {
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
         let storage = Storage {
@@ -140,7 +140,7 @@ async fn lists_go_on_after_a_name() {
 }
 
 #[tokio::test]
-async fn logs_are_read_in_order_by_segments_and_without() {
+async fn logs_are_read_in_order_with_and_without_segments() {
     const COUNT: u64 = 2500;
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
@@ -181,7 +181,7 @@ async fn logs_are_read_in_order_by_segments_and_without() {
         let written = storage.segment(&owner(), 0).await.unwrap().unwrap();
         storage.store.mend(&segment, written.clone()).await.unwrap();
         assert_eq!(read(0).await, all);
-        // A damaged one costs time only.
+        // Its entries are read instead.
         let mut damaged = written.to_vec();
         damaged[100] ^= 1;
         storage.store.mend(&segment, damaged.into()).await.unwrap();
