@@ -18,8 +18,8 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::store::Chunks;
 
-/// Bytes of a chunk. A connection holds at most two. Larger ones leave the processor's cache between the
-/// read and the write, and aren't faster.
+/// Bytes of a chunk. A connection holds three at most. Larger chunks are no faster: they leave the
+/// processor's cache between the read and the write.
 pub(super) const CHUNK: u64 = 64 << 10;
 
 /// Runs `work` on a thread that may wait for the disk.
@@ -89,6 +89,10 @@ impl Reader {
         buffer.resize(length, 0);
         let buffer = fill(Arc::clone(&self.file), start, buffer).await?;
         self.range.start = end;
+        // Nothing is read after the last chunk.
+        if self.range.is_empty() {
+            return Ok(Some(buffer.into()));
+        }
         Ok(Some(Bytes::from_owner(Chunk {
             buffer,
             sent: self.sent.0.clone(),
