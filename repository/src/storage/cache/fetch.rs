@@ -62,9 +62,8 @@ impl Fetch {
             .open(&key, Some(0..self.blob.size))
             .await
             .map_err(|error| transfer(&error.chain()))?;
-        let chunks = match content {
-            None => return Err(FetchError::Missing),
-            Some(chunks) => chunks,
+        let Some(chunks) = content else {
+            return Err(FetchError::Missing);
         };
         let (size, sha256) = self.copy(chunks).await.map_err(|error| transfer(&error))?;
         if (size, sha256) != (self.blob.size, self.blob.sha256) {
