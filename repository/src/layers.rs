@@ -1,8 +1,9 @@
-//! Contents of config layers: they lie in the logs, and those that were read last are kept in memory.
+//! Contents of config layers. The logs hold them; the most recently read ones stay in memory, because a
+//! release document needs all layers of an app, and on S3 each of them is a request.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use lru::LruCache;
 use repository_api::release::LayerName;
 
 use crate::catalogue::{Event, Generation};
@@ -11,38 +12,58 @@ use crate::storage::entry::Entry;
 use crate::storage::keys::Owner;
 use crate::storage::{Storage, StorageError};
 
-/// Bytes that are kept.
-const ROOM: usize = 16 << 20;
+/// Bytes of contents in memory.
+const MAX_BYTES: usize = 16 << 20;
+
+/// A layer of an owner, and the log entry that wrote it.
+type Address = (Owner, u64, LayerName);
 
 #[derive(Debug)]
 pub(crate) struct Layers {
     storage: Storage,
-    kept: Mutex<Kept>,
+    contents: Mutex<Contents>,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
-    contents: HashMap<(Owner, u64, LayerName), String>,
+#[derive(Debug)]
+struct Contents {
+    recent: LruCache<Address, String>,
     bytes: usize,
+}
+
+impl Contents {
+    fn insert(&mut self, address: Address, content: String) {
+        self.bytes += content.len();
+        if let Some(replaced) = self.recent.put(address, content) {
+            self.bytes -= replaced.len();
+        }
+        while self.bytes > MAX_BYTES
+            && let Some((_, evicted)) = self.recent.pop_lru()
+        {
+            self.bytes -= evicted.len();
+        }
+    }
 }
 
 impl Layers {
     pub(crate) fn new(storage: Storage) -> Self {
         Self {
             storage,
-            kept: Mutex::default(),
+            contents: Mutex::new(Contents {
+                recent: LruCache::unbounded(),
+                bytes: 0,
+            }),
         }
     }
 
-    /// What was written as this generation of `layer`.
+    /// Reads a generation of `layer`.
     pub(crate) async fn content(
         &self,
         owner: &Owner,
         layer: &LayerName,
         generation: Generation,
     ) -> Result<String, Failure> {
-        let name = (owner.clone(), generation.entry, layer.clone());
-        if let Some(content) = self.kept().contents.get(&name) {
+        let address = (owner.clone(), generation.entry, layer.clone());
+        if let Some(content) = self.contents().recent.get(&address) {
             return Ok(content.clone());
         }
         let entry: Option<Entry<Event>> = self.storage.entry(owner, generation.entry).await?;
@@ -59,17 +80,34 @@ impl Layers {
             .ok_or_else(|| StorageError::Missing {
                 key: format!("layer {layer} in entry {} of {owner}", generation.entry),
             })?;
-        let mut kept = self.kept();
-        // All at once, and seldom: most repositories never come here.
-        if kept.bytes + content.len() > ROOM {
-            *kept = Kept::default();
-        }
-        kept.bytes += content.len();
-        kept.contents.insert(name, content.clone());
+        self.contents().insert(address, content.clone());
         Ok(content)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn contents(&self) -> std::sync::MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_read_contents_are_evicted() {
+        let address = |entry| (Owner::Default, entry, LayerName::Default);
+        let mut contents = Contents {
+            recent: LruCache::unbounded(),
+            bytes: 0,
+        };
+        let half = "x".repeat(MAX_BYTES / 2);
+        for entry in [1, 2, 2] {
+            contents.insert(address(entry), half.clone());
+        }
+        assert!(contents.recent.get(&address(1)).is_some());
+        contents.insert(address(3), half);
+        assert!(contents.recent.get(&address(2)).is_none());
+        assert!(contents.recent.get(&address(1)).is_some());
+        assert_eq!(contents.bytes, MAX_BYTES);
     }
 }

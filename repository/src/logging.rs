@@ -1,38 +1,51 @@
-//! The log: to standard error, one line an event, as text or JSON.
+//! The log on standard error: one line per event, as text or JSON.
 //!
-//! As text: `level message name=value`. A value is quoted where it would not be one word, so that nobody can
-//! write a line of the log by way of a name.
+//! The text is `LEVEL message name=value`. A value that is not one plain word is quoted, so a client cannot
+//! forge a line of the log with a name.
 
 mod output;
 
-use std::fmt;
+use std::{fmt, io};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, layer as fmt_layer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Settings;
-use output::Output;
 
+/// Starts the log of a command. Like other output of a command, it blocks while standard error is full.
 pub(crate) fn start(settings: &Settings) {
+    install(settings, BoxMakeWriter::new(io::stderr));
+}
+
+/// Starts the log of a server. Dropping the guard writes the lines that are still queued.
+pub(crate) fn start_in_background(settings: &Settings) -> WorkerGuard {
+    let (writer, guard) = output::start();
+    install(settings, BoxMakeWriter::new(writer));
+    guard
+}
+
+fn install(settings: &Settings, writer: BoxMakeWriter) {
     let level = LevelFilter::from_level(settings.log_level);
-    // What libraries say of each attempt is for who looks for a fault in them.
-    let others = if level > LevelFilter::INFO {
+    // Libraries log each attempt at INFO; show that only on request.
+    let libraries = if level > LevelFilter::INFO {
         level
     } else {
         level.min(LevelFilter::WARN)
     };
     let wanted = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_default(others);
-    // A log that cannot be written must not end the server: what says so would go the same way, and panic.
+        .with_default(libraries);
+    // An internal error would be printed to standard error, and panic if that fails.
     let layer = fmt_layer()
-        .with_writer(Output)
+        .with_writer(writer)
         .with_ansi(false)
         .log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(wanted);
@@ -43,7 +56,7 @@ pub(crate) fn start(settings: &Settings) {
     }
 }
 
-/// A line of text: a request has one each, so it costs little.
+/// Formats a line of text. Cheaper than the subscriber's own format: each request logs a line.
 struct Line;
 
 impl<S, N> FormatEvent<S, N> for Line

@@ -36,13 +36,11 @@ mod retention;
 mod router;
 mod serve;
 mod settings;
-mod socket;
 mod stamp;
 mod storage;
 mod timestamp;
 mod tls;
 mod to_the_end;
-mod workers;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -127,7 +125,7 @@ fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let (settings, warnings) = settings::read(std::env::vars_os())?;
-    logging::start(&settings);
+    let _log = logging::start_in_background(&settings);
     for warning in warnings {
         tracing::warn!("{warning}");
     }

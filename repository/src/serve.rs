@@ -34,9 +34,7 @@ use crate::drain::Drained;
 use crate::handlers::events;
 use crate::metrics::Counted;
 use crate::request_log::RequestLine;
-use crate::socket::Socket;
 use crate::tls::{Tls, TlsError};
-use crate::workers::Workers;
 use crate::{access, long_poll, router};
 
 /// Bytes of a request's head at the most; also what is read ahead of a body.
@@ -61,8 +59,6 @@ pub(crate) enum ServeError {
     Signals(#[source] io::Error),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("failed to start threads")]
-    Workers(#[source] io::Error),
 }
 
 pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<(), ServeError> {
@@ -75,7 +71,6 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
     tracing::info!(%address, storage = %repository.storage.location(), "repository is ready");
 
     let tls = repository.settings.tls.clone().map(Tls::open).transpose()?;
-    let workers = Workers::start().map_err(ServeError::Workers)?;
     let router = router::router(Arc::clone(&repository));
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(max_connections()));
@@ -99,9 +94,9 @@ pub(crate) async fn until_told_to_stop(repository: Arc<Repository>) -> Result<()
                 let tls = tls.clone();
                 let (router, repository) = (router.clone(), Arc::clone(&repository));
                 let (watcher, permit) = (graceful.watcher(), permit.ok());
-                workers.serve(stream, move |stream| {
-                    serve_connection(stream, tls, peer, router, repository, watcher, permit)
-                });
+                tokio::spawn(serve_connection(
+                    stream, tls, peer, router, repository, watcher, permit,
+                ));
             }
             Err(error) => {
                 // Out of descriptors, most often: those in use come back, so waiting helps.
@@ -204,12 +199,11 @@ async fn serve_connection(
         tracing::debug!(%error, "the client is gone already");
         return;
     }
-    let socket = Socket::new(stream);
     let served = match tls {
-        None => serve_http(socket, peer, router, repository, watcher).await,
+        None => serve_http(stream, peer, router, repository, watcher).await,
         Some(tls) => {
             let patience = repository.settings.header_timeout;
-            match tokio::time::timeout(patience, tls.accept(socket)).await {
+            match tokio::time::timeout(patience, tls.accept(stream)).await {
                 Ok(Ok(stream)) => serve_http(stream, peer, router, repository, watcher).await,
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "no TLS came about");

@@ -1,19 +1,19 @@
-//! Storage: one primitive, *create this object unless it exists*, on a disk or on S3.
+//! Storage on a disk or on S3, built on one primitive: *create this object unless it exists*.
 //!
-//! - [`store`]: what a store must be able to do; [`disk`] and [`s3`] can
-//! - [`proof`]: that this one really can, before anything rests on it
-//! - [`log`]: entries numbered from 1, one log an app, entry n+1 created next to n; [`entry`]: how one
-//!   is written, so that a flipped bit is found
-//! - [`blob`]: bytes of any size, each upload under a key of its own
-//! - [`cache`]: in front of a store that is far away
-//! - [`keys`]: where everything lies
+//! - [`store`]: the interface, which [`disk`] and [`s3`] implement
+//! - [`proof`]: tests at start that the store keeps the promise of that primitive
+//! - [`log`]: numbered entries, one log per app; [`entry`]: their format, in which a flipped bit is found
+//! - [`blob`]: bytes of any size, each upload under its own key
+//! - [`cache`]: S3 blobs on a local disk; [`file`]: how the bytes of a file are read
+//! - [`keys`]: the layout of the store
 //!
-//! A success means durable.
+//! A success means that the data is durable.
 
 pub(crate) mod blob;
 pub(crate) mod cache;
 mod disk;
 pub(crate) mod entry;
+mod file;
 pub(crate) mod keys;
 pub(crate) mod log;
 mod proof;
@@ -31,13 +31,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use cache::Cache;
 use disk::Disk;
-pub(crate) use disk::file_of;
 use keys::{BlobId, Key, Owner};
 use repository_api::{AppName, Digest};
 use s3::S3;
 use store::{Listed, Store};
 
-/// Where everything is kept.
+/// The store that `REPOSITORY_STORAGE` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     Directory(PathBuf),
@@ -47,15 +46,15 @@ pub(crate) enum Location {
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
     store: Arc<dyn Store>,
-    /// There from the start, or when another process has left it.
+    /// Set at start, or when another process releases the cache's directory.
     cache: Arc<OnceLock<Arc<Cache>>>,
 }
 
-/// Whether an app is on the list of apps.
+/// Whether an app is in the list of apps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Enlisted(pub(crate) bool);
 
-/// A blob, and what its bytes must be.
+/// A blob, with the size and digest of its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Located {
     pub(crate) id: BlobId,
@@ -71,27 +70,25 @@ pub(crate) enum StorageError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error(
-        "{path:?} holds no repository: REPOSITORY_STORAGE names the directory in which one is kept"
-    )]
+    #[error("{path:?} contains no repository: set REPOSITORY_STORAGE to the directory of one")]
     NoRepository { path: PathBuf },
     #[error(
-        "failed to open the storage directory {path:?}: another repository uses it; stop that one first"
+        "failed to open the storage directory {path:?}: another repository uses it; stop that repository first"
     )]
     InUse { path: PathBuf },
-    #[error("failed to set up access to the bucket {bucket:?}: look at the AWS_ variables")]
+    #[error("failed to set up access to the bucket {bucket:?}: check the AWS_ variables")]
     Bucket {
         bucket: String,
         source: Box<dyn Error + Send + Sync>,
     },
     #[error(
-        "the storage at {location} cannot be used: see that it is there, and may be read and written (for S3: the bucket, its permissions, the AWS_ variables)"
+        "failed to use the storage at {location}: check that it exists and can be read and written (on S3: the bucket, its permissions, the AWS_ variables)"
     )]
     Unusable {
         location: String,
         source: Box<StorageError>,
     },
-    #[error("the storage at {location} is not fit: {reason}")]
+    #[error("the storage at {location} cannot hold a repository: {reason}")]
     Unfit { location: String, reason: String },
     #[error("failed to {operation} {key}")]
     Object {
@@ -101,7 +98,7 @@ pub(crate) enum StorageError {
     },
     #[error("{key} is damaged: {reason}; restore it from a backup")]
     Damaged { key: String, reason: String },
-    #[error("{key} is not there, though a log names it: restore it from a backup")]
+    #[error("{key} is missing, but a log names it: restore it from a backup")]
     Missing { key: String },
 }
 
@@ -146,7 +143,7 @@ impl StorageError {
         false
     }
 
-    /// The whole chain in one line, for the log.
+    /// The error and its sources in one line, for the log.
     pub(crate) fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut source = self.source();
@@ -159,7 +156,7 @@ impl StorageError {
 }
 
 impl Storage {
-    /// For a server: proves that the store keeps the one promise on which everything rests.
+    /// Opens the store for a server, and proves that it creates objects once.
     pub(crate) async fn open(location: &Location) -> Result<Self, StorageError> {
         let store: Arc<dyn Store> = match location {
             Location::Directory(root) => Arc::new(Disk::open(root).await?),
@@ -172,7 +169,7 @@ impl Storage {
         })
     }
 
-    /// For a command that runs beside a server.
+    /// Opens the store for a command, which may run beside a server.
     pub(crate) fn open_beside(location: &Location, may_be_new: bool) -> Result<Self, StorageError> {
         let store: Arc<dyn Store> = match location {
             Location::Directory(root) => Arc::new(Disk::open_beside(root, may_be_new)?),
@@ -184,18 +181,17 @@ impl Storage {
         })
     }
 
-    /// From now on what is far away is kept near.
+    /// Sets the cache, unless one is set.
     pub(crate) fn use_cache(&self, cache: Cache) {
-        // There is one already, and it is as good.
         let _ = self.cache.set(Arc::new(cache));
     }
 
-    /// For people.
+    /// The URL of the store, for messages.
     pub(crate) fn location(&self) -> String {
         self.store.location()
     }
 
-    /// The names of apps after `after`, in order.
+    /// Lists at most `limit` names of apps after `after`, in order.
     pub(crate) async fn names(
         &self,
         after: Option<&str>,
@@ -205,14 +201,14 @@ impl Storage {
         Ok(listed.into_iter().map(|Listed { name, .. }| name).collect())
     }
 
-    /// Puts an app on the list, if it is not there.
+    /// Adds an app to the list of apps.
     pub(crate) async fn enlist(&self, app: &AppName) -> Result<(), StorageError> {
         let key = keys::name(app);
         self.store.create(&key, Bytes::new()).await?;
-        self.store.settle(&key).await
+        self.store.make_durable(&key).await
     }
 
-    /// Counts, and if told to deletes, what starts and uploads left that were cut off `age` ago.
+    /// Counts leftovers of starts and uploads that are older than `age`, and deletes them if `deletes`.
     pub(crate) async fn sweep(&self, age: Duration, deletes: bool) -> Result<u64, StorageError> {
         let mut swept = self.store.sweep(age, deletes).await?;
         let now = SystemTime::now();
@@ -229,13 +225,12 @@ impl Storage {
         Ok(swept)
     }
 
-    /// Whether it can be read from just now.
+    /// Checks that the store can be read.
     pub(crate) async fn answers(&self) -> Result<(), StorageError> {
         self.store.answers().await
     }
 
-    /// Whose logs there are, or should be: an app that is on the list has one. An app that is not has none yet,
-    /// or one that is just being imported.
+    /// Lists the owners of logs. An app that is not in the list of apps has no log yet, or is being imported.
     pub(crate) async fn owners(&self) -> Result<BTreeMap<Owner, Enlisted>, StorageError> {
         let names = self.store.list(keys::NAMES, None, usize::MAX).await?;
         let names = names
@@ -254,10 +249,7 @@ impl Storage {
         let owner = |Listed { name, .. }| {
             let owner = name.parse().ok();
             if owner.is_none() {
-                tracing::warn!(
-                    name,
-                    "the store holds something that is no app's: it is ignored"
-                );
+                tracing::warn!(name, "ignoring an object that belongs to no app");
             }
             owner
         };

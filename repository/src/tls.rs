@@ -1,10 +1,8 @@
 //! TLS: the certificate and its key, read again when their files change; and how a connection begins.
 //!
 //! - [`client`]: how the health check asks
-//! - [`stream`]: what is written of a blob is read from its file first, because encrypting looks at the bytes
 
 mod client;
-mod stream;
 
 use std::error::Error as _;
 use std::io;
@@ -15,12 +13,12 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::socket::Socket;
 use crate::stamp::{self, INTERVAL, Stamp};
 pub(crate) use client::to_this_machine;
-pub(crate) use stream::Encrypted;
 
 /// Where the certificate is, with those that it rests on, and its key: both PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,11 +129,7 @@ impl Tls {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) async fn accept(&self, socket: Socket) -> io::Result<Encrypted> {
-        let config = self.config();
-        TlsAcceptor::from(config)
-            .accept(socket)
-            .await
-            .map(Encrypted::new)
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsAcceptor::from(self.config()).accept(stream).await
     }
 }

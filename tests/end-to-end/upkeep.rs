@@ -308,7 +308,7 @@ fn what_a_lost_log_named_is_not_garbage() {
     let empty = tempfile::tempdir().unwrap();
     for name in ["check", "gc", "export"] {
         let arguments = [&[name][..], &["tree"][..usize::from(name == "export")]].concat();
-        command(empty.path(), &arguments, &[], 1).says("holds no repository");
+        command(empty.path(), &arguments, &[], 1).says("contains no repository");
     }
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }

@@ -224,7 +224,9 @@ impl App {
         if position == 0 {
             return Ok(());
         }
-        storage.settle(&keys::entry(&self.owner, position)).await?;
+        storage
+            .make_durable(&keys::entry(&self.owner, position))
+            .await?;
         self.enlist(storage).await
     }
 

@@ -17,7 +17,6 @@ use crate::openapi;
 use crate::publish::{self, Address};
 use crate::range::{self, Wanted};
 use crate::storage::Located;
-use crate::storage::store::Content;
 use crate::{Repository, receive};
 
 const SIDECAR: &str = ".sha256";
@@ -236,10 +235,7 @@ pub(crate) async fn serve(
     let body = if *method == Method::HEAD {
         Body::empty()
     } else {
-        match repository.storage.blob(blob, bytes.clone()).await? {
-            Content::Whole(bytes) => Body::from(bytes),
-            Content::Stream(stream) => Body::from_stream(stream),
-        }
+        Body::from_stream(repository.storage.blob(blob, bytes.clone()).await?)
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

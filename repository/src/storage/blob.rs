@@ -1,21 +1,20 @@
-//! Blobs: bytes of any size. Each upload has a key of its own, so two of them never meet, and
-//! cleaning up after one touches only that one.
+//! Blobs: bytes of any size. Each upload has its own key, so uploads never conflict.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::keys::{self, BlobId};
-use super::store::{Chunks, Content, Listed, Writer};
-use super::{Located, Storage, StorageError, disk};
+use super::store::{Chunks, Listed, Writer};
+use super::{Located, Storage, StorageError, file};
 
-/// Bytes that are gathered before they are written: each upload under way holds as many.
+/// Bytes of a write. Each upload buffers as many.
 const PART: usize = 256 << 10;
 
-/// An upload under way. Invisible until a log names its id.
+/// An upload. Readers don't see it until a log names its id.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub(crate) id: BlobId,
@@ -33,44 +32,43 @@ impl Storage {
         })
     }
 
-    /// Nothing names it: where it cannot be deleted it costs space and nothing else.
-    /// Returns whether it is gone.
+    /// Deletes a blob that no log names. Returns whether that succeeded; otherwise gc retries.
     pub(crate) async fn delete_blob(&self, id: BlobId) -> bool {
         if let Some(cache) = self.cache.get() {
             cache.forget(id);
         }
         let deleted = self.store.delete(&keys::blob(id)).await;
         if let Err(error) = &deleted {
-            tracing::warn!(error = %error.chain(), "left an unnamed blob behind: gc tries again");
+            tracing::warn!(error = %error.chain(), "failed to delete an unreferenced blob; gc retries");
         }
         deleted.is_ok()
     }
 
-    /// The bytes of `range`, which must lie within the blob.
+    /// Reads `range`, which must lie within the blob.
     pub(crate) async fn blob(
         &self,
         blob: Located,
         range: Range<u64>,
-    ) -> Result<Content, StorageError> {
+    ) -> Result<Chunks, StorageError> {
         if range.is_empty() {
-            return Ok(Content::Whole(Bytes::new()));
+            return Ok(stream::empty().boxed());
         }
         if let Some(cache) = self.cache.get() {
             return cache.part(&self.store, blob, range).await;
         }
         let key = keys::blob(blob.id);
-        let found = self.store.open(&key, range).await?;
+        let found = self.store.open(&key, Some(range)).await?;
         found.ok_or_else(|| StorageError::Missing {
             key: key.to_string(),
         })
     }
 
-    /// All that lies there, read anew; `None` if there is nothing.
+    /// Reads the blob from the store, whatever its size; `None` if it does not exist.
     pub(crate) async fn read_blob(&self, id: BlobId) -> Result<Option<Chunks>, StorageError> {
-        self.store.stream(&keys::blob(id)).await
+        self.store.open(&keys::blob(id), None).await
     }
 
-    /// Size in bytes and digest of what lies there, read anew; `None` if there is nothing.
+    /// Computes size and digest of the blob in the store; `None` if it does not exist.
     pub(crate) async fn digest_of(
         &self,
         id: BlobId,
@@ -84,7 +82,7 @@ impl Storage {
             .map_err(|source| StorageError::object("read", &keys::blob(id), source))
     }
 
-    /// Lets the cache's copy go if it is not what it was; returns whether it is.
+    /// Deletes the cached copy if it is damaged. Returns whether it is undamaged or not cached.
     pub(crate) async fn check_cached(&self, blob: Located) -> bool {
         let Some(cache) = self.cache.get() else {
             return true;
@@ -93,8 +91,11 @@ impl Storage {
             return true;
         };
         let found = match tokio::fs::File::open(path).await {
-            Ok(file) => Sum::of(disk::chunks(file.into_std().await)).await,
-            // It went away meanwhile, to make room.
+            Ok(file) => match file::chunks(file.into_std().await, None) {
+                Ok(chunks) => Sum::of(chunks).await,
+                Err(error) => Err(error),
+            },
+            // Evicted by now.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
             Err(error) => Err(error),
         };
@@ -105,7 +106,7 @@ impl Storage {
         is_whole
     }
 
-    /// Blobs after `after`, in the order in which their uploads began: id and size in bytes.
+    /// Lists blobs after `after`, in the order in which their uploads began.
     pub(crate) async fn blobs(
         &self,
         after: Option<BlobId>,
@@ -143,7 +144,7 @@ impl Upload {
     }
 }
 
-/// Size and digest of bytes that come one piece after the other.
+/// Computes size and digest of a stream.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Sum {
     size: u64,
@@ -156,7 +157,7 @@ impl Sum {
         self.hash.update(bytes);
     }
 
-    /// Bytes, and their digest.
+    /// The size in bytes, and the digest.
     pub(crate) fn end(self) -> (u64, Digest) {
         (self.size, Digest::new(self.hash.finalize().into()))
     }

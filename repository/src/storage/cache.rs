@@ -1,11 +1,11 @@
-//! A bounded cache on a local disk, in front of a store that is far away.
+//! A bounded cache on a local disk, in front of S3.
 //!
-//! - a blob is fetched once, however many wait for it; they follow the file as it grows ([`fetch`])
-//! - its digest is compared on the way in: nobody is given its last byte before, and what does not match is
-//!   not kept; a part that ends before is given as it comes
-//! - there is room for all of it before a fetch begins: what was used longest ago goes, and whoever reads
-//!   that just then reads on; where there is no room, or the cache's disk fails, bytes come from the store
-//! - one process has the directory
+//! - a blob is fetched once, however many clients wait for it; they read the file as it grows ([`fetch`])
+//! - the digest of a blob is checked before a client gets its last byte; a blob that doesn't match isn't
+//!   cached
+//! - before a fetch, the least recently used blobs are deleted to make room; open files can still be read
+//! - if a blob doesn't fit, or the cache's disk fails, bytes come from the store
+//! - one process uses the directory
 
 mod fetch;
 
@@ -16,16 +16,17 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lru::LruCache;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::disk::{blocking, open_blob};
+use super::file;
 use super::keys::{self, BlobId, Key};
-use super::store::{Content, Store};
+use super::store::{Chunks, Store};
 use super::{Located, StorageError};
-use fetch::{Fetch, Follower, Progress, Trouble};
+use fetch::{Fetch, FetchError, Follower, Progress};
 
-/// Below the cache's directory: what is not complete.
+/// The subdirectory of fetches under way.
 const UNFINISHED: &str = "unfinished";
 
 #[derive(Debug)]
@@ -33,37 +34,29 @@ pub(crate) struct Cache {
     directory: PathBuf,
     max_bytes: u64,
     state: Mutex<State>,
-    /// Held as long as the process uses the directory.
+    /// Locked while the process uses the directory.
     _lock: File,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    kept: HashMap<BlobId, Kept>,
+    /// Sizes of the complete blobs, ordered by use.
+    cached: LruCache<BlobId, u64>,
     fetches: HashMap<BlobId, UnderWay>,
-    /// Of what is kept, and of what is fetched, as it will be.
+    /// Bytes of complete blobs, and of those being fetched.
     bytes: u64,
-    /// Of what is fetched alone.
+    /// Bytes of those being fetched.
     fetching: u64,
-    /// Counts uses.
-    clock: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Kept {
-    size: u64,
-    used: u64,
 }
 
 /// Where the bytes of a blob come from.
 enum Source {
-    Kept(File),
+    Cached(File),
     UnderWay(UnderWay),
-    /// There is no room for it here.
     Store,
 }
 
-/// A fetch, for those who follow it.
+/// A fetch that clients can follow.
 #[derive(Debug, Clone)]
 struct UnderWay {
     file: Arc<File>,
@@ -71,7 +64,7 @@ struct UnderWay {
 }
 
 impl Cache {
-    /// What an earlier process left complete is used again.
+    /// Opens the cache, with the complete blobs of an earlier process.
     pub(crate) fn open(directory: &Path, max_bytes: u64) -> io::Result<Self> {
         let unfinished = directory.join(UNFINISHED);
         fs::create_dir_all(&unfinished)?;
@@ -79,7 +72,12 @@ impl Cache {
         for entry in fs::read_dir(&unfinished)? {
             fs::remove_file(entry?.path())?;
         }
-        let mut state = State::default();
+        let mut state = State {
+            cached: LruCache::unbounded(),
+            fetches: HashMap::new(),
+            bytes: 0,
+            fetching: 0,
+        };
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
             let id = entry
@@ -89,7 +87,7 @@ impl Cache {
             if let Some(id) = id {
                 let size = entry.metadata()?.len();
                 state.bytes += size;
-                state.kept.insert(id, Kept { size, used: 0 });
+                state.cached.put(id, size);
             }
         }
         let cache = Self {
@@ -98,7 +96,7 @@ impl Cache {
             state: Mutex::new(state),
             _lock: lock,
         };
-        cache.make_room(&mut cache.state());
+        cache.evict(&mut cache.state());
         Ok(cache)
     }
 
@@ -110,43 +108,41 @@ impl Cache {
         self.directory.join(id.to_string())
     }
 
-    /// A part of a blob: from here, or fetched on the way.
+    /// Reads a range of a blob from the cache, or from the store while it is being fetched.
     pub(super) async fn part(
         self: &Arc<Self>,
         store: &Arc<dyn Store>,
         blob: Located,
         range: Range<u64>,
-    ) -> Result<Content, StorageError> {
+    ) -> Result<Chunks, StorageError> {
         let key = keys::blob(blob.id);
         let under_way = match self.source(store, blob) {
-            Ok(Source::Kept(file)) => {
+            Ok(Source::Cached(file)) => {
                 let failed = |source| StorageError::object("read", &key, source);
-                return blocking(move || open_blob(file)?.part(range))
-                    .await
-                    .map_err(failed);
+                return file::chunks(file, Some(range)).map_err(failed);
             }
             Ok(Source::UnderWay(under_way)) => under_way,
-            Ok(Source::Store) => return straight(store, &key, range).await,
+            Ok(Source::Store) => return read_store(store, &key, range).await,
             Err(error) => {
-                tracing::warn!(%error, "the cache cannot be written to: a blob comes from the store");
-                return straight(store, &key, range).await;
+                tracing::warn!(%error, "failed to write to the cache; reading the blob from the store");
+                return read_store(store, &key, range).await;
             }
         };
         let UnderWay { file, mut progress } = under_way;
-        // Until something is known of it: an answer that has begun cannot say that it fails.
-        let known = progress
+        // An answer that has begun can't become an error, so wait for the first bytes.
+        let first = progress
             .wait_for(|progress| *progress != Progress::Opening)
             .await
-            .map_or(Progress::Failed(Trouble::Elsewhere), |progress| *progress);
-        match known {
-            Progress::Failed(Trouble::Missing) => Err(StorageError::Missing {
+            .map_or(Progress::Failed(FetchError::Transfer), |progress| *progress);
+        match first {
+            Progress::Failed(FetchError::Missing) => Err(StorageError::Missing {
                 key: key.to_string(),
             }),
-            Progress::Failed(Trouble::Damage) => Err(StorageError::damaged(
+            Progress::Failed(FetchError::Damaged) => Err(StorageError::damaged(
                 &key,
-                "its bytes are not those that were published",
+                "its digest differs from that of the published file",
             )),
-            Progress::Failed(Trouble::Elsewhere) => straight(store, &key, range).await,
+            Progress::Failed(FetchError::Transfer) => read_store(store, &key, range).await,
             _ => {
                 let store = Arc::clone(store);
                 let follower = Follower {
@@ -156,45 +152,41 @@ impl Cache {
                     store,
                     key,
                 };
-                Ok(Content::Stream(follower.follow(range)))
+                Ok(follower.follow(range))
             }
         }
     }
 
-    /// What is kept, a fetch that is under way, or a new one. All of it is decided at once: between two looks a fetch may
-    /// end.
+    /// Finds the blob, or begins to fetch it. All under one lock, because a fetch may end at any time.
     fn source(self: &Arc<Self>, store: &Arc<dyn Store>, blob: Located) -> io::Result<Source> {
         let mut state = self.state();
-        if let Some(file) = self.kept(&mut state, blob) {
-            return Ok(Source::Kept(file));
+        if let Some(file) = self.cached(&mut state, blob) {
+            return Ok(Source::Cached(file));
         }
         if let Some(under_way) = state.fetches.get(&blob.id) {
             return Ok(Source::UnderWay(under_way.clone()));
         }
-        // Where the rest is being fetched, too, nobody need go for one that does not fit.
+        // Fetches under way can't be evicted.
         if state.fetching + blob.size > self.max_bytes {
             return Ok(Source::Store);
         }
         self.fetch(&mut state, store, blob).map(Source::UnderWay)
     }
 
-    /// The file of a blob that is complete, and its use noted.
-    fn kept(&self, state: &mut State, blob: Located) -> Option<File> {
-        state.clock += 1;
-        let now = state.clock;
-        let kept = state.kept.get_mut(&blob.id)?;
-        kept.used = now;
+    /// Opens a complete blob, and marks it as used.
+    fn cached(&self, state: &mut State, blob: Located) -> Option<File> {
+        state.cached.get(&blob.id)?;
         let opened = File::open(self.path(blob.id)).ok();
         let file =
             opened.filter(|file| file.metadata().is_ok_and(|found| found.len() == blob.size));
         if file.is_none() {
-            // Somebody cleaned the directory, or its disk lost what it had.
+            // The file was deleted or truncated from outside.
             self.remove(state, blob.id);
         }
         file
     }
 
-    /// Begins a fetch, for which there is room.
+    /// Makes room for the blob, and begins to fetch it.
     fn fetch(
         self: &Arc<Self>,
         state: &mut State,
@@ -203,7 +195,7 @@ impl Cache {
     ) -> io::Result<UnderWay> {
         state.fetching += blob.size;
         state.bytes += blob.size;
-        self.make_room(state);
+        self.evict(state);
         let path = self
             .directory
             .join(UNFINISHED)
@@ -240,11 +232,11 @@ impl Cache {
         Ok(under_way)
     }
 
-    fn finish(&self, fetch: &Fetch, path: &Path, fetched: Result<(), Trouble>) {
+    fn finish(&self, fetch: &Fetch, path: &Path, fetched: Result<(), FetchError>) {
         let blob = fetch.blob;
         let mut state = self.state();
         state.fetching -= blob.size;
-        // Somebody may have purged it meanwhile.
+        // The blob may have been purged during the fetch.
         let is_wanted = state
             .fetches
             .get(&blob.id)
@@ -252,20 +244,17 @@ impl Cache {
         if is_wanted {
             state.fetches.remove(&blob.id);
         }
-        let is_kept = fetched.is_ok()
+        let is_cached = fetched.is_ok()
             && is_wanted
             && match fs::rename(path, self.path(blob.id)) {
                 Ok(()) => true,
                 Err(error) => {
-                    tracing::warn!(%error, blob = %blob.id, "a blob cannot be kept in the cache");
+                    tracing::warn!(%error, blob = %blob.id, "failed to add a blob to the cache");
                     false
                 }
             };
-        if is_kept {
-            state.clock += 1;
-            let used = state.clock;
-            let size = blob.size;
-            state.kept.insert(blob.id, Kept { size, used });
+        if is_cached {
+            state.cached.put(blob.id, blob.size);
         } else {
             state.bytes -= blob.size;
             let _ = fs::remove_file(path);
@@ -273,46 +262,45 @@ impl Cache {
         drop(state);
         fetch.progress.send_replace(match fetched {
             Ok(()) => Progress::Verified,
-            Err(trouble) => Progress::Failed(trouble),
+            Err(error) => Progress::Failed(error),
         });
     }
 
-    fn make_room(&self, state: &mut State) {
-        while state.bytes > self.max_bytes {
-            let oldest = state.kept.iter().min_by_key(|(_, kept)| kept.used);
-            let Some(id) = oldest.map(|(id, _)| *id) else {
-                return;
-            };
+    /// Deletes the least recently used blobs until the rest fits.
+    fn evict(&self, state: &mut State) {
+        while state.bytes > self.max_bytes
+            && let Some((&id, _)) = state.cached.peek_lru()
+        {
             self.remove(state, id);
         }
     }
 
     fn remove(&self, state: &mut State, id: BlobId) {
-        let Some(kept) = state.kept.remove(&id) else {
+        let Some(size) = state.cached.pop(&id) else {
             return;
         };
-        state.bytes -= kept.size;
+        state.bytes -= size;
         if let Err(error) = fs::remove_file(self.path(id))
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(%error, blob = %id, "the cache keeps a file that it should not");
+            tracing::warn!(%error, blob = %id, "failed to delete a blob from the cache");
         }
     }
 
-    /// It is neither kept any more, nor when the fetch that is under way ends.
+    /// Deletes a blob from the cache, also if it is still being fetched.
     pub(super) fn forget(&self, id: BlobId) {
         let mut state = self.state();
         state.fetches.remove(&id);
         self.remove(&mut state, id);
     }
 
-    /// The file of a blob, if it is kept, for whoever wants to know whether it is still what it was.
+    /// The path of a complete blob.
     pub(super) fn file(&self, id: BlobId) -> Option<PathBuf> {
-        self.state().kept.contains_key(&id).then(|| self.path(id))
+        self.state().cached.contains(&id).then(|| self.path(id))
     }
 }
 
-/// Two processes would each delete what the other one uses.
+/// Locks the directory: two processes would delete each other's files.
 fn lock(directory: &Path) -> io::Result<File> {
     let file = File::options()
         .write(true)
@@ -321,18 +309,20 @@ fn lock(directory: &Path) -> io::Result<File> {
         .open(directory.join(".lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::other("another process uses it")),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::other("another process uses the directory"))
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-/// Past the cache.
-async fn straight(
+/// Reads a blob past the cache.
+async fn read_store(
     store: &Arc<dyn Store>,
     key: &Key,
     range: Range<u64>,
-) -> Result<Content, StorageError> {
-    let found = store.open(key, range).await?;
+) -> Result<Chunks, StorageError> {
+    let found = store.open(key, Some(range)).await?;
     found.ok_or_else(|| StorageError::Missing {
         key: key.to_string(),
     })
@@ -346,13 +336,13 @@ mod tests {
     use crate::storage::blob::Sum;
     use crate::storage::{Location, Storage};
 
-    /// A disk stands for the store that is far away.
+    /// A disk stands in for S3.
     #[tokio::test]
-    async fn a_copy_that_is_not_what_it_was_is_let_go() {
-        let (far, near) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let location = Location::Directory(far.path().to_owned());
+    async fn a_damaged_copy_is_deleted() {
+        let (remote, local) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let location = Location::Directory(remote.path().to_owned());
         let storage = Storage::open(&location).await.unwrap();
-        storage.use_cache(Cache::open(near.path(), 1 << 20).unwrap());
+        storage.use_cache(Cache::open(local.path(), 1 << 20).unwrap());
         let bytes = Bytes::from(vec![7; 100_000]);
         let mut upload = storage.begin_blob().await.unwrap();
         upload.write(&bytes).await.unwrap();
@@ -361,16 +351,14 @@ mod tests {
         sum.add(&bytes);
         let (size, sha256) = sum.end();
         let blob = Located { id, size, sha256 };
-        let copy = near.path().join(id.to_string());
-        let Content::Stream(chunks) = storage.blob(blob, 0..size).await.unwrap() else {
-            panic!("it comes while it is fetched");
-        };
+        let copy = local.path().join(id.to_string());
+        let chunks = storage.blob(blob, 0..size).await.unwrap();
         assert_eq!(Sum::of(chunks).await.unwrap(), (size, sha256));
         assert!(storage.check_cached(blob).await && copy.exists());
         let mut damaged = bytes.to_vec();
         damaged[50_000] ^= 1;
         fs::write(&copy, damaged).unwrap();
-        assert!(!storage.check_cached(blob).await, "it is found");
+        assert!(!storage.check_cached(blob).await);
         assert!(!copy.exists() && storage.check_cached(blob).await);
     }
 }

@@ -1,20 +1,17 @@
 //! A store in a directory of a local disk.
 //!
-//! - an object is written beside the others (`uploads/`), synced, and then takes its name by a rename
-//!   that replaces nothing (`RENAME_NOREPLACE`); then its directory is synced
-//! - one server has the directory (`lock`), so what lies in `uploads/` at its start is garbage
-//! - [`directories`]: made and synced once, and again after every failure
-//! - [`mapped`]: blobs are mapped into memory, where the page cache has them already
+//! - an object is written to `uploads/`, synced, and renamed to its key unless that exists
+//!   (`RENAME_NOREPLACE`); then its directory is synced
+//! - [`lock`]: one server uses the directory, so at its start everything in `uploads/` is garbage
+//! - [`directories`]: creates directories, and records which are synced
 
 mod directories;
-mod kept;
 mod lock;
-mod mapped;
-mod near;
 mod upload;
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,26 +19,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::StorageError;
+use super::file::{self, blocking};
 use super::keys::{self, Key};
-use super::store::{Chunks, Content, Created, Listed, Store, Writer};
+use super::store::{Chunks, Created, Listed, Store, Writer};
 use directories::Directories;
-use kept::Mapped;
-use lock::{Beside, Lock};
-use mapped::Opened;
-pub(crate) use mapped::file_of;
-pub(super) use mapped::open as open_blob;
+use lock::{CommandLock, ServerLock};
 
 const UPLOADS: &str = "uploads";
-
-/// Bytes that are read at once where all of an object is looked at.
-const CHUNK: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
@@ -52,28 +41,27 @@ pub(crate) struct Disk {
 struct Inner {
     root: PathBuf,
     directories: Directories,
-    mapped: Mapped,
-    _held: Held,
+    _guard: Guard,
 }
 
-/// Held as long as the directory is used.
+/// The lock that is held while the directory is in use.
 #[derive(Debug)]
-enum Held {
-    Alone { _lock: Lock },
-    Beside { _lock: Beside },
+enum Guard {
+    Server { _lock: ServerLock },
+    Command { _lock: CommandLock },
 }
 
 impl Disk {
-    /// For a server: takes the directory for this process alone, and sweeps what a crash left.
+    /// Opens the directory for a server: locks it, and deletes what a crash left in `uploads/`.
     pub(crate) async fn open(root: &Path) -> Result<Self, StorageError> {
-        let lock = Lock::take(root).await?;
+        let lock = ServerLock::take(root).await?;
         let failed = |source| StorageError::Open {
             path: root.to_owned(),
             source,
         };
         let uploads = root.join(UPLOADS);
-        // Whatever is there belongs to nobody, however new it is, unless a command is at work.
-        let swept = if Beside::nobody(root).map_err(failed)? {
+        // No upload of an earlier server continues, but one of a running command does.
+        let swept = if CommandLock::is_free(root).map_err(failed)? {
             sweep(&uploads, Duration::ZERO, true).map_err(failed)?
         } else {
             0
@@ -81,13 +69,13 @@ impl Disk {
         if swept > 0 {
             tracing::info!(
                 files = swept,
-                "swept what an earlier process left unfinished"
+                "deleted unfinished uploads of an earlier process"
             );
         }
-        Self::new(root, Held::Alone { _lock: lock }).map_err(failed)
+        Self::new(root, Guard::Server { _lock: lock }).map_err(failed)
     }
 
-    /// Beside a server that may be running.
+    /// Opens the directory for a command, which may run beside a server.
     pub(crate) fn open_beside(root: &Path, may_be_new: bool) -> Result<Self, StorageError> {
         let failed = |source| StorageError::Open {
             path: root.to_owned(),
@@ -99,11 +87,11 @@ impl Disk {
             });
         }
         fs::create_dir_all(root).map_err(failed)?;
-        let beside = Beside::join(root).map_err(failed)?;
-        Self::new(root, Held::Beside { _lock: beside }).map_err(failed)
+        let lock = CommandLock::take(root).map_err(failed)?;
+        Self::new(root, Guard::Command { _lock: lock }).map_err(failed)
     }
 
-    fn new(root: &Path, held: Held) -> io::Result<Self> {
+    fn new(root: &Path, guard: Guard) -> io::Result<Self> {
         let directories = Directories::new(root.to_owned());
         for name in [UPLOADS, keys::APPS, keys::NAMES, keys::BLOBS, keys::PROOFS] {
             directories.prepare(&root.join(name))?;
@@ -112,8 +100,7 @@ impl Disk {
             inner: Arc::new(Inner {
                 root: root.to_owned(),
                 directories,
-                mapped: Mapped::default(),
-                _held: held,
+                _guard: guard,
             }),
         })
     }
@@ -132,7 +119,7 @@ impl Disk {
     }
 }
 
-/// Counts, and if told to deletes, what nobody wrote to for `age`.
+/// Counts files to which nothing was written for `age`, and deletes them if `deletes`.
 fn sweep(uploads: &Path, age: Duration, deletes: bool) -> io::Result<u64> {
     let entries = match fs::read_dir(uploads) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -141,7 +128,7 @@ fn sweep(uploads: &Path, age: Duration, deletes: bool) -> io::Result<u64> {
     let mut swept = 0;
     for entry in entries {
         let entry = entry?;
-        // It may have gone meanwhile. What is from the future is from another clock, and new.
+        // The file may be gone by now. A time in the future comes from another clock: the file is new.
         let is_old = entry.metadata().is_ok_and(|found| {
             let written = found.modified().ok();
             let idle = written.map(|written| written.elapsed().unwrap_or_default());
@@ -166,15 +153,15 @@ impl Inner {
         self.root.join(key.as_str())
     }
 
-    fn upload(&self) -> PathBuf {
+    fn upload_path(&self) -> PathBuf {
         self.root
             .join(UPLOADS)
             .join(Uuid::now_v7().simple().to_string())
     }
 
-    /// A file with this content, synced, under a name that means nothing.
+    /// Writes a synced file to `uploads/`.
     fn write(&self, bytes: &[u8]) -> io::Result<PathBuf> {
-        let upload = self.upload();
+        let upload = self.upload_path();
         let written = File::create_new(&upload).and_then(|file| {
             file.write_all_at(bytes, 0)?;
             file.sync_data()
@@ -212,8 +199,8 @@ impl Inner {
     }
 }
 
-/// Takes the new name unless it is taken. Where the file system has no such rename, a second link does
-/// it, and the first name goes.
+/// Renames a file unless the new name exists. Falls back to a hard link where the file system lacks
+/// `RENAME_NOREPLACE`.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
@@ -226,12 +213,12 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// What cannot be removed is swept at the next start.
+/// Removes an unfinished file. If that fails, the next start of the server does it.
 fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::warn!(%error, path = %path.display(), "left an unfinished file behind");
+        tracing::warn!(%error, path = %path.display(), "failed to remove an unfinished file; the next start removes it");
     }
 }
 
@@ -241,7 +228,7 @@ impl Store for Disk {
         format!("file://{}", self.inner.root.display())
     }
 
-    /// A full disk, or one that takes nothing any more, still serves.
+    /// Reads only: a full or read-only disk still serves.
     async fn answers(&self) -> Result<(), StorageError> {
         let directory = self.inner.root.join(keys::APPS);
         blocking(move || fs::read_dir(directory)?.next().transpose())
@@ -260,19 +247,15 @@ impl Store for Disk {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StorageError> {
-        // Mostly it is asked whether there is another entry, and there is none: that is known at once,
-        // and costs less than to ask another thread.
-        match File::open(self.inner.path(key)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            opened => {
-                self.blocking("read", key, move |_, _| {
-                    let mut bytes = Vec::new();
-                    opened?.read_to_end(&mut bytes)?;
-                    Ok(Some(bytes.into()))
-                })
-                .await
-            }
-        }
+        let read = async {
+            let Some(file) = file::open(self.inner.path(key)).await? else {
+                return Ok(None);
+            };
+            let size = file.metadata()?.len();
+            file::read(Arc::new(file), 0..size).await.map(Some)
+        };
+        read.await
+            .map_err(|source| StorageError::object("read", key, source))
     }
 
     async fn mend(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
@@ -284,22 +267,21 @@ impl Store for Disk {
         .await
     }
 
-    async fn settle(&self, key: &Key) -> Result<(), StorageError> {
+    async fn make_durable(&self, key: &Key) -> Result<(), StorageError> {
         let path = self.inner.path(key);
         let directory = path.parent().unwrap_or(&self.inner.root);
-        if self.inner.directories.is_settled(directory) {
+        if self.inner.directories.is_durable(directory) {
             return Ok(());
         }
         self.blocking("sync", key, |inner, path| {
             inner
                 .directories
-                .settle(path.parent().unwrap_or(&inner.root))
+                .make_durable(path.parent().unwrap_or(&inner.root))
         })
         .await
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StorageError> {
-        self.forget(key);
         self.blocking("delete", key, |_, path| match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -328,47 +310,16 @@ impl Store for Disk {
     async fn open(
         &self,
         key: &Key,
-        range: std::ops::Range<u64>,
-    ) -> Result<Option<Content>, StorageError> {
-        if let Some((bytes, is_recent)) = self.inner.mapped.get(key) {
-            let part = async {
-                let part = mapped::part(&bytes, range)?;
-                if !is_recent && let Some(source) = file_of(&part) {
-                    let range = source.offset..source.offset + part.len() as u64;
-                    near::bring(&source.file, range).await?;
-                }
-                Ok::<_, io::Error>(Some(Content::Whole(part)))
-            };
-            return part
-                .await
-                .map_err(|source| StorageError::object("read", key, source));
-        }
-        let opened = self
-            .blocking("read", key, |_, path| match File::open(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                file => mapped::open(file?).map(Some),
-            })
-            .await?;
-        let Some(opened) = opened else {
-            return Ok(None);
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Chunks>, StorageError> {
+        let open = async {
+            match file::open(self.inner.path(key)).await? {
+                Some(file) => file::chunks(file, range).map(Some),
+                None => Ok(None),
+            }
         };
-        if let Opened::Whole(bytes) = &opened {
-            self.inner.mapped.keep(key, bytes.clone());
-        }
-        opened
-            .part(range)
-            .map(Some)
+        open.await
             .map_err(|source| StorageError::object("read", key, source))
-    }
-
-    async fn stream(&self, key: &Key) -> Result<Option<Chunks>, StorageError> {
-        let opened = self
-            .blocking("read", key, |_, path| match File::open(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                file => file.map(Some),
-            })
-            .await?;
-        Ok(opened.map(chunks))
     }
 
     async fn sweep(&self, age: Duration, deletes: bool) -> Result<u64, StorageError> {
@@ -377,34 +328,10 @@ impl Store for Disk {
             .await
             .map_err(|source| StorageError::listing(UPLOADS, source))
     }
-
-    fn forget(&self, key: &Key) {
-        self.inner.mapped.forget(key);
-    }
 }
 
-/// By reads, and not by a mapping: a page that cannot be read is an error then.
-pub(super) fn chunks(file: File) -> Chunks {
-    stream::try_unfold(file, |mut file| {
-        blocking(move || {
-            let mut bytes = Vec::with_capacity(CHUNK);
-            let read = file.by_ref().take(CHUNK as u64).read_to_end(&mut bytes)?;
-            Ok((read > 0).then(|| (bytes.into(), file)))
-        })
-    })
-    .boxed()
-}
-
-/// Runs on a thread where it may wait for the disk.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-}
-
-/// In the order of names. The whole directory is read, whatever the limit: its own order is none.
+/// Lists a directory in the order of names. Directories have no order, so all of it is read, whatever the
+/// limit.
 fn list(directory: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<Listed>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -412,7 +339,7 @@ fn list(directory: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<L
     };
     let mut names = Vec::new();
     for entry in entries {
-        // No key of ours is anything but ASCII.
+        // Keys are ASCII, so other files are not objects.
         if let Ok(name) = entry?.file_name().into_string()
             && after.is_none_or(|after| name.as_str() > after)
         {
@@ -424,7 +351,7 @@ fn list(directory: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<L
     Ok(names
         .into_iter()
         .filter_map(|name| {
-            // What went away meanwhile is not there.
+            // The object may have been deleted by now.
             let size = fs::metadata(directory.join(&name)).ok()?.size();
             Some(Listed { name, size })
         })

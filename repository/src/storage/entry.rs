@@ -1,6 +1,5 @@
-//! How an entry of a log is written: its JSON in one line, the SHA-256 of that line in the next, and
-//! both once more. So a flipped bit is found, and costs nothing as long as the other copy is whole; and
-//! `head -1` shows what happened.
+//! The format of a log entry: two copies, each a line of JSON and a line with its SHA-256. A flipped bit
+//! damages one copy, and the entry is mended from the other one. `head -1` shows the event.
 
 use bytes::Bytes;
 use repository_api::Digest;
@@ -9,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// What happened at once: all of it counts, or nothing.
+/// Events that happen together, or not at all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Entry<E> {
     pub(crate) number: u64,
-    /// Of the attempt to write it: whoever is not told whether it succeeded finds out by this.
+    /// Id of the attempt to write the entry. A writer that got no answer recognises its own entry by it.
     pub(crate) id: Uuid,
     pub(crate) created: String,
-    /// Who did it.
+    /// The author.
     pub(crate) by: String,
     pub(crate) events: Vec<E>,
 }
 
-/// One copy: the line, and its sum.
+/// One copy: the line and its checksum.
 pub(super) fn copy<E: Serialize>(entry: &Entry<E>) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = serde_json::to_vec(entry)?;
     let sum = Digest::new(Sha256::digest(&text).into()).to_string();
@@ -31,47 +30,47 @@ pub(super) fn copy<E: Serialize>(entry: &Entry<E>) -> Result<Vec<u8>, serde_json
     Ok(text)
 }
 
-/// What lies in the store.
+/// The bytes in the store: both copies.
 pub(super) fn encode<E: Serialize>(entry: &Entry<E>) -> Result<Bytes, serde_json::Error> {
     Ok(copy(entry)?.repeat(2).into())
 }
 
-/// Bytes of a sum and the line feeds around it.
-const SUM: usize = 1 + 64 + 1;
+/// Bytes of a checksum and the line feeds around it.
+const CHECKSUM: usize = 1 + 64 + 1;
 
-/// The line of a copy that is whole.
+/// The line of a copy, if the checksum matches.
 fn line(copy: &[u8]) -> Option<&[u8]> {
-    let (line, rest) = copy.split_at_checked(copy.len().checked_sub(SUM)?)?;
+    let (line, rest) = copy.split_at_checked(copy.len().checked_sub(CHECKSUM)?)?;
     let sum = Digest::new(Sha256::digest(line).into());
     (rest == format!("\n{sum}\n").as_bytes()).then_some(line)
 }
 
-/// An entry, and whether it must be mended.
+/// An entry, and its repair if a copy is damaged.
 #[derive(Debug)]
 pub(super) struct Decoded<E> {
     pub(super) entry: Entry<E>,
-    /// What the object should hold, where one of its copies is damaged.
+    /// The bytes to write if one copy is damaged.
     pub(super) mended: Option<Bytes>,
 }
 
-/// A copy that is whole, and whether the other one is, too; or why there is none.
+/// Finds an undamaged copy. The flag says whether both are undamaged.
 pub(super) fn whole_copy(bytes: &[u8]) -> Result<(bool, &[u8]), &'static str> {
-    // Halves, and not lines: a flipped bit makes a line feed, or takes one away.
+    // Split by length and not by lines: a flipped bit can add or remove a line feed.
     let (first, second) = bytes.split_at(bytes.len() / 2);
     match (line(first), line(second)) {
         (Some(_), Some(_)) if first == second => Ok((true, first)),
         (Some(_), None) => Ok((false, first)),
         (None, Some(_)) => Ok((false, second)),
-        (Some(_), Some(_)) => Err("its two copies say different things"),
-        (None, None) => Err("neither of its two copies has the sum it should"),
+        (Some(_), Some(_)) => Err("its two copies differ"),
+        (None, None) => Err("both copies have wrong checksums"),
     }
 }
 
-/// Why an entry cannot be read.
+/// Decodes entry `number`, or says why it is damaged.
 pub(super) fn decode<E: DeserializeOwned>(bytes: &[u8], number: u64) -> Result<Decoded<E>, String> {
     let (is_whole, copy) = whole_copy(bytes)?;
     Ok(Decoded {
-        entry: parse(&copy[..copy.len() - SUM], number)?,
+        entry: parse(&copy[..copy.len() - CHECKSUM], number)?,
         mended: (!is_whole).then(|| copy.repeat(2).into()),
     })
 }
@@ -83,11 +82,11 @@ fn parse<E: DeserializeOwned>(line: &[u8], number: u64) -> Result<Entry<E>, Stri
     if entry.number == number {
         Ok(entry)
     } else {
-        Err(format!("it says that it is entry {}", entry.number))
+        Err(format!("it contains entry {}", entry.number))
     }
 }
 
-/// The entries of a segment, from `first` on: one copy of each.
+/// Decodes a segment: one copy of each entry, from number `first` on.
 pub(super) fn decode_segment<E: DeserializeOwned>(
     bytes: &[u8],
     first: u64,
@@ -97,7 +96,7 @@ pub(super) fn decode_segment<E: DeserializeOwned>(
     while let Some(text) = lines.next() {
         let sum = lines.next().unwrap_or_default();
         let whole = line(&[text, sum].concat()).map(<[u8]>::to_vec);
-        let whole = whole.ok_or("one of its entries has not the sum it should")?;
+        let whole = whole.ok_or("an entry has a wrong checksum")?;
         entries.push(parse(&whole, first + entries.len() as u64)?);
     }
     Ok(entries)
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_mended_is_refused() {
+    fn damage_of_both_copies_is_an_error() {
         let bytes = encode(&entry()).unwrap();
         let mut both = bytes.to_vec();
         both[3] ^= 1;

@@ -1,16 +1,15 @@
-//! Where everything lies in the store.
+//! The layout of the store.
 //!
 //! ```text
-//! apps/{app}/log/{n}.json          what happened to an app, one entry after the other
-//! apps/{app}/segments/{n}.jsonl    a thousand entries again, to be read at once
-//! names/{app}                      an empty object, so that apps can be listed
-//! blobs/{id}                       bytes of an upload; which are whose the logs say
-//! proofs/{id}                      made and deleted at each start
-//! uploads/{id}                     on a disk: what is being written
+//! apps/{app}/log/{n}.json          an entry of the app's log
+//! apps/{app}/segments/{n}.jsonl    copies of a thousand entries, read at once
+//! names/{app}                      an empty object, for listing apps
+//! blobs/{id}                       bytes of an upload; a log names their file
+//! proofs/{id}                      created and deleted at each start
+//! uploads/{id}                     on a disk: a file being written
 //! ```
 //!
-//! The layer under every app is nobody's, and neither are the tokens: their logs are those of `_default` and
-//! `_tokens`, which are no apps' names.
+//! The default layer and the tokens have logs, too: `_default` and `_tokens`, which no app can be named.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,11 +24,10 @@ pub(crate) const NAMES: &str = "names";
 pub(crate) const BLOBS: &str = "blobs";
 pub(crate) const PROOFS: &str = "proofs";
 
-/// Whose name no app can have.
 pub(crate) const DEFAULT_OWNER: &str = "_default";
 const TOKENS_OWNER: &str = "_tokens";
 
-/// A key: made of checked names and numbers only, so it is a path below the root, too.
+/// A key. It consists of checked names and numbers, so as a path it stays below the root.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key(String);
 
@@ -51,12 +49,12 @@ impl From<Key> for String {
     }
 }
 
-/// Whose log it is.
+/// The owner of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Owner {
-    /// Nobody: the layer under every app.
+    /// The layer under every app.
     Default,
-    /// Nobody: the tokens.
+    /// The tokens of the server.
     Tokens,
     App(AppName),
 }
@@ -89,7 +87,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Whose bytes they are, the logs say. Sorted by the time at which the upload began.
+/// The id of a blob. Ids sort by the time at which their uploads began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct BlobId(Uuid);
@@ -99,14 +97,14 @@ impl BlobId {
         Self(Uuid::now_v7())
     }
 
-    /// When its upload began: seconds since the epoch.
+    /// When the upload began, in seconds since the epoch.
     pub(crate) fn began(self) -> u64 {
         self.0
             .get_timestamp()
             .map_or(0, |timestamp| timestamp.to_unix().0)
     }
 
-    /// Since its upload began. What is from the future is from another clock, and new.
+    /// Time since the upload began. A start in the future comes from another clock, and counts as now.
     pub(crate) fn age(self, now: SystemTime) -> Duration {
         now.duration_since(UNIX_EPOCH + Duration::from_secs(self.began()))
             .unwrap_or_default()
@@ -127,29 +125,29 @@ impl fmt::Display for BlobId {
     }
 }
 
-/// Entry `number` of a log, from 1 on. Padded, so that keys sort as numbers do.
+/// The key of entry `number`, from 1 on. Padded, so that keys sort like numbers.
 pub(crate) fn entry(owner: &Owner, number: u64) -> Key {
     Key(format!("{APPS}/{owner}/log/{number:010}.json"))
 }
 
-/// The number of the entry of this name.
+/// The number in the name of an entry.
 pub(crate) fn entry_number(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".json")?;
     let number = digits.parse().ok()?;
     (number > 0 && digits == format!("{number:010}")).then_some(number)
 }
 
-/// Where a log lies.
+/// The prefix of a log's entries.
 pub(crate) fn log(owner: &Owner) -> String {
     format!("{APPS}/{owner}/log")
 }
 
-/// The `number`th thousand of entries, from 0 on.
+/// The key of segment `number`, from 0 on.
 pub(crate) fn segment(owner: &Owner, number: u64) -> Key {
     Key(format!("{APPS}/{owner}/segments/{number:07}.jsonl"))
 }
 
-/// As a directory an app would not sort as its name does: `a-b/` comes before `a/`.
+/// The key that lists an app. Directories would sort differently from names: `a-b/` comes before `a/`.
 pub(crate) fn name(app: &AppName) -> Key {
     Key(format!("{NAMES}/{app}"))
 }

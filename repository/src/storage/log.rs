@@ -1,9 +1,8 @@
-//! Logs: entries numbered from 1. Entry n+1 is created next to n, so of two writers that saw the same
-//! n one wins, and the other one looks again.
+//! Logs: entries numbered from 1. Of two writers that create entry n+1, one wins and the other one reads the
+//! log again.
 //!
 //! Every thousand entries are copied into a segment, unless they are large, so that a long log is read in
-//! few pieces. A segment says nothing that its entries do not say: a damaged or missing one costs time and
-//! nothing else.
+//! few requests. A damaged or missing segment costs time only, because the entries remain.
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -18,26 +17,25 @@ use super::{Storage, StorageError};
 /// Entries of a segment.
 pub(crate) const SEGMENT: u64 = 1000;
 
-/// Bytes of a segment at the most: a log of large configs is read entry by entry.
+/// Maximum bytes of a segment. Larger ones are not written, and the log is read entry by entry.
 const MAX_SEGMENT: usize = 8 << 20;
 
-/// Entries that are asked for at once, at the most.
+/// Maximum concurrent reads of entries.
 const PARALLEL: u64 = 32;
 
-/// An entry as it lies in the store.
+/// An entry as stored.
 #[derive(Debug)]
 pub(crate) struct Inspected<E> {
     pub(crate) entry: Entry<E>,
-    /// Whether both copies are.
+    /// Whether both copies are undamaged.
     pub(crate) is_whole: bool,
-    /// Bytes of both.
+    /// Bytes of both copies.
     pub(crate) size: u64,
 }
 
 impl Storage {
-    /// Writes an entry, unless there is one of its number. An error after which it might have been
-    /// written is resolved by reading it back; on a disk it stays an error, because what is seen there
-    /// need not be durable.
+    /// Writes an entry unless its number is taken. After an error, the entry may exist: on S3, reading it back
+    /// decides. On a disk the error stands, because an entry that can be read need not be durable.
     pub(crate) async fn append<E: Serialize + DeserializeOwned>(
         &self,
         owner: &Owner,
@@ -48,7 +46,7 @@ impl Storage {
         let created = self.store.create(&key, bytes).await;
         match created {
             Ok(Created::Now) => Ok(Created::Now),
-            // A request that was repeated inside finds its own first attempt.
+            // A retried request may find the entry of its own first attempt.
             Ok(Created::Already) | Err(_) if self.store.visible_is_durable() => {
                 match (self.entry::<E>(owner, entry.number).await, created) {
                     (Ok(Some(there)), _) if there.id == entry.id => Ok(Created::Now),
@@ -61,7 +59,7 @@ impl Storage {
         }
     }
 
-    /// One entry, if it is there. A damaged copy is mended from the other one.
+    /// Reads an entry. Mends a damaged copy from the other one.
     pub(crate) async fn entry<E: DeserializeOwned>(
         &self,
         owner: &Owner,
@@ -79,7 +77,7 @@ impl Storage {
         Ok(Some(entry))
     }
 
-    /// An entry as it lies there: nothing is mended.
+    /// Reads an entry without mending it.
     pub(crate) async fn inspect<E: DeserializeOwned>(
         &self,
         owner: &Owner,
@@ -98,7 +96,7 @@ impl Storage {
         }))
     }
 
-    /// The names in a log, in order.
+    /// Lists the names of a log's entries, in order.
     pub(crate) async fn entries(
         &self,
         owner: &Owner,
@@ -109,7 +107,7 @@ impl Storage {
         Ok(listed.into_iter().map(|found| found.name).collect())
     }
 
-    /// Whether a segment is what it should be, or not there, which is as good.
+    /// Whether a segment matches its entries, or does not exist.
     pub(crate) async fn compare_segment(
         &self,
         owner: &Owner,
@@ -121,23 +119,23 @@ impl Storage {
         Ok(self.segment(owner, number).await? == Some(there))
     }
 
-    /// Makes sure that what is seen next to `key` is durable.
-    pub(crate) async fn settle(&self, key: &Key) -> Result<(), StorageError> {
-        self.store.settle(key).await
+    /// Makes every object that can be seen in the directory of `key` durable.
+    pub(crate) async fn make_durable(&self, key: &Key) -> Result<(), StorageError> {
+        self.store.make_durable(key).await
     }
 
     async fn mend(&self, key: &Key, bytes: Bytes) {
         match self.store.mend(key, bytes).await {
             Ok(()) => {
-                tracing::warn!(%key, "one of two copies of an entry was damaged: it is mended");
+                tracing::warn!(%key, "mended a damaged copy of an entry");
             }
             Err(error) => {
-                tracing::error!(error = %error.chain(), "one of two copies of an entry is damaged, and cannot be mended");
+                tracing::error!(error = %error.chain(), "failed to mend a damaged copy of an entry");
             }
         }
     }
 
-    /// Hands over all entries after number `after`, in order; returns the number of the last one.
+    /// Calls `take` with each entry after number `after`, in order. Returns the number of the last one.
     pub(crate) async fn read_log<E: DeserializeOwned>(
         &self,
         owner: &Owner,
@@ -146,9 +144,9 @@ impl Storage {
     ) -> Result<u64, StorageError> {
         let mut last = after;
         if after == 0 {
-            // First of all, so that a name that means nothing costs little.
+            // Asked alone, so that a request for an unknown app costs one read.
             let Some(first) = self.entry(owner, 1).await? else {
-                self.refuse_a_hole(owner, 0).await?;
+                self.refuse_gap(owner, 0).await?;
                 return Ok(0);
             };
             last = self.read_segments(owner, &mut take).await?;
@@ -157,7 +155,7 @@ impl Storage {
                 last = 1;
             }
         }
-        // Mostly there is none, and mostly few.
+        // Usually there are few new entries, or none.
         let mut ahead = 1;
         loop {
             let numbers = last + 1..=last + ahead;
@@ -168,9 +166,9 @@ impl Storage {
                 .await?;
             for entry in entries {
                 let Some(entry) = entry else {
-                    // Later ones are asked for mostly; only a log that is read anew is looked at whole.
+                    // Checked when the whole log is read, which is rare.
                     if after == 0 {
-                        self.refuse_a_hole(owner, last).await?;
+                        self.refuse_gap(owner, last).await?;
                     }
                     return Ok(last);
                 };
@@ -184,8 +182,8 @@ impl Storage {
         }
     }
 
-    /// What follows a missing entry would be lost, and written over, if the hole were taken for the end.
-    async fn refuse_a_hole(&self, owner: &Owner, last: u64) -> Result<(), StorageError> {
+    /// Fails if entries follow the missing one: a gap taken for the end of the log would hide them.
+    async fn refuse_gap(&self, owner: &Owner, last: u64) -> Result<(), StorageError> {
         let key = keys::entry(owner, last);
         let name = key.as_str().rsplit('/').next();
         let behind = self.entries(owner, name, 1).await?;
@@ -209,14 +207,14 @@ impl Storage {
                 let key = keys::segment(owner, number);
                 async move { (self.store.read(&key).await, key) }
             })
-            // The first one is mostly not there.
+            // Most logs have no segment.
             .buffered(4);
         while let Some((bytes, key)) = segments.next().await {
             let bytes = match bytes {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => break,
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "a segment cannot be read: its entries are read one by one");
+                    tracing::warn!(error = %error.chain(), "failed to read a segment; reading its entries one by one");
                     break;
                 }
             };
@@ -226,11 +224,11 @@ impl Storage {
                     entries.into_iter().for_each(&mut *take);
                 }
                 Ok(_) => {
-                    tracing::warn!(%key, "a segment is short: its entries are read one by one");
+                    tracing::warn!(%key, "a segment is incomplete; reading its entries one by one");
                     break;
                 }
                 Err(reason) => {
-                    tracing::warn!(%key, reason, "a segment is damaged: its entries are read one by one");
+                    tracing::warn!(%key, reason, "a segment is damaged; reading its entries one by one");
                     break;
                 }
             }
@@ -238,7 +236,7 @@ impl Storage {
         Ok(last)
     }
 
-    /// Copies a thousand entries together, in the background. Whoever is second writes the same.
+    /// Writes a segment in the background. Two servers that do so write the same bytes.
     pub(crate) fn write_segment_soon(&self, owner: &Owner, number: u64) {
         let (storage, owner) = (self.clone(), owner.clone());
         tokio::spawn(async move {
@@ -249,12 +247,12 @@ impl Storage {
                 Err(error) => Err(error),
             };
             if let Err(error) = written {
-                tracing::warn!(error = %error.chain(), "a segment was not written: the log is read entry by entry");
+                tracing::warn!(error = %error.chain(), "failed to write a segment; the log is read entry by entry");
             }
         });
     }
 
-    /// What a segment must hold; `None` where that would be too much.
+    /// The content of a segment; `None` if it would be too large.
     pub(crate) async fn segment(
         &self,
         owner: &Owner,
@@ -268,7 +266,7 @@ impl Storage {
                 let bytes = bytes.ok_or_else(|| StorageError::Missing {
                     key: key.to_string(),
                 })?;
-                // Byte for byte: what another version of the repository wrote stays as it is.
+                // Copied, not encoded again: another version may have written the entry.
                 let (_, copy) = entry::whole_copy(&bytes)
                     .map_err(|reason| StorageError::damaged(&key, reason))?;
                 Ok::<_, StorageError>(bytes.slice_ref(copy))

@@ -1,10 +1,9 @@
-//! Proof that a store keeps the one promise on which everything rests: of all who create an object,
-//! exactly one is told that it made it. Some stores take the condition and do not look at it, and some
-//! look too late; with those, two publishers would both win.
+//! Proves that a store creates an object once: of concurrent creates, exactly one succeeds. Some S3 servers
+//! ignore the condition or check it too late, so two publishers of one file would both succeed.
 //!
-//! 1. creates of one object at once, over as many connections: one winner, and its bytes are there
-//! 2. one more, later: refused
-//! 3. one over an object that was written without a condition: refused, too
+//! 1. concurrent creates of one object, each on its own connection: one succeeds, and its bytes are stored
+//! 2. a later create: refused
+//! 3. a create of an object that was written without a condition: refused
 
 use std::sync::Arc;
 
@@ -15,14 +14,14 @@ use super::StorageError;
 use super::keys::{self, BlobId, Key};
 use super::store::{Created, Store};
 
-/// Creates at once. Stores that look too late were seen to let two to five of 32 win.
+/// Concurrent creates. Stores that check too late let two to five of 32 succeed.
 const RACERS: usize = 32;
 
 pub(super) async fn prove(store: &Arc<dyn Store>) -> Result<(), StorageError> {
-    let [raced, again, written] = [(); 3].map(|()| keys::proof(BlobId::new()));
-    // One question first: of a store that is not there thirty-two would tell no more.
+    let [raced, repeated, written] = [(); 3].map(|()| keys::proof(BlobId::new()));
+    // If the store does not answer one request, 32 would log no more.
     let outcome = match store.answers().await {
-        Ok(()) => all(store, [&raced, &again, &written]).await,
+        Ok(()) => check(store, [&raced, &repeated, &written]).await,
         Err(error) => Err(error),
     };
     if let Err(error @ StorageError::Object { .. }) = outcome {
@@ -31,15 +30,15 @@ pub(super) async fn prove(store: &Arc<dyn Store>) -> Result<(), StorageError> {
             source: error.into(),
         });
     }
-    for key in [raced, again, written] {
+    for key in [raced, repeated, written] {
         if let Err(error) = store.delete(&key).await {
-            tracing::warn!(error = %error.chain(), "left a proof behind: gc removes it");
+            tracing::warn!(error = %error.chain(), "failed to delete a proof; gc deletes it");
         }
     }
     outcome
 }
 
-/// Who was told to have made the object.
+/// Creates the object concurrently, and returns the contents of the creates that succeeded.
 async fn race(store: &Arc<dyn Store>, key: &Key) -> Result<Vec<String>, StorageError> {
     let attempts = (0..RACERS).map(|racer| {
         let (store, key) = (Arc::clone(store), key.clone());
@@ -55,9 +54,9 @@ async fn race(store: &Arc<dyn Store>, key: &Key) -> Result<Vec<String>, StorageE
     Ok(winners)
 }
 
-async fn all(
+async fn check(
     store: &Arc<dyn Store>,
-    [raced, again, written]: [&Key; 3],
+    [raced, repeated, written]: [&Key; 3],
 ) -> Result<(), StorageError> {
     let unfit = |reason: String| StorageError::Unfit {
         location: store.location(),
@@ -66,33 +65,32 @@ async fn all(
     let mut raced = raced;
     let mut winners = race(store, raced).await?;
     if winners.is_empty() {
-        // The winner's answer may have been lost on the way, and its second attempt found the first.
-        raced = again;
+        // The answer to the winner may have been lost, and its retry found its own object.
+        raced = repeated;
         winners = race(store, raced).await?;
     }
     let [winner] = winners.as_slice() else {
         return Err(unfit(format!(
-            "of {RACERS} who created one object at once {} were told that they made it, so two publishers could both win: it must honour If-None-Match: * on PUT (versioned buckets of some stores do not)",
+            "{} of {RACERS} concurrent creates of one object succeeded, expected 1; use a store that honours If-None-Match: * on PUT (versioned buckets of some servers do not)",
             winners.len()
         )));
     };
     let there = store.read(raced).await?;
     if there.as_deref() != Some(winner.as_bytes()) {
         return Err(unfit(
-            "an object that was created has not the bytes of the one who was told that it made it"
-                .to_owned(),
+            "the store acknowledged a conditional create that another writer won".to_owned(),
         ));
     }
     if store.create(raced, Bytes::from_static(b"later")).await? == Created::Now {
         return Err(unfit(
-            "an object that existed was created again, so a publisher could overwrite another one's"
+            "a conditional create overwrote an existing object; use a store that honours If-None-Match: * on PUT"
                 .to_owned(),
         ));
     }
     store.mend(written, Bytes::from_static(b"first")).await?;
     if store.create(written, Bytes::from_static(b"second")).await? == Created::Now {
         return Err(unfit(
-            "an object that was written without a condition was created over: the condition is not looked at"
+            "a conditional create overwrote an object that was written without a condition; use a store that honours If-None-Match: * on PUT"
                 .to_owned(),
         ));
     }

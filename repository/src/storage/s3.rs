@@ -1,10 +1,9 @@
-//! A store in a bucket of S3, or of what speaks its protocol and honours `If-None-Match: *`.
+//! A store in a bucket of S3, or of a compatible server that honours `If-None-Match: *`.
 //!
-//! - only single requests carry a condition: stores were seen to ignore it at the end of a multipart
-//!   upload
-//! - blobs are sent in parts, under keys that nobody else has
-//! - requests are tried again here, by `object_store`, and nowhere else
-//! - [`client`]: HTTP with certificates that an empty image has, too
+//! - only single requests carry the condition: some servers ignore it at the end of a multipart upload
+//! - blobs are uploaded in parts, under keys that no other writer uses
+//! - `object_store` retries requests; no other code does
+//! - [`client`]: HTTP with built-in root certificates, for images that have none
 
 mod client;
 mod secrets;
@@ -27,15 +26,15 @@ use object_store::{
 
 use super::StorageError;
 use super::keys::{self, BlobId, Key};
-use super::store::{Chunks, Content, Created, Listed, Store, Writer};
+use super::store::{Chunks, Created, Listed, Store, Writer};
 
-/// Bytes of a part. S3 takes parts of 5 MiB and more, and ten thousand of them: up to 80 GiB.
+/// Bytes of a part. S3 takes 10,000 parts of at least 5 MiB each: 80 GiB with this size.
 const PART: usize = 8 << 20;
 
-/// Parts that are sent at once: a large upload holds so many in memory.
+/// Parts sent at once. An upload holds as many in memory.
 const PARTS: usize = 2;
 
-/// Tries of one request, and for how long.
+/// The retries of one request.
 const RETRIES: RetryConfig = RetryConfig {
     backoff: BackoffConfig {
         init_backoff: Duration::from_millis(100),
@@ -46,7 +45,7 @@ const RETRIES: RetryConfig = RetryConfig {
     retry_timeout: Duration::from_secs(20),
 };
 
-/// Where Swarm mounts secrets, and bootstrap looks for those of an app.
+/// Where Swarm mounts secrets. bootstrap reads those of an app from here, too.
 const SECRETS: &str = "/run/secrets";
 
 #[derive(Debug, Clone)]
@@ -57,7 +56,7 @@ pub(super) struct S3 {
 }
 
 impl S3 {
-    /// With the usual `AWS_*` variables, and the secrets that are mounted.
+    /// Configures the store from the usual `AWS_*` variables and mounted secrets.
     pub(super) fn open(bucket: &str, prefix: &str) -> Result<Self, StorageError> {
         let failed = |source| StorageError::Bucket {
             bucket: bucket.to_owned(),
@@ -72,7 +71,7 @@ impl S3 {
             && is_set(&allows_http) != "true"
         {
             return Err(failed(
-                "AWS_ENDPOINT is not encrypted: set AWS_ALLOW_HTTP=true on a network that you trust"
+                "AWS_ENDPOINT is not encrypted: use https, or set AWS_ALLOW_HTTP=true on a network that you trust"
                     .into(),
             ));
         }
@@ -123,7 +122,7 @@ impl Store for S3 {
     async fn create(&self, key: &Key, bytes: Bytes) -> Result<Created, StorageError> {
         match self.put(key, bytes, PutMode::Create).await {
             Ok(()) => Ok(Created::Now),
-            // 412; or 409 where another request for the same object is under way.
+            // 412, or 409 while another request creates the same object.
             Err(Error::AlreadyExists { .. }) => Ok(Created::Already),
             Err(error) => Err(StorageError::object("create", key, error)),
         }
@@ -150,7 +149,7 @@ impl Store for S3 {
             .map_err(|error| StorageError::object("mend", key, error))
     }
 
-    async fn settle(&self, _: &Key) -> Result<(), StorageError> {
+    async fn make_durable(&self, _: &Key) -> Result<(), StorageError> {
         Ok(())
     }
 
@@ -208,36 +207,30 @@ impl Store for S3 {
             key: key.clone(),
             pending: BytesMut::new(),
             parts: None,
-            under_way: Vec::new(),
+            sending: Vec::new(),
         }))
     }
 
-    async fn open(&self, key: &Key, range: Range<u64>) -> Result<Option<Content>, StorageError> {
+    async fn open(
+        &self,
+        key: &Key,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Chunks>, StorageError> {
         let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
+            range: range.map(GetRange::Bounded),
             ..GetOptions::default()
         };
         match self.store.get_opts(&self.path(key.as_str()), options).await {
-            Ok(result) => Ok(Some(Content::Stream(chunks(result)))),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(StorageError::object("read", key, error)),
-        }
-    }
-
-    async fn stream(&self, key: &Key) -> Result<Option<Chunks>, StorageError> {
-        match self.store.get(&self.path(key.as_str())).await {
             Ok(result) => Ok(Some(chunks(result))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(StorageError::object("read", key, error)),
         }
     }
 
-    /// Parts of uploads that were cut off cannot be listed here: a rule of the bucket removes them.
+    /// Counts nothing: a lifecycle rule of the bucket removes parts of unfinished uploads.
     async fn sweep(&self, _: Duration, _: bool) -> Result<u64, StorageError> {
         Ok(0)
     }
-
-    fn forget(&self, _: &Key) {}
 }
 
 fn chunks(result: GetResult) -> Chunks {
@@ -247,14 +240,14 @@ fn chunks(result: GetResult) -> Chunks {
 
 type Part = tokio::task::JoinHandle<Result<(), Error>>;
 
-/// What is less than a part is sent by one request; more in parts, some at once.
+/// An upload: one request for less than a part, several parts at once for more.
 #[derive(Debug)]
 struct Upload {
     s3: S3,
     key: Key,
     pending: BytesMut,
     parts: Option<Box<dyn MultipartUpload>>,
-    under_way: Vec<Part>,
+    sending: Vec<Part>,
 }
 
 impl Upload {
@@ -267,14 +260,14 @@ impl Upload {
             self.parts.insert(parts)
         };
         let part = parts.put_part(self.pending.split().freeze().into());
-        self.under_way.push(tokio::spawn(part));
+        self.sending.push(tokio::spawn(part));
         self.wait_for_parts(PARTS - 1).await
     }
 
-    /// Until so many are left.
+    /// Waits until at most `left` parts are being sent.
     async fn wait_for_parts(&mut self, left: usize) -> Result<(), Error> {
-        while self.under_way.len() > left {
-            let part = self.under_way.remove(0).await;
+        while self.sending.len() > left {
+            let part = self.sending.remove(0).await;
             part.unwrap_or_else(|source| {
                 Err(Error::Generic {
                     store: "S3",
@@ -323,13 +316,13 @@ impl Writer for Upload {
     }
 
     async fn abort(mut self: Box<Self>) {
-        for part in self.under_way.drain(..) {
+        for part in self.sending.drain(..) {
             part.abort();
         }
         if let Some(mut parts) = self.parts.take()
             && let Err(error) = parts.abort().await
         {
-            tracing::warn!(%error, key = %self.key, "left parts of an upload behind: a lifecycle rule of the bucket should remove them");
+            tracing::warn!(%error, key = %self.key, "failed to abort an upload; a lifecycle rule of the bucket should remove its parts");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What every store must pass. A disk here; S3 against a real server in the end-to-end tests, by way of
-//! the repository itself, and here where `TEST_S3` names a bucket.
+//! The tests that every store must pass. They run on a disk, and on S3 if `TEST_S3` names a bucket. The
+//! end-to-end tests run the repository against S3 servers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::disk::Disk;
 use super::keys::{self, BlobId, Owner};
 use super::s3::S3;
-use super::store::{Content, Created, Store};
+use super::store::{Chunks, Created, Store};
 use super::{Storage, proof};
 use crate::storage::entry::Entry;
 
@@ -28,15 +28,9 @@ fn owner() -> Owner {
     "hello".parse().unwrap()
 }
 
-async fn whole(content: Content) -> Vec<u8> {
-    match content {
-        Content::Whole(bytes) => bytes.to_vec(),
-        Content::Stream(stream) => stream
-            .map(Result::unwrap)
-            .collect::<Vec<Bytes>>()
-            .await
-            .concat(),
-    }
+async fn whole(chunks: Chunks) -> Vec<u8> {
+    let chunks: Vec<Bytes> = chunks.map(Result::unwrap).collect().await;
+    chunks.concat()
 }
 
 async fn write(store: &Arc<dyn Store>, id: BlobId, parts: &[Bytes]) {
@@ -65,7 +59,7 @@ async fn objects_are_created_once() {
         };
         let there = store.read(&key).await.unwrap().unwrap();
         assert_eq!(usize::from(there[0]), winner);
-        store.settle(&key).await.unwrap();
+        store.make_durable(&key).await.unwrap();
         store.mend(&key, "mended".into()).await.unwrap();
         assert_eq!(store.read(&key).await.unwrap().unwrap(), "mended");
         store.delete(&key).await.unwrap();
@@ -75,7 +69,7 @@ async fn objects_are_created_once() {
 }
 
 #[tokio::test]
-async fn blobs_are_there_when_they_are_complete() {
+async fn blobs_are_readable_when_they_are_finished() {
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
         for size in [0, 1, 70_000, 9 << 20, 25 << 20] {
@@ -87,27 +81,30 @@ async fn blobs_are_there_when_they_are_complete() {
             for part in &parts {
                 aborted.write(part.clone()).await.unwrap();
             }
-            assert!(store.stream(&key).await.unwrap().is_none());
+            assert!(store.open(&key, None).await.unwrap().is_none());
             aborted.abort().await;
-            assert!(store.stream(&key).await.unwrap().is_none());
+            assert!(store.open(&key, None).await.unwrap().is_none());
             write(&store, id, &parts).await;
-            let stream = store.stream(&key).await.unwrap().unwrap();
-            assert!(whole(Content::Stream(stream)).await == bytes);
+            let stream = store.open(&key, None).await.unwrap().unwrap();
+            assert!(whole(stream).await == bytes);
             if size > 10 {
-                let part = store.open(&key, 3..10).await.unwrap().unwrap();
+                let part = store.open(&key, Some(3..10)).await.unwrap().unwrap();
                 assert_eq!(whole(part).await, &bytes[3..10]);
-                let all = store.open(&key, 0..size as u64).await.unwrap().unwrap();
+                let all = store
+                    .open(&key, Some(0..size as u64))
+                    .await
+                    .unwrap()
+                    .unwrap();
                 assert!(whole(all).await == bytes);
             }
             store.delete(&key).await.unwrap();
-            store.forget(&key);
-            assert!(store.open(&key, 0..1).await.unwrap().is_none());
+            assert!(store.open(&key, Some(0..1)).await.unwrap().is_none());
         }
     }
 }
 
 #[tokio::test]
-async fn lists_go_on_after_a_name() {
+async fn lists_continue_after_a_name() {
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
         let storage = Storage {
@@ -143,7 +140,7 @@ async fn lists_go_on_after_a_name() {
 }
 
 #[tokio::test]
-async fn logs_are_read_in_order_by_segments_and_without() {
+async fn logs_are_read_in_order_with_and_without_segments() {
     const COUNT: u64 = 2500;
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
@@ -184,7 +181,7 @@ async fn logs_are_read_in_order_by_segments_and_without() {
         let written = storage.segment(&owner(), 0).await.unwrap().unwrap();
         storage.store.mend(&segment, written.clone()).await.unwrap();
         assert_eq!(read(0).await, all);
-        // A damaged one costs time only.
+        // Its entries are read instead.
         let mut damaged = written.to_vec();
         damaged[100] ^= 1;
         storage.store.mend(&segment, damaged.into()).await.unwrap();

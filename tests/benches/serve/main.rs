@@ -1,13 +1,12 @@
-//! Serving and publishing beside what a user would take otherwise: nginx on a directory.
+//! Compares serving and publishing with nginx on a directory.
 //!
-//! Both serve the same bytes from the same disk, in turns, with their logs on. Beside them, the least that can be
-//! done: whatever is asked, the same head and the file by `sendfile`, nothing read of the request and no log. No
-//! server can be much quicker than that, so its ratio is about the greatest there can be. Publishing is compared with what
-//! the disk and the hash cost by themselves, and with nginx's DAV module and a `sync`.
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
-#![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+//! The servers take turns with the same bytes from the same disk, with their logs on. A minimal server shows
+//! the upper bound: it sends the same head and the file by `sendfile`, ignores the request and logs nothing.
+//! Publishing is compared with the hash and the disk write alone, and with nginx's DAV module and a `sync`.
+#![allow(clippy::print_stdout, reason = "the bench prints its results")]
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
-mod least;
+mod minimal;
 
 use std::fs;
 use std::fs::File;
@@ -33,13 +32,13 @@ const SIZES: [(&str, usize); 5] = [
     ("256 MiB", 256 << 20),
 ];
 
-/// A server under test; ended with its owner.
-struct Served {
+/// A running server, stopped on drop.
+struct Running {
     child: Child,
     address: SocketAddr,
 }
 
-impl Drop for Served {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = Command::new("kill")
             .arg(self.child.id().to_string())
@@ -48,7 +47,7 @@ impl Drop for Served {
     }
 }
 
-fn repository(storage: &Path) -> Served {
+fn repository(storage: &Path) -> Running {
     let address = ports::free();
     let child = Command::new(binaries::repository())
         .env_clear()
@@ -64,12 +63,12 @@ fn repository(storage: &Path) -> Served {
     eventually("the repository answers", || {
         TcpStream::connect(address).is_ok()
     });
-    Served { child, address }
+    Running { child, address }
 }
 
-fn nginx(home: &Path) -> Served {
+fn nginx(directory: &Path) -> Running {
     let address = ports::free();
-    let at = home.display();
+    let at = directory.display();
     let config = format!(
         "daemon off; user root; worker_processes auto; pid {at}/pid; error_log {at}/error.log;
 events {{ worker_connections 1024; }}
@@ -81,17 +80,17 @@ http {{
 }}
 "
     );
-    fs::create_dir_all(home.join("root")).unwrap();
-    fs::write(home.join("nginx.conf"), config).unwrap();
+    fs::create_dir_all(directory.join("root")).unwrap();
+    fs::write(directory.join("nginx.conf"), config).unwrap();
     let child = Command::new("nginx")
         .arg("-c")
-        .arg(home.join("nginx.conf"))
+        .arg(directory.join("nginx.conf"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     eventually("nginx answers", || TcpStream::connect(address).is_ok());
-    Served { child, address }
+    Running { child, address }
 }
 
 fn main() {
@@ -103,16 +102,16 @@ fn main() {
             .status();
         assert!(
             found.unwrap().success(),
-            "{program} is needed: apt-get install nginx wrk curl"
+            "{program} is not installed: apt-get install nginx wrk curl"
         );
     }
     let home = tempfile::tempdir().unwrap();
-    let (ours, theirs) = (home.path().join("ours"), home.path().join("nginx"));
+    let (ours, theirs) = (home.path().join("repository"), home.path().join("nginx"));
     fs::create_dir_all(&ours).unwrap();
     let repository = repository(&ours);
     let nginx = nginx(&theirs);
-    println!("\nGET, medians of {ROUNDS} rounds of {SECONDS} s; MB/s, and how many times nginx");
-    println!("                         repository      nginx              least");
+    println!("\nGET, medians of {ROUNDS} rounds of {SECONDS} s; MB/s, and the ratio to nginx");
+    println!("                         repository      nginx            minimal");
     for (name, size) in SIZES {
         let path = format!("/artefacts/bench/1.0.0/{size}");
         let file = home.path().join("file");
@@ -123,24 +122,24 @@ fn main() {
         fs::copy(&file, target).unwrap();
         for connections in [1, 64] {
             let mut figures = [Vec::new(), Vec::new(), Vec::new()];
-            let servers = [repository.address, nginx.address, least::start(&file)];
+            let servers = [repository.address, nginx.address, minimal::start(&file)];
             for round in 0..=ROUNDS {
                 for (at, server) in servers.into_iter().enumerate() {
                     let rate = wrk(server, &path, connections);
-                    // The first one fills caches.
+                    // The first round fills caches.
                     if round > 0 {
                         figures[at].push(rate);
                     }
                 }
             }
-            let [ours, theirs, least] = figures.map(middle);
+            let [ours, theirs, minimal] = figures.map(middle);
             println!(
                 "{name:>8} {connections:>3} connections {:>10.1} {:>10.1} {:>7.2}x {:>10.1} {:>7.2}x",
                 ours / 1e6,
                 theirs / 1e6,
                 ours / theirs,
-                least / 1e6,
-                least / theirs
+                minimal / 1e6,
+                minimal / theirs
             );
         }
     }
@@ -152,7 +151,7 @@ fn middle(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Bytes a second.
+/// Measures bytes per second.
 fn wrk(address: SocketAddr, path: &str, connections: u32) -> f64 {
     let output = Command::new("wrk")
         .args([
@@ -206,7 +205,7 @@ fn shell(script: &str) {
     assert!(status.success(), "{script}");
 }
 
-fn publishing(home: &Path, repository: &Served, nginx: &Served) {
+fn publishing(home: &Path, repository: &Running, nginx: &Running) {
     println!("\nPUT, medians of {ROUNDS} rounds");
     let file = home.join("file");
     let source = file.display();
@@ -253,7 +252,7 @@ fn publishing(home: &Path, repository: &Served, nginx: &Served) {
         let medians: Vec<Duration> = figures.iter().map(|figures| median(figures)).collect();
         let slower = medians[2].max(medians[3]);
         println!(
-            "{name:>8}  repository {}, nginx and sync {} {}, sha256sum {}, dd conv=fsync {}, the slower of both {}",
+            "{name:>8}  repository {}, nginx and sync {} {}, sha256sum {}, dd conv=fsync {}, the slower of the two {}",
             milliseconds(medians[0]),
             milliseconds(medians[1]),
             ratio(medians[1], medians[0]),

@@ -1,4 +1,4 @@
-//! One fetch into the cache, and those who follow it.
+//! A fetch into the cache, and the clients that follow it.
 
 use std::fs::File;
 use std::io;
@@ -14,34 +14,34 @@ use tokio::sync::watch;
 
 use crate::storage::Located;
 use crate::storage::blob::Sum;
-use crate::storage::disk::blocking;
+use crate::storage::file::{self, blocking};
 use crate::storage::keys::{self, Key};
-use crate::storage::store::{Chunks, Content, Store};
+use crate::storage::store::{Chunks, Store};
 
-/// Bytes that are written, and read, at once.
+/// Bytes of a write.
 const CHUNK: usize = 256 << 10;
 
-/// How far a fetch is.
+/// The progress of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// The store was asked, and did not answer yet.
+    /// The store has not answered yet.
     Opening,
-    /// Bytes in the file.
+    /// So many bytes are in the file.
     Bytes(u64),
-    /// All of them, and they are the right ones.
+    /// All bytes are in the file, and their digest matches.
     Verified,
-    Failed(Trouble),
+    Failed(FetchError),
 }
 
-/// Why a fetch failed.
+/// Why a fetch failed. Copied to each follower; the cause is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum FetchError {
     /// The store has no such blob.
     Missing,
-    /// The bytes are not the right ones.
-    Damage,
-    /// On the way, or on the cache's disk: another attempt, past the cache, may do better.
-    Elsewhere,
+    /// The digest does not match.
+    Damaged,
+    /// The network or the cache's disk failed. Reading from the store may succeed.
+    Transfer,
 }
 
 #[derive(Debug)]
@@ -52,22 +52,20 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    pub(super) async fn run(&self, store: &Arc<dyn Store>) -> Result<(), Trouble> {
-        let elsewhere = |error: &dyn std::fmt::Display| {
-            tracing::warn!(%error, blob = %self.blob.id, "a blob was not fetched into the cache");
-            Trouble::Elsewhere
+    pub(super) async fn run(&self, store: &Arc<dyn Store>) -> Result<(), FetchError> {
+        let transfer = |error: &dyn std::fmt::Display| {
+            tracing::warn!(%error, blob = %self.blob.id, "failed to fetch a blob into the cache");
+            FetchError::Transfer
         };
         let key = keys::blob(self.blob.id);
         let content = store
-            .open(&key, 0..self.blob.size)
+            .open(&key, Some(0..self.blob.size))
             .await
-            .map_err(|error| elsewhere(&error.chain()))?;
-        let chunks = match content {
-            None => return Err(Trouble::Missing),
-            Some(Content::Whole(bytes)) => stream::once(async { Ok(bytes) }).boxed(),
-            Some(Content::Stream(chunks)) => chunks,
+            .map_err(|error| transfer(&error.chain()))?;
+        let Some(chunks) = content else {
+            return Err(FetchError::Missing);
         };
-        let (size, sha256) = self.copy(chunks).await.map_err(|error| elsewhere(&error))?;
+        let (size, sha256) = self.copy(chunks).await.map_err(|error| transfer(&error))?;
         if (size, sha256) != (self.blob.size, self.blob.sha256) {
             tracing::error!(
                 %key,
@@ -75,13 +73,13 @@ impl Fetch {
                 self.blob.size,
                 self.blob.sha256
             );
-            return Err(Trouble::Damage);
+            return Err(FetchError::Damaged);
         }
-        // A cut of power must not leave a file of the right size with other bytes.
+        // A power cut must not leave a file of the right size with wrong bytes.
         let file = Arc::clone(&self.file);
         blocking(move || file.sync_data())
             .await
-            .map_err(|error| elsewhere(&error))
+            .map_err(|error| transfer(&error))
     }
 
     async fn copy(&self, mut chunks: Chunks) -> io::Result<(u64, Digest)> {
@@ -108,46 +106,47 @@ impl Fetch {
     }
 }
 
-/// Somebody who waits for the bytes of a fetch.
+/// A client that reads a blob while it is fetched.
 pub(super) struct Follower {
     pub(super) file: Arc<File>,
     /// Bytes of the whole blob.
     pub(super) size: u64,
     pub(super) progress: watch::Receiver<Progress>,
-    /// Where the rest comes from, if the fetch fails.
+    /// Serves the rest if the fetch fails.
     pub(super) store: Arc<dyn Store>,
     pub(super) key: Key,
 }
 
-enum Way {
+enum Source {
     File(Follower),
     Store(Chunks),
 }
 
 impl Follower {
-    /// The bytes of `range` as they come. The last one of the blob is held back until all are known to be right.
+    /// Reads `range` as it arrives. The last byte of the blob is held back until the digest matches.
     pub(super) fn follow(self, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
-        let begin = (Way::File(self), range.start);
-        stream::try_unfold(begin, move |(way, at)| async move {
-            let mut chunks = match way {
-                Way::Store(chunks) => chunks,
-                Way::File(_) if at == range.end => return Ok(None),
-                Way::File(mut follower) => match follower.available(at, range.end).await? {
+        let begin = (Source::File(self), range.start);
+        stream::try_unfold(begin, move |(source, at)| async move {
+            let mut chunks = match source {
+                Source::Store(chunks) => chunks,
+                Source::File(_) if at == range.end => return Ok(None),
+                Source::File(mut follower) => match follower.available(at, range.end).await? {
                     Some(end) => {
                         let bytes = follower.read(at, end).await?;
                         let at = at + bytes.len() as u64;
-                        return Ok(Some((bytes, (Way::File(follower), at))));
+                        return Ok(Some((bytes, (Source::File(follower), at))));
                     }
-                    None => follower.rest(at..range.end).await?,
+                    None => follower.read_store(at..range.end).await?,
                 },
             };
             let bytes = chunks.next().await.transpose()?;
-            Ok(bytes.map(|bytes| (bytes, (Way::Store(chunks), at))))
+            Ok(bytes.map(|bytes| (bytes, (Source::Store(chunks), at))))
         })
         .boxed()
     }
 
-    /// Up to where bytes after `at` can be given; `None` if they do not come this way.
+    /// Waits for bytes after `at`, and returns where they end; `None` if the fetch failed and the store may
+    /// have them.
     async fn available(&mut self, at: u64, end: u64) -> io::Result<Option<u64>> {
         let size = self.size;
         let available = |progress: Progress| match progress {
@@ -162,30 +161,23 @@ impl Follower {
             .map(|now| *now)
             .map_err(io::Error::other)?;
         match now {
-            Progress::Failed(Trouble::Elsewhere) => Ok(None),
+            Progress::Failed(FetchError::Transfer) => Ok(None),
             Progress::Failed(_) => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the bytes in the store are not those that were published",
+                "the blob in the store is damaged",
             )),
             now => Ok(Some(available(now))),
         }
     }
 
     async fn read(&self, at: u64, end: u64) -> io::Result<Bytes> {
-        let length = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-        let file = Arc::clone(&self.file);
-        blocking(move || {
-            let mut bytes = vec![0; length];
-            file.read_exact_at(&mut bytes, at)?;
-            Ok(Bytes::from(bytes))
-        })
-        .await
+        let end = end.min(at + file::CHUNK);
+        file::read(Arc::clone(&self.file), at..end).await
     }
 
-    async fn rest(self, range: Range<u64>) -> io::Result<Chunks> {
-        match self.store.open(&self.key, range).await {
-            Ok(Some(Content::Stream(chunks))) => Ok(chunks),
-            Ok(Some(Content::Whole(bytes))) => Ok(stream::once(async { Ok(bytes) }).boxed()),
+    async fn read_store(self, range: Range<u64>) -> io::Result<Chunks> {
+        match self.store.open(&self.key, Some(range)).await {
+            Ok(Some(chunks)) => Ok(chunks),
             Ok(None) => Err(io::ErrorKind::NotFound.into()),
             Err(error) => Err(io::Error::other(error)),
         }

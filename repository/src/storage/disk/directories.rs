@@ -1,8 +1,7 @@
-//! Directories, and whether what is in them is durable.
+//! Creates directories, and records which are durable.
 //!
-//! A name is durable when its directory was synced, and the directory's own name when the one above
-//! it was. What an earlier process made and did not sync counts as not durable until this one has
-//! synced it; so does everything after a sync that failed.
+//! A name is durable when its directory was synced, and the directory's own name when its parent was.
+//! This process trusts its own syncs only: it syncs what it finds, and again after a sync that failed.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -13,64 +12,64 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(super) struct Directories {
     root: PathBuf,
-    known: Mutex<HashMap<PathBuf, Known>>,
+    states: Mutex<HashMap<PathBuf, State>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    /// Whether what it held was synced, and no sync failed since then.
+struct State {
+    /// Whether this process synced it, and no sync failed since then.
     is_synced: bool,
-    /// Names that are taken just now, and can be seen before they are durable.
-    being_made: usize,
+    /// Names being added. They can be seen before they are durable.
+    pending: usize,
 }
 
 impl Directories {
     pub(super) fn new(root: PathBuf) -> Self {
         Self {
             root,
-            known: Mutex::default(),
+            states: Mutex::default(),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<PathBuf, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn states(&self) -> MutexGuard<'_, HashMap<PathBuf, State>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_synced(&self, directory: &Path) -> bool {
-        self.known()
+        self.states()
             .get(directory)
-            .is_some_and(|known| known.is_synced)
+            .is_some_and(|state| state.is_synced)
     }
 
-    /// Whether all names that can be seen in it are durable.
-    pub(super) fn is_settled(&self, directory: &Path) -> bool {
-        self.known()
+    /// Whether every name that can be seen in the directory is durable.
+    pub(super) fn is_durable(&self, directory: &Path) -> bool {
+        self.states()
             .get(directory)
-            .is_some_and(|known| known.is_synced && known.being_made == 0)
+            .is_some_and(|state| state.is_synced && state.pending == 0)
     }
 
-    /// Makes durable whatever can be seen in it.
-    pub(super) fn settle(&self, directory: &Path) -> io::Result<()> {
+    /// Makes every name that can be seen in the directory durable.
+    pub(super) fn make_durable(&self, directory: &Path) -> io::Result<()> {
         self.prepare(directory)?;
-        if self.is_settled(directory) {
+        if self.is_durable(directory) {
             return Ok(());
         }
         self.sync(directory)
     }
 
-    /// Makes the directory and those above it as far as they are missing, and what they held durable.
+    /// Creates the directory and its parents, and makes what they hold durable.
     pub(super) fn prepare(&self, directory: &Path) -> io::Result<()> {
         if self.is_synced(directory) {
             return Ok(());
         }
         fs::create_dir_all(directory)?;
-        // From the top down: a synced one has synced ones above it.
+        // From the top down, so that the parents of a synced directory are synced.
         let mut unsynced: Vec<&Path> = directory
             .ancestors()
             .take_while(|path| path.starts_with(&self.root))
             .filter(|path| !self.is_synced(path))
             .collect();
-        // The root's own name.
+        // The parent holds the name of the root.
         if unsynced.last() == Some(&self.root.as_path()) {
             unsynced.extend(self.root.parent());
         }
@@ -80,37 +79,37 @@ impl Directories {
         Ok(())
     }
 
-    /// Takes a new name in a directory, by `take`, and makes it durable; `false` if `take` says that it is taken.
+    /// Adds a name to the directory by calling `create`, and makes it durable. Returns `false` if `create`
+    /// does, because the name exists.
     pub(super) fn add(
         &self,
         directory: &Path,
-        take: impl FnOnce() -> io::Result<bool>,
+        create: impl FnOnce() -> io::Result<bool>,
     ) -> io::Result<bool> {
         let count = |change: fn(&mut usize)| {
             change(
                 &mut self
-                    .known()
+                    .states()
                     .entry(directory.to_owned())
                     .or_default()
-                    .being_made,
+                    .pending,
             );
         };
-        count(|being_made| *being_made += 1);
-        let added = take().and_then(|is_taken| {
-            if is_taken {
+        count(|pending| *pending += 1);
+        let created = create().and_then(|is_new| {
+            if is_new {
                 self.sync(directory)?;
             }
-            Ok(is_taken)
+            Ok(is_new)
         });
-        count(|being_made| *being_made -= 1);
-        added
+        count(|pending| *pending -= 1);
+        created
     }
 
-    /// Makes what the directory holds durable.
     pub(super) fn sync(&self, directory: &Path) -> io::Result<()> {
         let synced = File::open(directory).and_then(|handle| handle.sync_all());
-        let mut known = self.known();
-        known.entry(directory.to_owned()).or_default().is_synced = synced.is_ok();
+        let mut states = self.states();
+        states.entry(directory.to_owned()).or_default().is_synced = synced.is_ok();
         synced
     }
 }
@@ -120,23 +119,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_settled_with_all_above_it() {
+    fn a_directory_is_durable_with_its_parents() {
         let root = tempfile::tempdir().unwrap();
         let directories = Directories::new(root.path().to_owned());
         let deep = root.path().join("a/b/c");
         directories.prepare(&deep).unwrap();
         for path in [root.path(), &root.path().join("a"), &deep] {
-            assert!(directories.is_settled(path), "{}", path.display());
+            assert!(directories.is_durable(path), "{}", path.display());
         }
-        let made = directories.add(&deep, || {
-            assert!(!directories.is_settled(&deep), "it is not durable yet");
-            directories.settle(&deep)?;
+        let added = directories.add(&deep, || {
+            assert!(!directories.is_durable(&deep), "a name is pending");
+            directories.make_durable(&deep)?;
             Ok(true)
         });
-        assert!(made.unwrap() && directories.is_settled(&deep));
+        assert!(added.unwrap() && directories.is_durable(&deep));
         assert!(directories.sync(&root.path().join("missing")).is_err());
         fs::remove_dir(&deep).unwrap();
         assert!(directories.sync(&deep).is_err());
-        assert!(!directories.is_settled(&deep));
+        assert!(!directories.is_durable(&deep));
     }
 }

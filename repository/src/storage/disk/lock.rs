@@ -1,4 +1,5 @@
-//! One server at a time: what it has in memory, and what it may sweep, depend on that.
+//! Locks on the directory of a store. One server uses it at a time: what the server has in memory, and what
+//! it deletes at its start, depend on that.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -7,36 +8,31 @@ use std::time::{Duration, Instant};
 
 use super::StorageError;
 
-/// A container that is replaced ends while its successor starts.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a new container waits for the one that it replaces to exit.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct ServerLock {
     _file: File,
 }
 
-impl Lock {
+impl ServerLock {
     pub(super) async fn take(root: &Path) -> Result<Self, StorageError> {
         let failed = |source| StorageError::Open {
             path: root.to_owned(),
             source,
         };
         fs::create_dir_all(root).map_err(failed)?;
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(root.join(".lock"))
-            .map_err(failed)?;
-        let deadline = Instant::now() + PATIENCE;
-        let mut told = false;
+        let file = open(&root.join(".lock")).map_err(failed)?;
+        let deadline = Instant::now() + TIMEOUT;
+        let mut is_logged = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut is_logged, true) {
                         tracing::warn!(
-                            "another repository uses this directory: waiting for its end for up to {PATIENCE:?}"
+                            "another repository uses this directory: waiting up to {TIMEOUT:?} for it to exit"
                         );
                     }
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -52,33 +48,33 @@ impl Lock {
     }
 }
 
-/// A command that works on the directory, beside a server or without one. There may be several.
+/// The lock of a command that works on the directory, with or without a server. Several commands share it.
 #[derive(Debug)]
-pub(super) struct Beside {
+pub(super) struct CommandLock {
     _file: File,
 }
 
-impl Beside {
-    pub(super) fn join(root: &Path) -> io::Result<Self> {
-        let file = Self::open(root)?;
+impl CommandLock {
+    pub(super) fn take(root: &Path) -> io::Result<Self> {
+        let file = open(&root.join(".beside"))?;
         file.lock_shared()?;
         Ok(Self { _file: file })
     }
 
-    /// Whether no command is at work.
-    pub(super) fn nobody(root: &Path) -> io::Result<bool> {
-        match Self::open(root)?.try_lock() {
+    /// Whether no command holds the lock.
+    pub(super) fn is_free(root: &Path) -> io::Result<bool> {
+        match open(&root.join(".beside"))?.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
 
-    fn open(root: &Path) -> io::Result<File> {
-        File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(root.join(".beside"))
-    }
+fn open(path: &Path) -> io::Result<File> {
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
 }

@@ -1,4 +1,4 @@
-//! An object of any size, written while it comes.
+//! An object of any size, written as its bytes arrive.
 
 use std::fs::{self, File};
 use std::io;
@@ -24,7 +24,7 @@ pub(super) struct Upload {
 
 impl Upload {
     pub(super) async fn begin(disk: Disk, key: &Key) -> Result<Self, StorageError> {
-        let path = disk.inner.upload();
+        let path = disk.inner.upload_path();
         let at = path.clone();
         let file = disk
             .blocking("begin", key, move |_, _| File::create_new(at))
@@ -61,7 +61,7 @@ impl Writer for Upload {
                 rename_new(&from, to)?;
                 let synced = inner.directories.sync(to.parent().unwrap_or(&inner.root));
                 if synced.is_err() {
-                    // Nothing names it yet, and nothing will.
+                    // No log names the object yet, and after this error none will.
                     remove(to);
                 }
                 synced
@@ -85,7 +85,7 @@ impl Writer for Upload {
             })
             .await;
         if let Err(error) = removed {
-            tracing::warn!(error = %error.chain(), "left an unfinished upload behind");
+            tracing::warn!(error = %error.chain(), "failed to remove an unfinished upload; gc removes it");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! HTTP for S3. Whom to trust: the roots of Mozilla's programme, built in, so that an image FROM scratch
-//! works; or the certificates of `AWS_CA_BUNDLE`, and then no others.
+//! HTTP for S3. Trusts Mozilla's root certificates, which are built in for images without any, or only those
+//! in `AWS_CA_BUNDLE`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,10 +12,9 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-/// Until a connection is there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For a store that says nothing.
+/// How long the store may send nothing.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
@@ -29,7 +28,7 @@ impl HttpConnector for Connector {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(self.0.clone())
             .https_only(!allow_http)
-            // A request at a time on a connection: creates must be able to race.
+            // One request per connection, so that the proof at start can race creates.
             .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
@@ -65,7 +64,7 @@ fn roots() -> Result<RootCertStore, Box<dyn Error + Send + Sync>> {
         roots.add(certificate?)?;
     }
     if roots.is_empty() {
-        return Err("AWS_CA_BUNDLE holds no certificate".into());
+        return Err("AWS_CA_BUNDLE contains no certificate; expected PEM".into());
     }
     Ok(roots)
 }

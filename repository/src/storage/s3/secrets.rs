@@ -1,5 +1,5 @@
-//! Credentials that are not in the environment, where everybody who may inspect a container sees them, but in files
-//! that bear the variables' names.
+//! Credentials in files named like the variables. Anyone who may inspect a container can read its environment,
+//! but not its secrets.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
-/// Takes the credentials from the files of `directory`, all of them, where the environment has none.
+/// Reads the credentials from `directory` if the environment has none. The two are not mixed.
 pub(super) fn fill(builder: AmazonS3Builder, directory: &Path) -> Result<AmazonS3Builder, String> {
     let is_set = |key| {
         builder
@@ -24,7 +24,7 @@ pub(super) fn fill(builder: AmazonS3Builder, directory: &Path) -> Result<AmazonS
         (None, None) => return Ok(builder),
         _ => {
             return Err(format!(
-                "{} has one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and both are needed",
+                "{} contains only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; add the other one",
                 directory.display()
             ));
         }
@@ -38,14 +38,14 @@ pub(super) fn fill(builder: AmazonS3Builder, directory: &Path) -> Result<AmazonS
     })
 }
 
-/// A file without the line's end that editors leave; one that is there and cannot be read is an error.
+/// Reads a file without its final line break. `None` if it does not exist.
 fn read(directory: &Path, name: &str) -> Result<Option<String>, String> {
     let path = directory.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!(
-            "{} cannot be read: {error}; see that it belongs to this server's user",
+            "failed to read {}: {error}; make the file readable for the server's user",
             path.display()
         )),
     }
@@ -58,11 +58,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_count_where_the_environment_has_no_key() {
+    fn files_are_read_if_the_environment_has_no_key() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("AWS_ACCESS_KEY_ID"), "file\r\n").unwrap();
         let error = fill(AmazonS3Builder::new(), directory.path()).unwrap_err();
-        assert!(error.contains("both are needed"), "{error}");
+        assert!(error.contains("add the other one"), "{error}");
         fs::write(directory.path().join("AWS_SECRET_ACCESS_KEY"), "secret").unwrap();
         let filled = fill(AmazonS3Builder::new(), directory.path()).unwrap();
         let value = |key| filled.get_config_value(&key);
@@ -75,7 +75,6 @@ mod tests {
             Some("secret")
         );
         assert_eq!(value(AmazonS3ConfigKey::Token), None);
-        // Variables and files are not mixed.
         let set = AmazonS3Builder::new().with_access_key_id("variable");
         let set = fill(set, directory.path()).unwrap();
         assert_eq!(
@@ -85,12 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_read_is_named() {
+    fn an_unreadable_file_is_named() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("AWS_ACCESS_KEY_ID")).unwrap();
         let error = fill(AmazonS3Builder::new(), directory.path()).unwrap_err();
         assert!(
-            error.contains("AWS_ACCESS_KEY_ID cannot be read"),
+            error.starts_with("failed to read") && error.contains("AWS_ACCESS_KEY_ID"),
             "{error}"
         );
     }

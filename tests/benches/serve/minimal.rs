@@ -1,4 +1,4 @@
-//! The least that a server can do: one head and one file, whatever is asked; two threads, no log.
+//! A minimal server: two threads that answer every request with one head and one file, without a log.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -20,7 +20,7 @@ struct Answer {
 
 struct Connection {
     stream: TcpStream,
-    /// Bytes of the file that were sent; `None` while nothing is asked.
+    /// Bytes of the file that were sent; `None` between requests.
     sent: Option<u64>,
 }
 
@@ -56,10 +56,10 @@ fn serve(answer: &Answer, listener: &TcpListener) {
             if let Ok(at) = usize::try_from(data.u64())
                 && at < connections.len()
             {
-                let is_over = connections[at]
+                let is_closed = connections[at]
                     .as_mut()
-                    .is_some_and(|connection| connection.go_on(answer).is_none());
-                if is_over {
+                    .is_some_and(|connection| connection.answer(answer).is_none());
+                if is_closed {
                     connections[at] = None;
                 }
             } else if let Ok((stream, _)) = listener.accept() {
@@ -75,11 +75,11 @@ fn serve(answer: &Answer, listener: &TcpListener) {
 }
 
 impl Connection {
-    /// Until it would have to wait; `None` at its end.
-    fn go_on(&mut self, answer: &Answer) -> Option<()> {
+    /// Answers until it would block; `None` when the connection is closed.
+    fn answer(&mut self, answer: &Answer) -> Option<()> {
         loop {
             let Some(sent) = &mut self.sent else {
-                // Each of wrk's requests comes in one piece.
+                // wrk sends each request in one piece.
                 match self.stream.read(&mut [0; 4096]) {
                     Ok(0) => return None,
                     Ok(_) => {}
