@@ -1,0 +1,363 @@
+//! `/artefacts/{app}/{version}/{file}` and its sidecar `.sha256`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use repository_api::{AppName, Digest, FileName, VersionName, routes};
+
+use super::{Names, TEXT, answer, tagged, text_value};
+use crate::Repository;
+use crate::domain::catalogue::{AppState, ArtefactRecord};
+use crate::domain::publish::{self, Address};
+use crate::http::access::{self, Who};
+use crate::http::conditional::{self, Outcome};
+use crate::http::failure::Failure;
+use crate::http::openapi;
+use crate::http::range::{self, Wanted};
+use crate::http::receive;
+use crate::storage::Located;
+use crate::storage::store::Content;
+
+const SIDECAR: &str = ".sha256";
+const IMMUTABLE: &str = "public, max-age=31536000, immutable, no-transform";
+/// Where reads need a token: a cache that many share must not hand it to those who have none.
+const PRIVATE: &str = "private, max-age=31536000, immutable, no-transform";
+
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha256");
+
+/// Of an answer with bytes; `Date` is not among them.
+const HEADERS: usize = 14;
+
+/// It shares its origin with the console: whatever a browser makes of it, it is no page of ours.
+const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+
+type FilePath = Names<(AppName, VersionName, String)>;
+
+/// The artefact of an address, and whether its sidecar is meant.
+fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
+    let (name, sidecar) = match text.strip_suffix(SIDECAR) {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    let name = name
+        .parse::<FileName>()
+        .map_err(|error| Failure::bad_request(error.to_string()))?;
+    Ok((name, sidecar))
+}
+
+/// The bytes of a file; of `{file}.sha256`, its line for `sha256sum -c`.
+#[utoipa::path(
+    get,
+    path = "/artefacts/{app}/{version}/{file}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+        ("file" = openapi::File, Path),
+        ("range" = Option<String>, Header, description = "A part of it"),
+    ),
+    responses(
+        (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
+        (status = 206, description = "A part of them", body = openapi::Binary, content_type = "application/octet-stream"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        (status = 416, description = "It has no such bytes", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(repository): State<Arc<Repository>>,
+    Names((app, version, file)): FilePath,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let (file, sidecar) = file_name(&file)?;
+    let record = find(&repository, &app, &version, &file).await?;
+    if sidecar {
+        let line = record.sha256.line(file.as_str());
+        return tagged(
+            &headers,
+            TEXT,
+            &format!("\"sha256-of-{}\"", record.sha256),
+            line,
+        );
+    }
+    let cache_control = if access::reads_are_open(&repository) {
+        IMMUTABLE
+    } else {
+        PRIVATE
+    };
+    let answer = serve(
+        &repository,
+        &method,
+        &headers,
+        (file.as_str(), record),
+        cache_control,
+    )
+    .await;
+    match answer {
+        Err(failure) if failure.status.is_server_error() => {
+            // Its bytes may have been purged, or healed, by way of another replica.
+            let now = find_now(&repository, &app, &version, &file).await?;
+            if now.id == record.id {
+                return Err(failure);
+            }
+            serve(
+                &repository,
+                &method,
+                &headers,
+                (file.as_str(), now),
+                cache_control,
+            )
+            .await
+        }
+        answer => answer,
+    }
+}
+
+/// As it was a moment ago, if it was there.
+async fn find(
+    repository: &Repository,
+    app: &AppName,
+    version: &VersionName,
+    file: &FileName,
+) -> Result<Located, Failure> {
+    let found = repository
+        .catalogue
+        .lasting(app)
+        .await?
+        .read(|state| look_up(state, app, version, file));
+    match found {
+        Ok(record) => Ok(record),
+        // It may have been published just now.
+        Err(_) => find_now(repository, app, version, file).await,
+    }
+}
+
+async fn find_now(
+    repository: &Repository,
+    app: &AppName,
+    version: &VersionName,
+    file: &FileName,
+) -> Result<Located, Failure> {
+    let entry = repository.catalogue.known(app).await?;
+    entry.read(|state| look_up(state, app, version, file))
+}
+
+fn look_up(
+    state: &AppState,
+    app: &AppName,
+    version: &VersionName,
+    file: &FileName,
+) -> Result<Located, Failure> {
+    let Some(found) = state.version(version) else {
+        return Err(missing(app, version, state));
+    };
+    found
+        .file(file)
+        .map(ArtefactRecord::located)
+        .ok_or_else(|| {
+            let names: Vec<&str> = found.files().map(|(name, _)| name.as_str()).collect();
+            Failure::not_found(format!(
+                "{app} {version} has no file {file}: there is {}",
+                names.join(", ")
+            ))
+        })
+}
+
+/// 404, or 410 for a version that was there.
+pub(super) fn missing(app: &AppName, version: &VersionName, state: &AppState) -> Failure {
+    if state.is_purged(version) {
+        return publish::purged(app, version);
+    }
+    Failure::not_found(format!(
+        "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
+    ))
+}
+
+/// The bytes: whole, a part, or none where the client's copy is current.
+pub(crate) async fn serve(
+    repository: &Repository,
+    method: &Method,
+    request: &HeaderMap,
+    (name, blob): (&str, Located),
+    cache_control: &'static str,
+) -> Result<Response, Failure> {
+    let etag = blob.sha256.etag();
+    match conditional::evaluate(request, Some(&etag)) {
+        Outcome::Proceed => {}
+        Outcome::NotModified => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            describe(response.headers_mut(), name, blob, &etag, cache_control);
+            return Ok(response);
+        }
+        Outcome::Failed => {
+            return Err(Failure::precondition(format!(
+                "the file has other bytes than the request is for: its entity tag is {etag}; ask without a condition, or with this one"
+            )));
+        }
+    }
+    let range = request
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
+    let wanted = match range {
+        // RFC 9110 section 14.2: a range means something to GET only.
+        Some(range) if *method == Method::GET && conditional::range_applies(request, &etag) => {
+            range::wanted(range, blob.size)
+        }
+        _ => Wanted::Whole,
+    };
+    let (status, bytes) = match wanted {
+        Wanted::Whole => (StatusCode::OK, 0..blob.size),
+        Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        Wanted::Unsatisfiable => {
+            let failure = Failure::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                format!(
+                    "the file has {} bytes, and none in the range that was asked for: ask for a range within it, or without one",
+                    blob.size
+                ),
+            );
+            let mut response = failure.into_response();
+            let headers = response.headers_mut();
+            headers.insert(
+                header::CONTENT_RANGE,
+                text_value(&format!("bytes */{}", blob.size)),
+            );
+            headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            headers.insert(header::ETAG, text_value(&etag));
+            return Ok(response);
+        }
+    };
+    let body = if *method == Method::HEAD {
+        Body::empty()
+    } else {
+        match repository.storage.blob(blob, bytes.clone()).await? {
+            Content::Whole(bytes) => Body::from(bytes),
+            Content::Stream(stream) => Body::from_stream(stream),
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // As many as there will be: growing costs more than all of them.
+    headers.reserve(HEADERS);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    describe(headers, name, blob, &etag, cache_control);
+    headers.insert(header::CONTENT_LENGTH, (bytes.end - bytes.start).into());
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {}-{}/{}", bytes.start, bytes.end - 1, blob.size);
+        headers.insert(header::CONTENT_RANGE, text_value(&range));
+    }
+    Ok(response)
+}
+
+fn describe(
+    headers: &mut HeaderMap,
+    name: &str,
+    blob: Located,
+    etag: &str,
+    cache_control: &'static str,
+) {
+    headers.insert(header::ETAG, text_value(etag));
+    headers.insert(REPR_DIGEST, text_value(&blob.sha256.field()));
+    headers.insert(CHECKSUM, text_value(&blob.sha256.to_string()));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static(cache_control),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    // A file's name has no character that would have to be quoted.
+    let attachment = ["attachment; filename=\"", name, "\""].concat();
+    headers.insert(header::CONTENT_DISPOSITION, text_value(&attachment));
+    headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
+}
+
+/// Publishes a file. It never changes again.
+#[utoipa::path(
+    put,
+    path = "/artefacts/{app}/{version}/{file}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("version" = openapi::Version, Path),
+        ("file" = openapi::File, Path),
+        ("x-checksum-sha256" = Option<openapi::Sha256>, Header, description = "Compared; Repr-Digest and Content-Digest are, too"),
+    ),
+    request_body(content = Option<openapi::Binary>, content_type = "application/octet-stream", description = "The file as it is"),
+    responses(
+        (status = 200, description = "The same bytes are there", body = String, content_type = "text/plain"),
+        (status = 201, description = "It is published", body = String, content_type = "text/plain"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Contradicts,
+        openapi::Body,
+    )
+)]
+pub(crate) async fn put(
+    State(repository): State<Arc<Repository>>,
+    Names((app, version, file)): FilePath,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (file, sidecar) = file_name(&file)?;
+    let (parts, body) = request.into_parts();
+    let by = Who::of(&parts.extensions);
+    if sidecar {
+        return compare(&repository, (&app, &version, &file), &parts.headers, body).await;
+    }
+    let address = Address { app, version, file };
+    let published = publish::publish(&repository, &address, &parts.headers, body, by).await?;
+    let status = if published.new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = answer(status, TEXT, published.sha256.line(address.file.as_str()));
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, text_value(&published.sha256.etag()));
+    headers.insert(
+        header::LOCATION,
+        text_value(&routes::artefact(
+            &address.app,
+            &address.version,
+            &address.file,
+        )),
+    );
+    Ok(response)
+}
+
+/// A checksum is not stored: the server makes its own. One that is sent is compared.
+async fn compare(
+    repository: &Repository,
+    (app, version, file): (&AppName, &VersionName, &FileName),
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let record = find(repository, app, version, file).await?;
+    let text = receive::small(repository, headers, body, 4096).await?;
+    let text = String::from_utf8_lossy(&text);
+    let sent = Digest::from_line(&text).map_err(|error| Failure::bad_request(error.to_string()))?;
+    if sent != record.sha256 {
+        return Err(Failure::conflict(format!(
+            "the checksum is not that of {file} of {app} {version}: the file is sha256:{}, the checksum says sha256:{sent}",
+            record.sha256
+        )));
+    }
+    Ok(answer(
+        StatusCode::OK,
+        TEXT,
+        record.sha256.line(file.as_str()),
+    ))
+}

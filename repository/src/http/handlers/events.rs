@@ -1,0 +1,149 @@
+//! `/events`: what is published, configured and released, as server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+//!
+//! The answer ends when the server stops, when the token is revoked, and where the reader takes nothing for a
+//! while. Whoever comes back to one app with `Last-Event-ID` is told what happened meanwhile.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use repository_api::AppName;
+use tokio::sync::watch;
+
+use super::{answer, parameter};
+use crate::Repository;
+use crate::domain::catalogue::{Feed, News, Next};
+use crate::http::access::{self, Peer};
+use crate::http::failure::Failure;
+use crate::http::metrics::Counted;
+use crate::http::openapi;
+
+pub(crate) const PATH: &str = "/events";
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// So often at least something is said, so that proxies and readers know that the other side is there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long who was cut off waits before it comes back.
+const RETRY_MS: u64 = 2000;
+
+struct Stream {
+    repository: Arc<Repository>,
+    request: Parts,
+    peer: Option<Peer>,
+    feed: Feed,
+    stopping: watch::Receiver<bool>,
+    /// When it was last looked whether the token still counts.
+    looked: Instant,
+    is_begun: bool,
+    _following: Counted,
+}
+
+/// What is published, configured and released from now on, as server-sent events.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    params(
+        ("app" = Option<openapi::App>, Query, description = "Of one app only"),
+        ("last-event-id" = Option<u64>, Header, description = "Begin behind this event of the app"),
+    ),
+    responses(
+        (status = 200, description = "It goes on until the server or the client ends it", body = String, content_type = "text/event-stream"),
+        openapi::Refused,
+        openapi::Absent,
+        (status = 503, description = "Too many follow already", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(repository): State<Arc<Repository>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (request, _) = request.into_parts();
+    if !repository.has_room_to_wait() {
+        return Err(Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many follow what happens already: ask for what you want to know now and then",
+        )
+        .retry_after(HEARTBEAT));
+    }
+    let following = Counted::new(&repository.metrics.following);
+    let app: Option<AppName> = parameter(request.uri.query(), "app")?;
+    let feed = match &app {
+        Some(app) => Feed::of_app(&repository, app, last_event(&request)).await?,
+        None => Feed::of_all(&repository, request.headers.contains_key("last-event-id")),
+    };
+    let stream = Stream {
+        stopping: repository.stopping.subscribe(),
+        peer: request.extensions.get().copied(),
+        looked: Instant::now(),
+        is_begun: false,
+        _following: following,
+        repository,
+        request,
+        feed,
+    };
+    let body = stream::unfold(stream, |mut stream| async move {
+        let bytes = stream.next().await?;
+        Some((Ok::<_, Infallible>(bytes), stream))
+    });
+    let mut response = answer(StatusCode::OK, EVENT_STREAM, Body::from_stream(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would hold events back until its buffer is full.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// A number of ours; anything else is somebody else's.
+fn last_event(request: &Parts) -> Option<u64> {
+    let value = request.headers.get("last-event-id")?;
+    value.to_str().ok()?.parse().ok()
+}
+
+impl Stream {
+    /// `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !std::mem::replace(&mut self.is_begun, true) {
+            return Some(format!("retry: {RETRY_MS}\n\n").into());
+        }
+        let text = tokio::select! {
+            next = self.feed.next() => show(&next, self.feed.has_ids()),
+            () = tokio::time::sleep(HEARTBEAT) => ":\n\n".to_owned(),
+            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        self.may_go_on().await.then(|| text.into())
+    }
+
+    async fn may_go_on(&mut self) -> bool {
+        const INTERVAL: Duration = Duration::from_secs(1);
+        let Some(peer) = self.peer.filter(|_| self.looked.elapsed() >= INTERVAL) else {
+            return true;
+        };
+        self.looked = Instant::now();
+        access::may(&self.repository, peer, &self.request)
+            .await
+            .is_ok()
+    }
+}
+
+fn show(next: &Next, has_ids: bool) -> String {
+    let news: &News = match next {
+        Next::News(news) => news,
+        Next::Missed => return "event: missed\ndata: {}\n\n".to_owned(),
+    };
+    let News { kind, text, .. } = news;
+    match news.id().filter(|_| has_ids) {
+        Some(id) => format!("id: {id}\nevent: {kind}\ndata: {text}\n\n"),
+        None => format!("event: {kind}\ndata: {text}\n\n"),
+    }
+}

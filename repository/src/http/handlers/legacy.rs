@@ -1,0 +1,98 @@
+//! `/files/{app}/{app}.tgz`: the address of the original design, for its `startup.sh`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, Method};
+use repository_api::release::Artefact;
+use repository_api::{AppName, Reference, VersionName, candidate};
+
+use super::{Names, TEXT, tagged};
+use crate::Repository;
+use crate::domain::releases;
+use crate::http::failure::Failure;
+use crate::http::handlers::artefact;
+use crate::http::openapi;
+use crate::storage::Located;
+
+/// The address of the original design: the gzipped archive of `latest`, and its `.sha256`.
+#[utoipa::path(
+    get,
+    path = "/files/{app}/{file}",
+    tag = "artefacts",
+    params(
+        ("app" = openapi::App, Path),
+        ("file" = String, Path, description = "{app}.tgz, or {app}.tgz.sha256"),
+    ),
+    responses(
+        (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
+        (status = 206, description = "A part of them", body = openapi::Binary, content_type = "application/octet-stream"),
+        openapi::Refused,
+        openapi::Absent,
+        openapi::Conditional,
+        (status = 416, description = "It has no such bytes", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn get(
+    State(repository): State<Arc<Repository>>,
+    Names((app, file)): Names<(AppName, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let archive = format!("{app}.tgz");
+    let sidecar = match file.strip_prefix(&archive) {
+        Some("") => false,
+        Some(".sha256") => true,
+        _ => {
+            return Err(Failure::not_found(format!(
+                "/files/{app}/ holds {archive} only: other files are under /artefacts/{app}/"
+            )));
+        }
+    };
+    let record = gzipped(&repository, &app).await?;
+    if sidecar {
+        return tagged(
+            &headers,
+            TEXT,
+            &format!("\"sha256-of-{}\"", record.sha256),
+            record.sha256.line(&archive),
+        );
+    }
+    artefact::serve(
+        &repository,
+        &method,
+        &headers,
+        (&archive, record),
+        "no-cache",
+    )
+    .await
+}
+
+/// The gzipped archive of `latest`: who asks here pipes it into `tar xz`.
+async fn gzipped(repository: &Repository, app: &AppName) -> Result<Located, Failure> {
+    let resolved = releases::resolve(repository, app, &Reference::Latest).await?;
+    let version = &resolved.statement.version;
+    let chosen = archive(resolved.statement.artefacts, app, version)
+        .map_err(|error| Failure::not_found(error.to_string()))?;
+    repository
+        .catalogue
+        .known(app)
+        .await?
+        .read(|state| Some(state.version(version)?.file(&chosen.file)?.located()))
+        .ok_or_else(|| Failure::not_found(format!("{app} {version} has just changed: ask again")))
+}
+
+/// The gzipped archive of a version, among its files.
+pub(crate) fn archive(
+    mut files: Vec<Artefact>,
+    app: &AppName,
+    version: &VersionName,
+) -> Result<Artefact, candidate::Ambiguous> {
+    files.retain(|artefact| {
+        [".tgz", ".tar.gz"]
+            .iter()
+            .any(|end| artefact.file.as_str().ends_with(end))
+    });
+    candidate::choose(&files, app, version, std::env::consts::ARCH).cloned()
+}

@@ -1,0 +1,139 @@
+//! Long polls: a `GET` of a config, a channel or a release with `If-None-Match` and `Prefer: wait=30` (RFC 7240)
+//! is answered when there is something else to say, or when the time is up.
+//!
+//! 1. ask as any other request does; what is no 304 is the answer
+//! 2. wait until something happens to the app, or to the layer under every app
+//! 3. ask again: what happened may be nothing to this address, and then nobody is told
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+
+use percent_encoding::percent_decode_str;
+
+use crate::Repository;
+use crate::http::access::{self, Peer};
+use crate::http::metrics::Counted;
+use crate::storage::keys::{DEFAULT_OWNER, Owner};
+
+/// Longer than anybody's proxy waits.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// Below these, what is asked for can change.
+const WATCHED: [&str; 3] = ["config", "channels", "releases"];
+
+/// Of whom the request asks, and how long it would wait.
+fn wanted(request: &Parts) -> Option<(Owner, Duration)> {
+    let prefer = request.headers.get_all("prefer");
+    if request.method != Method::GET || !request.headers.contains_key(header::IF_NONE_MATCH) {
+        return None;
+    }
+    let seconds = prefer
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .filter_map(|preference| preference.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+        .and_then(|(_, seconds)| seconds.trim().trim_matches('"').parse().ok())?;
+    let mut segments = request.uri.path().split('/').skip(1);
+    if !WATCHED.contains(&segments.next()?) {
+        return None;
+    }
+    let owner = percent_decode_str(segments.next()?).decode_utf8().ok()?;
+    let owner = match owner.as_ref() {
+        DEFAULT_OWNER => Owner::Default,
+        app => Owner::App(app.parse().ok()?),
+    };
+    Some((owner, Duration::from_secs(seconds).min(LONGEST)))
+}
+
+/// Answers by `ask`, at once or when it is time.
+pub(crate) async fn answer<F: Future<Output = Response>>(
+    repository: &Repository,
+    peer: Peer,
+    request: Request<Body>,
+    ask: impl Fn(Request<Body>) -> F,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let may_wait = repository.has_room_to_wait();
+    let Some((owner, wait)) = wanted(&parts).filter(|_| may_wait) else {
+        return ask(Request::from_parts(parts, body)).await;
+    };
+    let _waiting = Counted::new(&repository.metrics.waiting);
+    let deadline = Instant::now() + wait;
+    let again = || Request::from_parts(parts.clone(), Body::empty());
+    let mut response = ask(again()).await;
+    // From here on nothing is missed: it is asked once more before the first wait.
+    let mut changes = repository.catalogue.changes(&owner);
+    let mut stopping = repository.stopping.subscribe();
+    let mut has_waited = false;
+    while response.status() == StatusCode::NOT_MODIFIED {
+        changes.look();
+        response = ask(again()).await;
+        if response.status() != StatusCode::NOT_MODIFIED {
+            break;
+        }
+        has_waited = true;
+        tokio::select! {
+            () = changes.next() => {}
+            () = tokio::time::sleep_until(deadline.into()) => break,
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        }
+    }
+    if has_waited && response.status() != StatusCode::NOT_MODIFIED {
+        // The token may have been revoked meanwhile.
+        if let Err(refusal) = access::may(repository, peer, &parts).await {
+            return refusal.failure.into_response();
+        }
+    }
+    if let Ok(applied) = HeaderValue::from_str(&format!("wait={}", wait.as_secs())) {
+        response.headers_mut().insert("preference-applied", applied);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(path: &str, headers: &[(&'static str, &str)]) -> Option<u64> {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        wanted(&parts).map(|(_, wait)| wait.as_secs())
+    }
+
+    #[test]
+    fn who_waits_and_for_how_long() {
+        let tag = ("if-none-match", "\"m1\"");
+        let channel = "/channels/hello/stable";
+        assert_eq!(wait(channel, &[tag, ("prefer", "wait=30")]), Some(30));
+        assert_eq!(
+            wait(channel, &[tag, ("prefer", "respond-async, WAIT = \"7\"")]),
+            Some(7)
+        );
+        assert_eq!(wait(channel, &[tag, ("prefer", "wait=100000")]), Some(300));
+        assert_eq!(
+            wait(
+                "/config/_default/_default.config",
+                &[tag, ("prefer", "wait=1")]
+            ),
+            Some(1)
+        );
+        for (path, headers) in [
+            (channel, &[("prefer", "wait=30")][..]),
+            (channel, &[tag]),
+            (channel, &[tag, ("prefer", "wait=soon")]),
+            (channel, &[tag, ("prefer", "wait=-1")]),
+            ("/artefacts/hello/", &[tag, ("prefer", "wait=30")]),
+            ("/channels/Hello/stable", &[tag, ("prefer", "wait=30")]),
+        ] {
+            assert_eq!(wait(path, headers), None, "{path} {headers:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! TLS: the certificate and its key, read again when their files change; and how a connection begins.
+//!
+//! - [`client`]: how the health check asks
+//! - [`stream`]: what is written of a blob is read from its file first, because encrypting looks at the bytes
+
+mod client;
+mod stream;
+
+use std::error::Error as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::http::socket::Socket;
+use crate::http::watched_file::{INTERVAL, Revision, revision};
+pub(crate) use client::to_this_machine;
+pub(crate) use stream::Encrypted;
+
+/// Where the certificate is, with those that it rests on, and its key: both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tls {
+    files: Files,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error("failed to read {path:?}, which {variable} names")]
+    Read {
+        variable: &'static str,
+        path: PathBuf,
+        source: rustls_pki_types::pem::Error,
+    },
+    #[error("{path:?}, which REPOSITORY_TLS_CERT names, holds no certificate: expected PEM")]
+    NoCertificate { path: PathBuf },
+    #[error("REPOSITORY_TLS_CERT and REPOSITORY_TLS_KEY cannot be used together")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// Whoever renews a certificate writes two files; what is seen in between is looked at again.
+type Revisions = [Revision; 2];
+
+impl Files {
+    fn revisions(&self) -> Revisions {
+        [&self.certificate, &self.key].map(|path| revision(path))
+    }
+
+    fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let failed = |variable, path: &Path| {
+            let path = path.to_owned();
+            move |source| TlsError::Read {
+                variable,
+                path,
+                source,
+            }
+        };
+        let certificates = CertificateDer::pem_file_iter(&self.certificate)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(failed("REPOSITORY_TLS_CERT", &self.certificate))?;
+        if certificates.is_empty() {
+            return Err(TlsError::NoCertificate {
+                path: self.certificate.clone(),
+            });
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(failed("REPOSITORY_TLS_KEY", &self.key))?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(certificates, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+impl Tls {
+    /// Fails where the files cannot be used: a server that nobody can talk to is none.
+    pub(crate) fn open(files: Files) -> Result<Arc<Self>, TlsError> {
+        let current = files.revisions();
+        let tls = Arc::new(Self {
+            config: RwLock::new(files.read()?),
+            files,
+        });
+        tokio::spawn(Arc::clone(&tls).follow(current));
+        Ok(tls)
+    }
+
+    /// Takes renewed files up. Those that cannot be used leave the old ones in use.
+    async fn follow(self: Arc<Self>, mut used: Revisions) {
+        let mut told = used;
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            let current = self.files.revisions();
+            if current == used {
+                continue;
+            }
+            match self.files.read() {
+                Ok(config) => {
+                    used = current;
+                    *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+                    tracing::info!("the certificate was renewed: new connections get it");
+                }
+                // It is tried again: the other file, or the right to read it, may come late.
+                Err(error) if told != current => {
+                    told = current;
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::error!(
+                        %error,
+                        cause = cause.unwrap_or_default(),
+                        "the certificate cannot be renewed: the old one stays in use"
+                    );
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) async fn accept(&self, socket: Socket) -> io::Result<Encrypted> {
+        let config = self.config();
+        TlsAcceptor::from(config)
+            .accept(socket)
+            .await
+            .map(Encrypted::new)
+    }
+}

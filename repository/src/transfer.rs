@@ -1,0 +1,4 @@
+//! Export into a tree of files, and import from one.
+
+pub(crate) mod export;
+pub(crate) mod import;
