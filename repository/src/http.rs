@@ -1,21 +1,38 @@
-//! The HTTP server: routes, access, handlers and the console.
+//! The HTTP server.
+//!
+//! 1. [`serve`]: connections; [`tls`], [`socket`], [`workers`], [`drain`] below it
+//! 2. [`access`]: who asks, and what they may do; [`request_log`]: one line per request
+//! 3. [`long_poll`]: answers that wait for a change; [`waiting`]: room for them
+//! 4. [`router`]: to the [`handlers`] of the API and the pages of the [`console`], which take what they need from
+//!    [`state`]
+//! 5. [`extract`], [`query`], [`page`], [`receive`]: from a request; [`answer`], [`failure`], [`etag`],
+//!    [`conditional`], [`range`], [`negotiate`]: to an answer
+//! 6. [`openapi`], [`metrics`]: what the server says about itself
 
 pub(crate) mod access;
-pub(crate) mod conditional;
-pub(crate) mod console;
-pub(crate) mod drain;
-pub(crate) mod failure;
-pub(crate) mod handlers;
-pub(crate) mod long_poll;
+mod answer;
+mod conditional;
+mod console;
+mod drain;
+mod etag;
+mod extract;
+mod failure;
+mod handlers;
+mod long_poll;
 pub(crate) mod metrics;
-pub(crate) mod negotiate;
-pub(crate) mod openapi;
-pub(crate) mod range;
+mod negotiate;
+mod openapi;
+mod page;
+mod paths;
+mod query;
+mod range;
 pub(crate) mod receive;
-pub(crate) mod request_log;
-pub(crate) mod router;
+mod request_log;
+mod router;
 pub(crate) mod serve;
-pub(crate) mod socket;
+mod socket;
+pub(crate) mod state;
 pub(crate) mod tls;
-pub(crate) mod watched_file;
-pub(crate) mod workers;
+pub(crate) mod waiting;
+mod watched_file;
+mod workers;

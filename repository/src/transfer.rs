@@ -2,3 +2,5 @@
 
 pub(crate) mod export;
 pub(crate) mod import;
+mod log_end;
+pub(crate) mod report;

@@ -1,5 +1,6 @@
-//! What keeps a store in order: garbage collection, the check for damage, readiness.
+//! What keeps a store in order: garbage collection, the check for damage, readiness, and the cache of a remote store.
 
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod gc;
 pub(crate) mod housekeeping;

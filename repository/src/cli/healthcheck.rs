@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustls::StreamOwned;
 
-use crate::cli::settings;
+use super::settings;
 use crate::http::tls;
 
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unhealthy {
@@ -21,10 +21,10 @@ pub(crate) enum Unhealthy {
     NotReady { address: SocketAddr, found: String },
 }
 
-pub(crate) async fn check() -> Result<(), Box<dyn Error>> {
+pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let (settings, _) = settings::read(std::env::vars_os())?;
-    let mut address = settings.listen;
-    let is_encrypted = settings.tls.is_some();
+    let mut address = settings.server.listen;
+    let is_encrypted = settings.server.tls.is_some();
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -44,11 +44,11 @@ pub(crate) async fn check() -> Result<(), Box<dyn Error>> {
     .into())
 }
 
-const QUESTION: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 fn ask(address: SocketAddr, is_encrypted: bool) -> io::Result<String> {
-    let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    let mut connection = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
     if !is_encrypted {
         return exchange(&mut connection);
     }
@@ -58,9 +58,9 @@ fn ask(address: SocketAddr, is_encrypted: bool) -> io::Result<String> {
 
 /// The first line of the answer, or as much of it as comes in time.
 fn exchange(connection: &mut (impl Read + Write)) -> io::Result<String> {
-    connection.write_all(QUESTION)?;
+    connection.write_all(REQUEST)?;
     let mut line = Vec::new();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while line.len() < 100 && Instant::now() < deadline {
         let mut byte = [0];
         if connection.read(&mut byte)? == 0 || byte == *b"\r" {

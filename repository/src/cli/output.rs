@@ -1,46 +1,53 @@
-//! What a command says: results on standard output; how far it is on standard error, and not too often.
+//! Output of commands: results on standard output; problems, and progress now and then, on standard error.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use repository_api::units::show_size;
 
-/// Between two lines.
+use crate::transfer::report::Report;
+
+/// Between two lines of progress.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// A result, on standard output. A reader that went away is no failure of ours to report.
-pub(crate) fn say(line: &str) {
+/// Prints a result. Ignores a reader that is gone.
+pub(super) fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// What went wrong with one of many, on standard error.
-pub(crate) fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
+/// Prints the progress of a transfer.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(super) struct Progress {
     began: Instant,
-    told: Instant,
+    printed: Instant,
     files: u64,
     bytes: u64,
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
             began: now,
-            told: now,
+            printed: now,
             files: 0,
             bytes: 0,
         }
     }
+}
 
-    /// Another file is begun.
-    pub(crate) fn count(&mut self, bytes: u64) {
-        if self.told.elapsed() >= INTERVAL {
-            self.told = Instant::now();
+impl Report for Progress {
+    fn done(&mut self, line: &str) {
+        print_line(line);
+    }
+
+    fn left_out(&mut self, line: &str) {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    fn file(&mut self, bytes: u64) {
+        if self.printed.elapsed() >= INTERVAL {
+            self.printed = Instant::now();
             let (files, size) = (self.files, show_size(self.bytes));
             let seconds = self.began.elapsed().as_secs();
             let _ = writeln!(

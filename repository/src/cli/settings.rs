@@ -13,46 +13,35 @@ use repository_api::signature::TrustedKeys;
 use repository_api::units;
 use serde::Deserialize;
 
+use crate::http::access::OpenAccess;
+use crate::http::receive::BodyLimits;
+use crate::http::serve::ServerSettings;
 use crate::http::tls::Files;
 use crate::storage::Location;
+use crate::upkeep::housekeeping::UpkeepSettings;
 
 const PREFIX: &str = "REPOSITORY_";
 
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) listen: SocketAddr,
     pub(crate) storage: Location,
-    /// Where blobs of a store that is far away are kept, and how many bytes of them.
-    pub(crate) cache: PathBuf,
-    pub(crate) cache_size: u64,
-    /// For https; without it the server speaks plain HTTP.
-    pub(crate) tls: Option<Files>,
-    pub(crate) anonymous_writes: bool,
-    pub(crate) open_reads: bool,
-    /// Where the admin token is; made if it is not there.
+    /// The directory and maximum bytes of the cache in front of a remote store; `None` for no cache.
+    pub(crate) cache: Option<(PathBuf, u64)>,
+    pub(crate) server: ServerSettings,
+    pub(crate) body_limits: BodyLimits,
+    pub(crate) open: OpenAccess,
+    /// The file of the admin token, which is created if it does not exist.
     pub(crate) admin_token_file: Option<PathBuf>,
-    /// minisign's public keys: who may sign what a channel for signed releases takes.
+    /// Public keys of minisign, which signed-only channels trust.
     pub(crate) trusted_keys_file: Option<PathBuf>,
-    /// Bytes.
-    pub(crate) max_upload: u64,
-    /// Bytes of one app's artefacts at the most, where its policy does not say.
+    /// Maximum bytes of one app's artefacts, unless its policy sets another quota.
     pub(crate) quota: Option<u64>,
-    /// For one upload, from its first byte to its last.
-    pub(crate) upload_timeout: Duration,
-    /// Between two runs of `gc`; zero for none.
-    pub(crate) gc_interval: Duration,
-    /// How old a blob must be that no log names, before it is taken for nobody's.
-    pub(crate) gc_age: Duration,
-    /// Bytes a second that are read to find damage; zero for none.
-    pub(crate) check_rate: u64,
-    pub(crate) header_timeout: Duration,
-    pub(crate) stall_timeout: Duration,
-    pub(crate) grace_period: Duration,
+    pub(crate) upkeep: UpkeepSettings,
     pub(crate) log_json: bool,
     pub(crate) log_level: tracing::Level,
 }
 
-/// For a commit that waits for others, for a store that is slow, and for clocks that differ.
+/// Slack for commits that wait for others, slow stores and differing clocks.
 const GC_SLACK: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +136,7 @@ pub(crate) fn read(
         .from_iter(pairs)
         .map_err(|_| SettingsError::Unreadable)?;
     let settings = texts.parse()?;
-    if settings.anonymous_writes {
+    if settings.open.writes {
         warnings.push(
             "REPOSITORY_ANONYMOUS_WRITES=true: whoever reaches this address may publish".to_owned(),
         );
@@ -167,52 +156,67 @@ impl Texts {
             }),
         };
         let upload_timeout = setting("UPLOAD_TIMEOUT", &self.upload_timeout, "24h", timeout)?;
+        let stall_timeout = setting("STALL_TIMEOUT", &self.stall_timeout, "30s", timeout)?;
+        let listen: SocketAddr = setting("LISTEN", &self.listen, "127.0.0.1:8080", |text| {
+            text.parse()
+                .map_err(|_| "expected an address and a port, such as 0.0.0.0:80")
+        })?;
+        let storage = setting(
+            "STORAGE",
+            &self.storage,
+            "file:///var/lib/repository",
+            storage,
+        )?;
+        let cache = setting("CACHE", &self.cache, "/var/cache/repository", |text| {
+            let path = PathBuf::from(text);
+            if path.is_absolute() {
+                Ok(path)
+            } else {
+                Err("expected an absolute path")
+            }
+        })?;
+        let cache_size = setting("CACHE_SIZE", &self.cache_size, "10GiB", units::size)?;
+        let is_remote = matches!(storage, Location::Bucket { .. });
         Ok(Settings {
-            listen: setting("LISTEN", &self.listen, "127.0.0.1:8080", |text| {
-                text.parse()
-                    .map_err(|_| "expected an address and a port, such as 0.0.0.0:80")
-            })?,
-            storage: setting(
-                "STORAGE",
-                &self.storage,
-                "file:///var/lib/repository",
-                storage,
-            )?,
-            cache: setting("CACHE", &self.cache, "/var/cache/repository", |text| {
-                let path = PathBuf::from(text);
-                if path.is_absolute() {
-                    Ok(path)
-                } else {
-                    Err("expected an absolute path")
-                }
-            })?,
-            cache_size: setting("CACHE_SIZE", &self.cache_size, "10GiB", units::size)?,
-            tls,
+            storage,
+            cache: (is_remote && cache_size > 0).then_some((cache, cache_size)),
+            server: ServerSettings {
+                listen,
+                tls,
+                header_timeout: setting("HEADER_TIMEOUT", &self.header_timeout, "10s", timeout)?,
+                stall_timeout,
+                grace_period: setting("GRACE_PERIOD", &self.grace_period, "8s", units::duration)?,
+            },
+            body_limits: BodyLimits {
+                max_upload: setting("MAX_UPLOAD", &self.max_upload, "16GiB", units::size)?,
+                upload_timeout,
+                stall_timeout,
+            },
+            open: OpenAccess {
+                reads: setting("OPEN_READS", &self.open_reads, "false", truth)?,
+                writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", truth)?,
+                is_loopback: listen.ip().is_loopback(),
+            },
             admin_token_file: (!self.admin_token_file.is_empty())
                 .then(|| PathBuf::from(&self.admin_token_file)),
             trusted_keys_file: trusted_keys_file(&self.trusted_keys_file)?,
-            open_reads: setting("OPEN_READS", &self.open_reads, "false", truth)?,
-            anonymous_writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", truth)?,
-            max_upload: setting("MAX_UPLOAD", &self.max_upload, "16GiB", units::size)?,
             quota: setting("QUOTA", &self.quota, "none", |text| match text {
                 "none" => Ok(None),
                 text => units::size(text).map(Some),
             })?,
-            upload_timeout,
-            gc_interval: setting("GC_INTERVAL", &self.gc_interval, "1h", units::duration)?,
-            gc_age: setting("GC_AGE", &self.gc_age, "", |text| {
-                if text.is_empty() {
-                    return Ok(2 * upload_timeout + GC_SLACK);
-                }
-                match units::duration(text) {
-                    Ok(age) if age >= 2 * upload_timeout => Ok(age),
-                    _ => Err("expected a duration of twice REPOSITORY_UPLOAD_TIMEOUT or more"),
-                }
-            })?,
-            check_rate: setting("CHECK_RATE", &self.check_rate, "4MiB", units::size)?,
-            header_timeout: setting("HEADER_TIMEOUT", &self.header_timeout, "10s", timeout)?,
-            stall_timeout: setting("STALL_TIMEOUT", &self.stall_timeout, "30s", timeout)?,
-            grace_period: setting("GRACE_PERIOD", &self.grace_period, "8s", units::duration)?,
+            upkeep: UpkeepSettings {
+                gc_interval: setting("GC_INTERVAL", &self.gc_interval, "1h", units::duration)?,
+                gc_age: setting("GC_AGE", &self.gc_age, "", |text| {
+                    if text.is_empty() {
+                        return Ok(2 * upload_timeout + GC_SLACK);
+                    }
+                    match units::duration(text) {
+                        Ok(age) if age >= 2 * upload_timeout => Ok(age),
+                        _ => Err("expected a duration of twice REPOSITORY_UPLOAD_TIMEOUT or more"),
+                    }
+                })?,
+                check_rate: setting("CHECK_RATE", &self.check_rate, "4MiB", units::size)?,
+            },
             log_json: setting("LOG_FORMAT", &self.log_format, "text", |text| match text {
                 "text" => Ok(false),
                 "json" => Ok(true),
@@ -318,7 +322,7 @@ mod tests {
             ("REPOSITORY_LOG", ""),
         ])
         .unwrap();
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(
             warnings,
             ["REPOSITORY_PORT is no setting of the repository: it is ignored"]

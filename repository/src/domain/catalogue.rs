@@ -1,76 +1,89 @@
-//! The catalogue: every app that was asked for, with what its log says, in memory. So a listing
-//! searches no store, and a start reads none.
+//! The catalogue: the logs that were asked for, with their states in memory. So a listing searches no store, and a
+//! start reads none.
 //!
-//! - [`event`]: what can happen to an app
-//! - [`state`]: what follows; [`version`]: for one version
-//! - [`app`]: up to date, and written by one rule
-//! - [`changes`]: that something happens, for those who wait for it
-//! - [`news`], [`feed`]: what happens, for those who follow it
+//! - [`log`]: one log, up to date, and written by one rule
+//! - [`contents`]: the contents of config layers
+//! - [`news`], [`feed`]: what happens, for followers
+//! - [`changes`]: notice that something happens, for long polls
 
-mod app;
 mod changes;
-mod event;
+mod contents;
 mod feed;
+mod log;
 mod news;
-mod state;
-mod version;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use repository_api::release::LayerName;
+use repository_api::release::LayerPin;
 use repository_api::{AppName, FileName, VersionName};
 
-pub(crate) use app::{App, Decision};
-use changes::Changes;
-pub(crate) use event::Event;
-use feed::Round;
-pub(crate) use feed::{Feed, Next};
-use news::Announcer;
-pub(crate) use news::News;
-pub(crate) use state::{AppState, Generation, MoveRecord, ReleaseEntry, TokenRecord};
-pub(crate) use version::{ArtefactRecord, VersionState};
-
-use crate::http::failure::Failure;
+use super::error::Error;
+use super::event::AppEvent;
+use super::layer_file::LayerFile;
+use super::state::LogState as _;
+use super::state::app::AppState;
+use super::state::default_layer::DefaultLayerState;
+use super::state::layers::Layers;
+use super::state::tokens::TokensState;
 use crate::storage::entry::Entry;
 use crate::storage::keys::{BlobId, Owner};
 use crate::storage::{Storage, StorageError};
+pub(crate) use changes::Changes;
+use contents::Contents;
+use feed::Round;
+pub(crate) use feed::{Feed, Next};
+pub(crate) use log::{Decision, Log};
+use news::Announcer;
+pub(crate) use news::{Announced, News};
 
-/// How old what is served for good may be known to be there: only a purge makes a difference.
-const LASTING: Duration = Duration::from_secs(1);
+pub(crate) type AppLog = Log<AppState>;
+pub(crate) type DefaultLayerLog = Log<DefaultLayerState>;
+pub(crate) type TokenLog = Log<TokensState>;
+
+/// The age up to which a state serves reads of what never changes. Only a purge makes a difference there.
+const MAX_STALENESS: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     storage: Storage,
-    apps: RwLock<HashMap<AppName, Arc<App>>>,
-    /// Those that somebody asks for, and that may not exist.
-    strangers: Mutex<HashMap<AppName, Weak<App>>>,
-    /// Owns the layer under every app, and nothing else.
-    default_layer: Arc<App>,
-    tokens: Arc<App>,
+    apps: RwLock<HashMap<AppName, Arc<AppLog>>>,
+    /// Apps that are being read, and may not exist.
+    loading: Mutex<HashMap<AppName, Weak<AppLog>>>,
+    default_layer: Arc<DefaultLayerLog>,
+    tokens: Arc<TokenLog>,
+    contents: Contents,
     announcer: Announcer,
-    /// Who asks for all apps, while somebody follows them all.
+    /// Polls all apps, while someone follows them all.
     round: Mutex<Weak<Round>>,
 }
 
 impl Catalogue {
     pub(crate) fn new(storage: Storage) -> Self {
         let announcer = Announcer::default();
-        let app = |owner| Arc::new(App::new(owner, announcer.clone()));
         Self {
-            storage,
             apps: RwLock::default(),
-            strangers: Mutex::default(),
-            default_layer: app(Owner::Default),
-            tokens: app(Owner::Tokens),
+            loading: Mutex::default(),
+            default_layer: Arc::new(Log::new(
+                Owner::DefaultLayer,
+                storage.clone(),
+                announcer.clone(),
+            )),
+            tokens: Arc::new(Log::new(Owner::Tokens, storage.clone(), announcer.clone())),
+            contents: Contents::default(),
             announcer,
             round: Mutex::default(),
+            storage,
         }
     }
 
-    /// The app as it is now, if anything was ever written for it.
-    pub(crate) async fn app(&self, app: &AppName) -> Result<Option<Arc<App>>, StorageError> {
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The app as it is now; `None` if nothing was ever written for it.
+    pub(crate) async fn app(&self, app: &AppName) -> Result<Option<Arc<AppLog>>, StorageError> {
         self.app_since(app, Instant::now()).await
     }
 
@@ -78,120 +91,159 @@ impl Catalogue {
         &self,
         app: &AppName,
         since: Instant,
-    ) -> Result<Option<Arc<App>>, StorageError> {
+    ) -> Result<Option<Arc<AppLog>>, StorageError> {
         let known = self.in_memory(app);
-        let entry = known.clone().unwrap_or_else(|| self.stranger(app));
-        entry.refresh(&self.storage, since).await?;
-        if entry.read(AppState::is_empty) {
+        let log = known.clone().unwrap_or_else(|| self.load(app));
+        log.refresh(since).await?;
+        if log.read(AppState::is_empty) {
             return Ok(None);
         }
         if known.is_some() {
-            return Ok(Some(entry));
+            return Ok(Some(log));
         }
-        // Names that mean nothing take no room.
-        let remembered = self.remember(app, entry);
-        // Somebody else's may not be as new.
-        remembered.refresh(&self.storage, since).await?;
+        // Only now: names of apps that do not exist take no memory.
+        let remembered = self.remember(app, log);
+        // Another request may have remembered an older state first.
+        remembered.refresh(since).await?;
         Ok(Some(remembered))
     }
 
-    fn in_memory(&self, app: &AppName) -> Option<Arc<App>> {
+    fn in_memory(&self, app: &AppName) -> Option<Arc<AppLog>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         apps.get(app).cloned()
     }
 
-    /// An app of which nothing is in memory, or somebody who asks for it just now has it: so it is read once.
-    fn stranger(&self, app: &AppName) -> Arc<App> {
-        let mut strangers = self
-            .strangers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = strangers.get(app).and_then(Weak::upgrade) {
-            return entry;
+    /// The log of an app that is not in memory. Concurrent requests share it, so the store is read once.
+    fn load(&self, app: &AppName) -> Arc<AppLog> {
+        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = loading.get(app).and_then(Weak::upgrade) {
+            return log;
         }
-        strangers.retain(|_, entry| entry.strong_count() > 0);
-        let entry = Arc::new(App::new(Owner::App(app.clone()), self.announcer.clone()));
-        strangers.insert(app.clone(), Arc::downgrade(&entry));
-        entry
+        loading.retain(|_, log| log.strong_count() > 0);
+        let owner = Owner::App(app.clone());
+        let log = Arc::new(Log::new(
+            owner,
+            self.storage.clone(),
+            self.announcer.clone(),
+        ));
+        loading.insert(app.clone(), Arc::downgrade(&log));
+        log
     }
 
-    /// Of two the first one stays: writers must meet.
-    fn remember(&self, app: &AppName, entry: Arc<App>) -> Arc<App> {
+    /// The first log of an app stays: all writers must use the same one.
+    fn remember(&self, app: &AppName, log: Arc<AppLog>) -> Arc<AppLog> {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(apps.entry(app.clone()).or_insert(entry))
+        Arc::clone(apps.entry(app.clone()).or_insert(log))
     }
 
-    /// The app as it is now; 404 if there is none.
-    pub(crate) async fn known(&self, app: &AppName) -> Result<Arc<App>, Failure> {
-        self.app(app).await?.ok_or_else(|| unknown(app))
-    }
-
-    /// The app as it was a moment ago, for what never changes.
-    pub(crate) async fn lasting(&self, app: &AppName) -> Result<Arc<App>, Failure> {
-        let now = Instant::now();
-        let since = now.checked_sub(LASTING).unwrap_or(now);
-        self.app_since(app, since)
+    /// The app as it is now.
+    pub(crate) async fn known(&self, app: &AppName) -> Result<Arc<AppLog>, Error> {
+        self.app(app)
             .await?
-            .ok_or_else(|| unknown(app))
+            .ok_or_else(|| Error::UnknownApp(app.clone()))
     }
 
-    /// The app, for a write that finds out itself how it is.
-    pub(crate) fn app_for_write(&self, app: &AppName) -> Arc<App> {
+    /// The app as it was up to a second ago, for what never changes.
+    pub(crate) async fn known_recently(&self, app: &AppName) -> Result<Arc<AppLog>, Error> {
+        self.app_since(app, ago(MAX_STALENESS))
+            .await?
+            .ok_or_else(|| Error::UnknownApp(app.clone()))
+    }
+
+    /// The app for a write, which refreshes the state itself.
+    pub(crate) fn app_for_write(&self, app: &AppName) -> Arc<AppLog> {
         match self.in_memory(app) {
-            Some(entry) => entry,
-            None => self.remember(app, self.stranger(app)),
-        }
-    }
-
-    /// Who holds `layer` of `app`, as it is now; `None` if nothing was ever written for it.
-    pub(crate) async fn layer_owner(
-        &self,
-        app: &AppName,
-        layer: &LayerName,
-    ) -> Result<Option<Arc<App>>, StorageError> {
-        match layer {
-            LayerName::Default => Ok(Some(self.default_layer().await?)),
-            _ => self.app(app).await,
-        }
-    }
-
-    /// The same, for a write.
-    pub(crate) fn layer_owner_for_write(&self, app: &AppName, layer: &LayerName) -> Arc<App> {
-        match layer {
-            LayerName::Default => Arc::clone(&self.default_layer),
-            _ => self.app_for_write(app),
+            Some(log) => log,
+            None => self.remember(app, self.load(app)),
         }
     }
 
     /// The layer under every app, as it is now.
-    pub(crate) async fn default_layer(&self) -> Result<Arc<App>, StorageError> {
-        self.default_layer
-            .refresh(&self.storage, Instant::now())
-            .await?;
-        Ok(Arc::clone(&self.default_layer))
+    pub(crate) async fn default_layer(&self) -> Result<&DefaultLayerLog, StorageError> {
+        self.default_layer.refresh(Instant::now()).await?;
+        Ok(&self.default_layer)
     }
 
-    /// The tokens, as they were so long ago, or later.
-    pub(crate) async fn tokens(&self, age: Duration) -> Result<&App, StorageError> {
-        let now = Instant::now();
-        let since = now.checked_sub(age).unwrap_or(now);
-        self.tokens.refresh(&self.storage, since).await?;
+    /// The layer under every app for a write, which refreshes the state itself.
+    pub(crate) fn default_layer_for_write(&self) -> &DefaultLayerLog {
+        &self.default_layer
+    }
+
+    /// Looks at the layers of the log that holds `file`; `None` if its app does not exist.
+    pub(crate) async fn layers<T>(
+        &self,
+        file: &LayerFile,
+        look: impl FnOnce(&Layers) -> T,
+    ) -> Result<Option<T>, StorageError> {
+        match file.app() {
+            None => {
+                let log = self.default_layer().await?;
+                Ok(Some(log.read(|state| look(&state.layers))))
+            }
+            Some(app) => {
+                let log = self.app(app).await?;
+                Ok(log.map(|log| log.read(|state| look(&state.layers))))
+            }
+        }
+    }
+
+    /// The content of a generation.
+    pub(crate) async fn content(&self, file: &LayerFile, number: u64) -> Result<String, Error> {
+        let layer = file.layer();
+        let generation = self
+            .layers(file, |layers| layers.generation(&layer, number))
+            .await?
+            .flatten();
+        let Some(generation) = generation else {
+            return Err(Error::UnknownGeneration {
+                app: file.owner().to_owned(),
+                layer,
+                generation: number,
+            });
+        };
+        let (contents, storage) = (&self.contents, &self.storage);
+        let content = match file.app() {
+            None => {
+                let owner = Owner::DefaultLayer;
+                contents
+                    .get::<DefaultLayerState>(storage, &owner, &layer, &generation)
+                    .await
+            }
+            Some(app) => {
+                let owner = Owner::App(app.clone());
+                contents
+                    .get::<AppState>(storage, &owner, &layer, &generation)
+                    .await
+            }
+        };
+        Ok(content?)
+    }
+
+    /// The newest generation of each layer that an app has, from the default layer on.
+    pub(crate) async fn pins(&self, app: &AppLog) -> Result<Vec<LayerPin>, StorageError> {
+        let default = self.default_layer().await?;
+        let mut pins = default.read(|state| state.layers.pins());
+        pins.extend(app.read(|state| state.layers.pins()));
+        Ok(pins)
+    }
+
+    /// The tokens as they were `age` ago, or later.
+    pub(crate) async fn tokens(&self, age: Duration) -> Result<&TokenLog, StorageError> {
+        self.tokens.refresh(ago(age)).await?;
         Ok(&self.tokens)
     }
 
-    /// Whether no token was ever made, as far as it is known.
+    /// Whether no token was ever made, as far as this server knows.
     pub(crate) fn has_no_tokens(&self) -> bool {
-        self.tokens.read(AppState::is_empty)
+        self.tokens.read(TokensState::is_empty)
     }
 
-    /// What happens to `owner` from now on, and to the layer under every app.
-    pub(crate) fn changes(&self, owner: &Owner) -> Changes {
-        let own = match owner {
-            Owner::Default | Owner::Tokens => None,
-            Owner::App(app) => self.in_memory(app),
-        };
-        let logs = own.into_iter().chain([Arc::clone(&self.default_layer)]);
-        Changes::of(logs, &self.storage)
+    /// Changes of an app from now on (`None`: of the default layer alone), and of the layer under every app.
+    pub(crate) fn changes(&self, app: Option<&AppName>) -> Changes {
+        let app = app.and_then(|app| self.in_memory(app));
+        let logs = app.map(changes::watch);
+        let default = changes::watch(Arc::clone(&self.default_layer));
+        Changes::new(logs.into_iter().chain([default]).collect())
     }
 
     fn round(&self) -> MutexGuard<'_, Weak<Round>> {
@@ -212,19 +264,23 @@ impl Catalogue {
     }
 }
 
-/// Whether a file's bytes lie where they lay after entry `position`: it may have been purged since then, or
-/// healed.
+fn ago(age: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_sub(age).unwrap_or(now)
+}
+
+/// Whether a file still has the blob that it had after entry `position`: a later entry may purge or heal it.
 pub(crate) async fn is_still_named(
     storage: &Storage,
-    owner: &Owner,
+    app: &AppName,
     (version, file, blob): (&VersionName, &FileName, BlobId),
     position: u64,
 ) -> Result<bool, StorageError> {
     let mut is_named = true;
-    let look = |entry: Entry<Event>| {
+    let look = |entry: Entry<AppEvent>| {
         is_named &= !entry.events.iter().any(|event| match event {
-            Event::Purge { version: purged } => purged == version,
-            Event::Heal {
+            AppEvent::Purge { version: purged } => purged == version,
+            AppEvent::Heal {
                 version: healed,
                 file: of,
                 blob: by,
@@ -232,12 +288,7 @@ pub(crate) async fn is_still_named(
             _ => false,
         });
     };
-    storage.read_log(owner, position, look).await?;
+    let owner = Owner::App(app.clone());
+    storage.read_log(&owner, position, look).await?;
     Ok(is_named)
-}
-
-fn unknown(app: &AppName) -> Failure {
-    Failure::not_found(format!(
-        "there is no app {app}: publish it with PUT /artefacts/{app}/VERSION/FILE"
-    ))
 }

@@ -1,18 +1,13 @@
-//! Work that goes on when its client hangs up. hyper drops a handler whose connection is gone; a
-//! write to the store would go on without its entry in the catalogue, and without its cleaning up.
+//! Writes that run to their end when the client hangs up: hyper drops the handler of a closed connection, and half of
+//! a write would be an entry in the store that memory does not know, or a blob that is not cleaned up.
 
-use http::StatusCode;
+use super::error::Error;
 
-use crate::http::failure::Failure;
-
-pub(crate) async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-) -> Result<T, Failure> {
+pub(crate) async fn run_to_completion<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a write was cut off");
-        Err(Failure::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the repository was stopped while it wrote: nothing was acknowledged, try again",
-        ))
+        tracing::error!(%error, "a write was interrupted");
+        Err(Error::Interrupted)
     })
 }

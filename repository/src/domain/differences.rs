@@ -1,4 +1,4 @@
-//! What differs between two releases: the version, files by digest, and the names of what changed in the config.
+//! The differences between two releases: version, files by digest, and the names of changed config variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,9 +6,9 @@ use repository_api::release::{Artefact, LayerPin, Statement};
 use repository_api::{AppName, Digest, ReleaseNumber};
 use serde::Serialize;
 
-use crate::Repository;
-use crate::domain::releases;
-use crate::http::failure::Failure;
+use super::catalogue::Catalogue;
+use super::error::Error;
+use super::releases;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Differences {
@@ -49,13 +49,13 @@ impl Differences {
     }
 }
 
-/// From one statement to the other; `shown` are their names.
+/// The differences from one statement to another; `shown` are their names.
 pub(crate) async fn between(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     (left, right): (&Statement, &Statement),
     shown: (String, String),
-) -> Result<Differences, Failure> {
+) -> Result<Differences, Error> {
     let version = (left.version != right.version)
         .then(|| [left.version.to_string(), right.version.to_string()]);
     Ok(Differences {
@@ -64,22 +64,31 @@ pub(crate) async fn between(
         to: shown.1,
         version,
         files: changed_files(&left.artefacts, &right.artefacts),
-        config: changed_layers(repository, app, left, right).await?,
+        config: changed_layers(catalogue, app, left, right).await?,
     })
 }
 
-/// Of a release, also of one whose version was purged.
+/// The differences between two releases.
+pub(crate) async fn between_releases(
+    catalogue: &Catalogue,
+    app: &AppName,
+    from: ReleaseNumber,
+    to: ReleaseNumber,
+) -> Result<Differences, Error> {
+    let left = statement(catalogue, app, from).await?;
+    let right = statement(catalogue, app, to).await?;
+    let shown = (from.to_string(), to.to_string());
+    between(catalogue, app, (&left, &right), shown).await
+}
+
+/// The statement of a release, also of one whose version was purged.
 pub(crate) async fn statement(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     number: ReleaseNumber,
-) -> Result<Statement, Failure> {
-    repository.catalogue.known(app).await?.read(|state| {
-        let entry = state.releases.get(&number.get());
-        entry
-            .map(|entry| entry.statement.clone())
-            .ok_or_else(|| releases::unknown_release(app, number))
-    })
+) -> Result<Statement, Error> {
+    let log = catalogue.known(app).await?;
+    log.read(|state| Ok(state.release(app, number)?.statement.clone()))
 }
 
 fn changed_files(left: &[Artefact], right: &[Artefact]) -> Vec<FileChange> {
@@ -106,11 +115,11 @@ fn changed_files(left: &[Artefact], right: &[Artefact]) -> Vec<FileChange> {
 }
 
 async fn changed_layers(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     left: &Statement,
     right: &Statement,
-) -> Result<Vec<LayerChange>, Failure> {
+) -> Result<Vec<LayerChange>, Error> {
     let layers: BTreeSet<_> = left
         .config
         .iter()
@@ -130,8 +139,8 @@ async fn changed_layers(
         if from.as_ref().map(|pin| pin.sha256) == to.as_ref().map(|pin| pin.sha256) {
             continue;
         }
-        let before = variables(repository, app, from.as_ref()).await?;
-        let after = variables(repository, app, to.as_ref()).await?;
+        let before = variables(catalogue, app, from.as_ref()).await?;
+        let after = variables(catalogue, app, to.as_ref()).await?;
         let absent =
             |these: &BTreeMap<String, String>, those: &BTreeMap<String, String>| -> Vec<String> {
                 these
@@ -160,16 +169,14 @@ async fn changed_layers(
 }
 
 async fn variables(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     pin: Option<&LayerPin>,
-) -> Result<BTreeMap<String, String>, Failure> {
+) -> Result<BTreeMap<String, String>, Error> {
     let Some(pin) = pin else {
         return Ok(BTreeMap::new());
     };
-    let content = releases::layer(repository, app, &pin.layer, pin.generation).await?;
-    let parsed = repository_api::config::parse(content.as_bytes())
-        .map_err(|error| Failure::unprocessable(format!("layer {}: {error}", pin.layer)))?;
+    let parsed = releases::parsed_layer(catalogue, app, pin).await?;
     Ok(parsed
         .assignments
         .into_iter()

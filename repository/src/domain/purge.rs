@@ -1,89 +1,94 @@
 //! Purging a version: its bytes are deleted for ever, and its name stays taken.
 //!
-//! 1. the entry in the log: from then on nobody is given the version
-//! 2. the blobs; those that cannot be deleted now are nobody's, and `gc` takes them
+//! 1. the entry in the log: from then on no one gets the version
+//! 2. the blobs; `gc` deletes those that cannot be deleted now
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use repository_api::{AppName, VersionName};
 
-use crate::Repository;
-use crate::domain::catalogue::{AppState, Decision, Event};
-use crate::http::failure::Failure;
+use super::catalogue::{Catalogue, Decision};
+use super::completion::run_to_completion;
+use super::error::Error;
+use super::event::AppEvent;
+use super::state::app::AppState;
 use crate::storage::keys::BlobId;
 
-/// Who purges what nobody keeps.
+/// The author of a purge that a retention policy asks for.
 const POLICY: &str = "retention policy";
 
 pub(crate) async fn purge(
-    repository: &Repository,
-    app: &AppName,
-    version: &VersionName,
-    by: &str,
-) -> Result<(), Failure> {
-    purge_if(repository, app, version, by, |_| true)
-        .await
-        .map(drop)
+    catalogue: &Arc<Catalogue>,
+    app: AppName,
+    version: VersionName,
+    by: String,
+) -> Result<(), Error> {
+    let catalogue = Arc::clone(catalogue);
+    run_to_completion(async move {
+        purge_if(&catalogue, &app, &version, &by, |_| true)
+            .await
+            .map(drop)
+    })
+    .await
 }
 
-/// Purges a version if its app's policy lets it go, now that it comes to it; returns whether.
+/// Purges a version if it is still expired; returns whether it is purged.
 pub(crate) async fn expire(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     version: &VersionName,
-) -> Result<bool, Failure> {
+) -> Result<bool, Error> {
     let now = SystemTime::now();
-    purge_if(repository, app, version, POLICY, |state| {
+    purge_if(catalogue, app, version, POLICY, |state| {
         state.expired(now).contains(version)
     })
     .await
 }
 
 async fn purge_if(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     version: &VersionName,
     by: &str,
-    goes: impl Fn(&AppState) -> bool,
-) -> Result<bool, Failure> {
-    let entry = repository.catalogue.known(app).await?;
-    let (is_gone, blobs) = entry
-        .commit(&repository.storage, by, |state| {
+    condition: impl Fn(&AppState) -> bool,
+) -> Result<bool, Error> {
+    let log = catalogue.known(app).await?;
+    let (is_purged, blobs) = log
+        .commit(by, |state| {
             if state.is_purged(version) {
-                return Ok(Decision::Settled((true, Vec::new())));
+                return Ok(Decision::Unchanged((true, Vec::new())));
             }
-            if !goes(state) {
-                return Ok(Decision::Settled((false, Vec::new())));
+            if !condition(state) {
+                return Ok(Decision::Unchanged((false, Vec::new())));
             }
-            let Some(found) = state.version(version) else {
-                return Err(Failure::not_found(format!(
-                    "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
-                )));
-            };
-            refuse_while_named(app, version, state)?;
+            let found = state.existing(app, version)?;
+            refuse_in_use(app, version, state)?;
             let blobs: Vec<BlobId> = found.files().map(|(_, record)| record.blob).collect();
-            let event = Event::Purge {
+            let event = AppEvent::Purge {
                 version: version.clone(),
             };
             Ok(Decision::Append(vec![event], (true, blobs)))
         })
         .await?;
     for blob in blobs {
-        repository.storage.delete_blob(blob).await;
+        catalogue.storage().delete_blob(blob).await;
     }
-    Ok(is_gone)
+    Ok(is_purged)
 }
 
-/// 409 while a channel points at a release of the version.
-pub(crate) fn refuse_while_named(
+/// Refuses a version while a channel points at a release of it.
+pub(super) fn refuse_in_use(
     app: &AppName,
     version: &VersionName,
     state: &AppState,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     match state.channel_that_names(version) {
         None => Ok(()),
-        Some(channel) => Err(Failure::conflict(format!(
-            "channel {channel} of {app} points at a release of {version}: point it elsewhere first, with PUT /channels/{app}/{channel}"
-        ))),
+        Some(channel) => Err(Error::VersionInUse {
+            app: app.clone(),
+            version: version.clone(),
+            channel: channel.clone(),
+        }),
     }
 }

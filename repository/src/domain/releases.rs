@@ -1,16 +1,22 @@
-//! Releases: what a reference means, the document for it, and how a release comes to be.
+//! Releases: what a reference resolves to, the document for it, and how a release is made.
 
 use futures_util::future::try_join_all;
-use repository_api::release::{LayerContent, LayerName, LayerPin, ReleaseDocument, Statement};
-use repository_api::{AppName, ChannelName, Reference, ReleaseNumber, VersionName};
+use repository_api::config::{self, Config};
+use repository_api::release::{
+    Artefact, LayerContent, LayerName, LayerPin, ReleaseDocument, Statement,
+};
+use repository_api::{
+    AppName, ChannelName, EnvironmentName, Reference, ReleaseNumber, VersionName, candidate,
+};
 
-use crate::Repository;
-use crate::domain::catalogue::{AppState, Event};
-use crate::domain::configure::first_of;
-use crate::domain::publish::purged;
-use crate::http::failure::Failure;
+use super::catalogue::Catalogue;
+use super::error::{Error, Unreleasable};
+use super::event::AppEvent;
+use super::layer_file::LayerFile;
+use super::state::app::{AppState, MoveRecord, ReleaseEntry};
+use super::state::version::VersionState;
 
-/// The statement of a reference, as text and parsed, and its signature.
+/// The statement that a reference resolves to, as text and parsed, and its signature.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) text: String,
@@ -18,77 +24,90 @@ pub(crate) struct Resolved {
     pub(crate) minisig: Option<String>,
 }
 
-/// What `reference` means now.
+/// Resolves `reference` in the current state of the app.
 pub(crate) async fn resolve(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     reference: &Reference,
-) -> Result<Resolved, Failure> {
-    let (default, entry) = tokio::join!(
-        repository.catalogue.default_layer(),
-        repository.catalogue.known(app)
-    );
-    let default_pins = default?.read(AppState::pins);
-    entry?.read(|state| resolve_in(app, reference, state, default_pins))
+) -> Result<Resolved, Error> {
+    let (default, log) = tokio::join!(catalogue.default_layer(), catalogue.known(app));
+    let default_pins = default?.read(|state| state.layers.pins());
+    log?.read(|state| resolve_in(app, reference, state, default_pins))
 }
 
-/// What `reference` means in a state of the app.
+/// Resolves `reference` in a given state of the app.
 pub(crate) fn resolve_in(
     app: &AppName,
     reference: &Reference,
     state: &AppState,
     default_pins: Vec<LayerPin>,
-) -> Result<Resolved, Failure> {
+) -> Result<Resolved, Error> {
     match reference {
         Reference::Latest => match state.latest() {
             Some(version) => of_version(app, version, state, default_pins),
-            None => Err(Failure::not_found(no_latest(app, state))),
+            None if state.versions.values().all(VersionState::is_empty) => {
+                Err(Error::NoVersion(app.clone()))
+            }
+            None => Err(Error::NoLatest(app.clone())),
         },
         Reference::Version(version) => of_version(app, version, state, default_pins),
         Reference::Release(number) => of_release(app, *number, state),
-        Reference::Channel(channel) => match state.channel(channel) {
-            Some((_, entry)) => match ReleaseNumber::new(entry.release) {
-                Some(number) => of_release(app, number, state),
-                None => Err(unknown_channel(app, channel, state)),
-            },
-            None => Err(unknown_channel(app, channel, state)),
-        },
+        Reference::Channel(channel) => {
+            let (_, moved) = state.existing_channel(app, channel)?;
+            let number = ReleaseNumber::new(moved.release)
+                .ok_or_else(|| state.unknown_channel(app, channel))?;
+            of_release(app, number, state)
+        }
     }
 }
 
-fn no_latest(app: &AppName, state: &AppState) -> String {
-    if state
-        .versions
-        .values()
-        .all(crate::domain::catalogue::VersionState::is_empty)
-    {
-        return format!("{app} has no version: publish one with PUT /artefacts/{app}/VERSION/FILE");
+impl AppState {
+    /// The version, if it has files.
+    pub(crate) fn existing(
+        &self,
+        app: &AppName,
+        version: &VersionName,
+    ) -> Result<&VersionState, Error> {
+        self.version(version).ok_or_else(|| {
+            let (app, version) = (app.clone(), version.clone());
+            if self.is_purged(&version) {
+                Error::Purged { app, version }
+            } else {
+                Error::UnknownVersion { app, version }
+            }
+        })
     }
-    format!(
-        "{app} has no latest: each of its versions is a pre-release or yanked; ask for one by name, as in {app}@1.0.0-rc.1"
-    )
-}
 
-pub(crate) fn unknown_channel(app: &AppName, channel: &ChannelName, state: &AppState) -> Failure {
-    let existing: Vec<&str> = state.channels.keys().map(ChannelName::as_str).collect();
-    let existing = if existing.is_empty() {
-        "it has none".to_owned()
-    } else {
-        format!("there are {}", first_of(&existing))
-    };
-    Failure::not_found(format!(
-        "{app} has no channel {channel} ({existing}): point it somewhere with PUT /channels/{app}/{channel}"
-    ))
-}
+    pub(crate) fn release(
+        &self,
+        app: &AppName,
+        release: ReleaseNumber,
+    ) -> Result<&ReleaseEntry, Error> {
+        self.releases
+            .get(&release.get())
+            .ok_or_else(|| Error::UnknownRelease {
+                app: app.clone(),
+                release,
+            })
+    }
 
-pub(crate) fn unknown_release(app: &AppName, number: ReleaseNumber) -> Failure {
-    Failure::not_found(format!(
-        "{app} has no release {number}: GET /releases/{app}/ lists those there are"
-    ))
-}
+    /// The number of the channel's newest move, and the move.
+    pub(crate) fn existing_channel(
+        &self,
+        app: &AppName,
+        channel: &ChannelName,
+    ) -> Result<(u64, &MoveRecord), Error> {
+        self.channel(channel)
+            .ok_or_else(|| self.unknown_channel(app, channel))
+    }
 
-fn unknown_version(app: &AppName, version: &VersionName) -> String {
-    format!("{app} has no version {version}: publish it with PUT /artefacts/{app}/{version}/FILE")
+    pub(crate) fn unknown_channel(&self, app: &AppName, channel: &ChannelName) -> Error {
+        Error::UnknownChannel {
+            app: app.clone(),
+            channel: channel.clone(),
+            existing: self.channels.keys().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 fn of_version(
@@ -96,14 +115,9 @@ fn of_version(
     version: &VersionName,
     state: &AppState,
     mut pins: Vec<LayerPin>,
-) -> Result<Resolved, Failure> {
-    let Some(found) = state.version(version) else {
-        if state.is_purged(version) {
-            return Err(purged(app, version));
-        }
-        return Err(Failure::not_found(unknown_version(app, version)));
-    };
-    pins.extend(state.pins());
+) -> Result<Resolved, Error> {
+    let found = state.existing(app, version)?;
+    pins.extend(state.layers.pins());
     let statement = Statement {
         app: app.clone(),
         release: None,
@@ -118,38 +132,36 @@ fn of_version(
     })
 }
 
-fn of_release(app: &AppName, number: ReleaseNumber, state: &AppState) -> Result<Resolved, Failure> {
-    let Some(entry) = state.releases.get(&number.get()) else {
-        return Err(unknown_release(app, number));
-    };
-    if state.is_purged(&entry.statement.version) {
-        return Err(purged(app, &entry.statement.version));
+fn of_release(app: &AppName, number: ReleaseNumber, state: &AppState) -> Result<Resolved, Error> {
+    let found = state.release(app, number)?;
+    if state.is_purged(&found.statement.version) {
+        return Err(Error::Purged {
+            app: app.clone(),
+            version: found.statement.version.clone(),
+        });
     }
     Ok(Resolved {
-        text: entry.text.clone(),
-        statement: entry.statement.clone(),
-        minisig: entry.minisig.clone(),
+        text: found.text.clone(),
+        statement: found.statement.clone(),
+        minisig: found.minisig.clone(),
     })
 }
 
-/// The document: the statement and the contents of the layers that apply.
+/// The release document: the statement, and the contents of the layers that `applies` selects.
 pub(crate) async fn document(
-    repository: &Repository,
+    catalogue: &Catalogue,
     resolved: Resolved,
     applies: impl Fn(&LayerName) -> bool,
-) -> Result<ReleaseDocument, Failure> {
+) -> Result<ReleaseDocument, Error> {
+    let app = &resolved.statement.app;
     let pins = resolved.statement.config.iter();
     let pins = pins.filter(|pin| applies(&pin.layer));
     let config = try_join_all(pins.map(|pin| async {
-        let content = layer(
-            repository,
-            &resolved.statement.app,
-            &pin.layer,
-            pin.generation,
-        );
-        Ok::<_, Failure>(LayerContent {
+        let file = LayerFile::of(app, &pin.layer);
+        let content = catalogue.content(&file, pin.generation).await?;
+        Ok::<_, Error>(LayerContent {
             layer: pin.layer.clone(),
-            content: content.await?,
+            content,
         })
     }))
     .await?;
@@ -160,38 +172,62 @@ pub(crate) async fn document(
     })
 }
 
-/// The content of a generation that is known to be there.
-pub(crate) async fn layer(
-    repository: &Repository,
+/// The assignments of a pinned layer.
+pub(crate) async fn parsed_layer(
+    catalogue: &Catalogue,
     app: &AppName,
-    layer: &LayerName,
-    number: u64,
-) -> Result<String, Failure> {
-    let owner = repository.catalogue.layer_owner(app, layer).await?;
-    let generation = owner
-        .as_ref()
-        .and_then(|owner| owner.read(|state| state.generation(layer, number)));
-    let (Some(owner), Some(generation)) = (owner, generation) else {
-        return Err(Failure::not_found(format!(
-            "layer {layer} of {app} has no generation {number}: ask without ?generation for the newest, whose number its entity tag tells"
-        )));
-    };
-    repository
-        .layers
-        .content(&owner.owner, layer, generation)
-        .await
+    pin: &LayerPin,
+) -> Result<Config, Error> {
+    let file = LayerFile::of(app, &pin.layer);
+    let content = catalogue.content(&file, pin.generation).await?;
+    config::parse(content.as_bytes()).map_err(|error| Error::InvalidLayer {
+        layer: pin.layer.clone(),
+        generation: pin.generation,
+        error,
+    })
 }
 
-/// The events that make a release of `version` with the newest config; none where `current` is just
-/// that. And the release's number.
-pub(crate) fn make(
+/// The newest layers of an app that apply to `environment`, later ones last.
+pub(crate) async fn current_layers(
+    catalogue: &Catalogue,
+    app: &AppName,
+    environment: Option<&EnvironmentName>,
+) -> Result<Vec<(LayerPin, Config)>, Error> {
+    let log = catalogue.known(app).await?;
+    let mut layers = Vec::new();
+    for pin in catalogue.pins(&log).await? {
+        if pin.layer.applies_to(environment) {
+            let parsed = parsed_layer(catalogue, app, &pin).await?;
+            layers.push((pin, parsed));
+        }
+    }
+    Ok(layers)
+}
+
+/// The gzipped archive among the files of a version, as the original design served it.
+pub(crate) fn gzipped_archive(
+    mut files: Vec<Artefact>,
+    app: &AppName,
+    version: &VersionName,
+) -> Result<Artefact, candidate::Ambiguous> {
+    files.retain(|artefact| {
+        [".tgz", ".tar.gz"]
+            .iter()
+            .any(|end| artefact.file.as_str().ends_with(end))
+    });
+    candidate::choose(&files, app, version, std::env::consts::ARCH).cloned()
+}
+
+/// The event that makes a release of `version` with the newest config, and the number of the release. No event if the
+/// release `current` already pins the same.
+pub(super) fn make(
     app: &AppName,
     state: &AppState,
     version: &VersionName,
     default_pins: Vec<LayerPin>,
     current: Option<u64>,
-) -> Result<(Option<Event>, u64), Failure> {
-    refuse_unreleasable(app, state, version)?;
+) -> Result<(Option<AppEvent>, u64), Error> {
+    refuse_unreleasable(app, state, version, None)?;
     let Resolved { mut statement, .. } = of_version(app, version, state, default_pins)?;
     let same = current.filter(|current| {
         state.releases.get(current).is_some_and(|release| {
@@ -215,23 +251,26 @@ pub(crate) fn make(
         .map_or(1, |(number, _)| number + 1);
     statement.release = Some(number);
     let statement = statement.to_text();
-    Ok((Some(Event::Release { statement }), number))
+    Ok((Some(AppEvent::Release { statement }), number))
 }
 
-/// 422 for a version that cannot be released.
-pub(crate) fn refuse_unreleasable(
+/// Refuses a version that is unknown, purged or yanked.
+pub(super) fn refuse_unreleasable(
     app: &AppName,
     state: &AppState,
     version: &VersionName,
-) -> Result<(), Failure> {
-    match state.version(version) {
-        None if state.is_purged(version) => Err(Failure::unprocessable(format!(
-            "{app} {version} was purged: its bytes are gone; release another version"
-        ))),
-        None => Err(Failure::unprocessable(unknown_version(app, version))),
-        Some(found) if found.is_yanked() => Err(Failure::unprocessable(format!(
-            "{app} {version} is yanked: undo that with PUT /artefacts/{app}/{version}/yanked and the body false, or release another version"
-        ))),
-        Some(_) => Ok(()),
-    }
+    release: Option<ReleaseNumber>,
+) -> Result<(), Error> {
+    let reason = match state.version(version) {
+        None if state.is_purged(version) => Unreleasable::Purged,
+        None => Unreleasable::Unknown,
+        Some(found) if found.is_yanked() => Unreleasable::Yanked,
+        Some(_) => return Ok(()),
+    };
+    Err(Error::Unreleasable {
+        app: app.clone(),
+        version: version.clone(),
+        reason,
+        release,
+    })
 }

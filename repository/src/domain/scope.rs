@@ -15,7 +15,7 @@ pub(crate) enum Scope {
     Admin,
     Read(Any<AppName>),
     Publish(Any<AppName>),
-    Config(Any<Layered>),
+    Config(Any<LayerOwner>),
     Release(Any<AppName>, Any<ChannelName>),
 }
 
@@ -26,9 +26,9 @@ pub(crate) enum Any<T> {
     One(T),
 }
 
-/// Who has layers of config: an app, or nobody.
+/// The owner of config layers: one app, or the layer under every app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Layered {
+pub(crate) enum LayerOwner {
     Default,
     App(AppName),
 }
@@ -50,18 +50,18 @@ pub(crate) enum Need {
     /// The layer under every app: whoever may read anything.
     ReadDefault,
     Publish(AppName),
-    Config(Layered),
+    Config(LayerOwner),
     /// All channels of the app, where it is not one.
     Release(AppName, Option<ChannelName>),
 }
 
 impl Need {
     pub(crate) fn config_of(app: &AppName) -> Self {
-        Self::Config(Layered::App(app.clone()))
+        Self::Config(LayerOwner::App(app.clone()))
     }
 
     pub(crate) fn config_of_default() -> Self {
-        Self::Config(Layered::Default)
+        Self::Config(LayerOwner::Default)
     }
 }
 
@@ -113,7 +113,7 @@ impl<T: fmt::Display> fmt::Display for Any<T> {
     }
 }
 
-impl FromStr for Layered {
+impl FromStr for LayerOwner {
     type Err = repository_api::NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -124,7 +124,7 @@ impl FromStr for Layered {
     }
 }
 
-impl fmt::Display for Layered {
+impl fmt::Display for LayerOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str(DEFAULT_OWNER),

@@ -1,11 +1,11 @@
-//! Who may do what.
+//! Access: who a request comes from, and whether it is allowed.
 //!
-//! 1. whoever asks may know whether the server lives
-//! 2. who comes with a token may do what it covers ([`scope`], [`needs`]), and is counted if it is none ([`failures`])
-//! 3. a browser's token is in a cookie ([`cookie`]), and it must be a page of ours that makes it write ([`origin`])
-//! 4. who comes without: while no token was ever made, and no admin token is set, on a loopback address all is
-//!    open to this machine ([`loopback`]), elsewhere reads are; with tokens nothing is, but reads where
-//!    `REPOSITORY_OPEN_READS` says so; `REPOSITORY_ANONYMOUS_WRITES` opens everything
+//! 1. probes are open to everyone
+//! 2. a token allows what its scopes cover ([`needs`]); unknown tokens are counted ([`failures`])
+//! 3. a browser holds its token in a cookie ([`cookie`]) and writes only through forms of this server ([`origin`])
+//! 4. without a token: while no token exists, everything is open to this machine on a loopback address
+//!    ([`loopback`]), and reads are open elsewhere. With tokens, nothing is open, except reads with
+//!    `REPOSITORY_OPEN_READS`. `REPOSITORY_ANONYMOUS_WRITES` opens everything
 
 pub(crate) mod admin;
 pub(crate) mod cookie;
@@ -17,6 +17,7 @@ mod who;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
@@ -24,33 +25,34 @@ use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 
-use crate::Repository;
-use crate::cli::settings::Settings;
-use crate::domain::catalogue::{App, AppState};
-pub(crate) use crate::domain::scope::Need;
-use crate::domain::scope::Scope;
+use super::failure::Failure;
+use super::metrics::Metrics;
+use super::paths;
+use crate::domain::catalogue::{Catalogue, TokenLog};
+use crate::domain::scope::{Need, Scope};
+use crate::domain::state::LogState as _;
+use crate::domain::state::tokens::TokensState;
+pub(crate) use crate::domain::token::ANONYMOUS;
 use crate::domain::token::Hash;
-use crate::http::console;
-use crate::http::failure::Failure;
+use admin::Admin;
+use failures::Failures;
 use who::Rights;
 pub(crate) use who::Who;
 
-pub(crate) use crate::domain::token::{ADMIN, ANONYMOUS};
+/// Maximum age of the known tokens: a revoked token is good for as long.
+const MAX_STALENESS: Duration = Duration::from_secs(1);
 
-/// How old what is known of the tokens may be: one that is revoked is good for so long.
-const LASTING: Duration = Duration::from_secs(1);
+/// The same for an unknown token. Guessing must not keep the store busy.
+const MAX_STALENESS_UNKNOWN: Duration = Duration::from_millis(100);
 
-/// The same, where a token is not known: whoever guesses must not make the store busy.
-const NEW: Duration = Duration::from_millis(100);
-
-/// From where a request came, and how.
+/// The client of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) is_encrypted: bool,
 }
 
-/// Why somebody may not, and who it is, if that is known.
+/// Why a request is refused, and its author, if known.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) failure: Failure,
@@ -66,45 +68,177 @@ impl<T: Into<Failure>> From<T> for Refusal {
     }
 }
 
-/// Refuses those who may not, before a body is read.
-pub(crate) async fn may(
-    repository: &Repository,
-    peer: Peer,
-    request: &Parts,
-) -> Result<Who, Refusal> {
-    let hosts = request.headers.get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version >= Version::HTTP_11) {
-        let failure = Failure::bad_request(
-            "the request names no host, or more than one: send one Host header",
-        );
-        return Err(failure.into());
-    }
-    let from_cookie = cookie::token(&request.headers);
-    let is_form = request.method == Method::POST && console::is_page(request.uri.path());
-    let is_of_a_browser = is_form || from_cookie.is_some();
-    if is_of_a_browser && !is_read(&request.method) && !origin::is_own(request) {
-        let failure = Failure::new(
-            StatusCode::FORBIDDEN,
-            "another site's page made this request, or nobody says whose: use the forms of this one, or the API with Authorization",
-        );
-        return Err(failure.into());
-    }
-    if is_for_everyone(request.uri.path()) {
-        return Ok(Who::anonymous(Rights::Reads));
-    }
-    if let Some(secret) = secret(&request.headers)?.or(from_cookie) {
-        return with_token(repository, peer, request, &secret).await;
-    }
-    Ok(without_token(repository, peer, request).await?)
+/// What is open without a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenAccess {
+    pub(crate) reads: bool,
+    pub(crate) writes: bool,
+    /// Whether the server listens on a loopback address.
+    pub(crate) is_loopback: bool,
 }
 
-/// Probes, and what a page is made of before anybody has signed in.
+#[derive(Debug)]
+pub(crate) struct Access {
+    catalogue: Arc<Catalogue>,
+    admin: Option<Arc<Admin>>,
+    open: OpenAccess,
+    failures: Failures,
+    metrics: Arc<Metrics>,
+}
+
+impl Access {
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        admin: Option<Arc<Admin>>,
+        open: OpenAccess,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            catalogue,
+            admin,
+            open,
+            failures: Failures::default(),
+            metrics,
+        }
+    }
+
+    /// Finds the author of a request and refuses what they may not do, before the body is read.
+    pub(crate) async fn authorize(&self, peer: Peer, request: &Parts) -> Result<Who, Refusal> {
+        let hosts = request.headers.get_all(header::HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version >= Version::HTTP_11) {
+            let failure = Failure::bad_request(
+                "the request names no host, or more than one: send one Host header",
+            );
+            return Err(failure.into());
+        }
+        let from_cookie = cookie::token(&request.headers);
+        let is_form = request.method == Method::POST && paths::is_page(request.uri.path());
+        let is_browser = is_form || from_cookie.is_some();
+        if is_browser && !is_read(&request.method) && !origin::is_own(request) {
+            let failure = Failure::new(
+                StatusCode::FORBIDDEN,
+                "the page of another site made this request, or its origin is unknown: use the forms of this site, or the API with Authorization",
+            );
+            return Err(failure.into());
+        }
+        if is_for_everyone(request.uri.path()) {
+            return Ok(Who::anonymous(Rights::Reads));
+        }
+        if let Some(secret) = secret(&request.headers)?.or(from_cookie) {
+            return self.with_token(peer, request, &secret).await;
+        }
+        Ok(self.without_token(peer, request).await?)
+    }
+
+    async fn with_token(&self, peer: Peer, request: &Parts, secret: &str) -> Result<Who, Refusal> {
+        let who = self.holder(peer, secret).await?;
+        let need = needs::of(&request.method, &request.uri);
+        if who.may(&need) {
+            return Ok(who);
+        }
+        let failure = not_covered(&who, &need);
+        let who = Some(who);
+        Err(Refusal { failure, who })
+    }
+
+    /// The holder of a token.
+    pub(crate) async fn holder(&self, peer: Peer, secret: &str) -> Result<Who, Refusal> {
+        refuse_in_the_open(peer)?;
+        let hash = Hash::of(secret);
+        if self.admin.as_ref().is_some_and(|admin| admin.is(&hash)) {
+            return Ok(Who::admin());
+        }
+        let mut found = known(self.catalogue.tokens(MAX_STALENESS).await?, &hash);
+        if found.is_none() {
+            // The token may have been made a moment ago.
+            found = known(self.catalogue.tokens(MAX_STALENESS_UNKNOWN).await?, &hash);
+        }
+        let Some((name, scopes, is_expired)) = found else {
+            let failure = self.refuse_token(
+                peer,
+                "the token is unknown or revoked: ask for one that is made with repository token create",
+            );
+            return Err(failure.into());
+        };
+        let who = Who {
+            name: Cow::Owned(name),
+            rights: Rights::Scopes(scopes, self.open.reads),
+        };
+        if is_expired {
+            let detail = format!(
+                "the token {} has expired: ask for another one, made with repository token create",
+                who.name
+            );
+            let failure = self.refuse_token(peer, &detail);
+            let who = Some(who);
+            return Err(Refusal { failure, who });
+        }
+        Ok(who)
+    }
+
+    fn refuse_token(&self, peer: Peer, detail: &str) -> Failure {
+        self.metrics.turned_away.inc();
+        match self.failures.count(peer.address.ip()) {
+            None => Failure::new(StatusCode::UNAUTHORIZED, detail),
+            Some(wait) => Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                format!(
+                    "{detail}; too many tokens were tried from this address, wait for a minute"
+                ),
+            )
+            .retry_after(wait),
+        }
+    }
+
+    /// Whether a request without a token may read, as far as this server knows.
+    pub(crate) fn reads_are_open(&self) -> bool {
+        self.open.writes
+            || self.open.reads
+            || (self.admin.is_none() && self.catalogue.has_no_tokens())
+    }
+
+    async fn without_token(&self, peer: Peer, request: &Parts) -> Result<Who, Failure> {
+        if self.open.writes {
+            return Ok(Who::anonymous(Rights::Everything));
+        }
+        if self.open.reads && is_read(&request.method) {
+            return Ok(Who::anonymous(Rights::Reads));
+        }
+        let tokens = self.catalogue.tokens(MAX_STALENESS).await?;
+        if self.admin.is_some() || !tokens.read(TokensState::is_empty) {
+            return Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "this repository asks for a token: send one as curl -u token:SECRET does; its operator makes one with repository token create",
+            ));
+        }
+        if self.open.is_loopback {
+            // The peer's address, too: a kernel can be configured to let neighbours reach a loopback address.
+            let is_local = peer.address.ip().to_canonical().is_loopback();
+            if is_local && loopback::is_of_this_machine(request) {
+                return Ok(Who::anonymous(Rights::Everything));
+            }
+            return Err(Failure::new(
+                StatusCode::FORBIDDEN,
+                "this repository answers its own machine only, and the request was made for another host, by a web page, or passed on by a proxy: ask http://localhost, make tokens with repository token create, or start it with REPOSITORY_ANONYMOUS_WRITES=true",
+            ));
+        }
+        if is_read(&request.method) {
+            return Ok(Who::anonymous(Rights::Reads));
+        }
+        Err(Failure::new(
+            StatusCode::UNAUTHORIZED,
+            "writes are closed here: make a token with repository token create, or set REPOSITORY_ADMIN_TOKEN_FILE; REPOSITORY_ANONYMOUS_WRITES=true opens them on a network that you trust",
+        ))
+    }
+}
+
+/// Probes, and pages for users who are not signed in.
 fn is_for_everyone(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/sign-in" | "/sign-out")
         || path.starts_with("/assets/")
 }
 
-/// What `Authorization` holds: as a bearer, or as the password of whatever user.
+/// The secret in `Authorization`: a bearer token, or the password of any user.
 fn secret(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let malformed = || {
         Failure::bad_request(
@@ -132,7 +266,7 @@ fn secret(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     Ok(Some(password.to_owned()))
 }
 
-/// Whoever listens on the way has the token by now: it must not look as if that were all right.
+/// Refuses a token that others may have read on its way here.
 fn refuse_in_the_open(peer: Peer) -> Result<(), Failure> {
     if peer.is_encrypted || !is_public(peer.address.ip()) {
         return Ok(());
@@ -143,7 +277,7 @@ fn refuse_in_the_open(peer: Peer) -> Result<(), Failure> {
     ))
 }
 
-/// Not of this machine, and not of a network that is somebody's own (RFC 1918, 6598, 4193, 3927).
+/// Whether an address is neither of this machine nor of a private network (RFC 1918, 6598, 4193, 3927).
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -157,85 +291,13 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-async fn with_token(
-    repository: &Repository,
-    peer: Peer,
-    request: &Parts,
-    secret: &str,
-) -> Result<Who, Refusal> {
-    let who = who_has(repository, peer, secret).await?;
-    let need = needs::of(&request.method, &request.uri);
-    if who.may(&need) {
-        return Ok(who);
-    }
-    let failure = not_covered(&who, &need);
-    let who = Some(who);
-    Err(Refusal { failure, who })
-}
-
-/// Whose token it is, if it counts.
-pub(crate) async fn who_has(
-    repository: &Repository,
-    peer: Peer,
-    secret: &str,
-) -> Result<Who, Refusal> {
-    refuse_in_the_open(peer)?;
-    let hash = Hash::of(secret);
-    let is_admin = repository
-        .admin
-        .as_ref()
-        .is_some_and(|admin| admin.is(&hash));
-    if is_admin {
-        return Ok(Who::admin());
-    }
-    let mut found = known(repository.catalogue.tokens(LASTING).await?, &hash);
-    if found.is_none() {
-        // It may have been made just now.
-        found = known(repository.catalogue.tokens(NEW).await?, &hash);
-    }
-    let Some((name, scopes, is_expired)) = found else {
-        let failure = turned_away(
-            repository,
-            peer,
-            "there is no such token, or it was revoked: ask for one that is made with repository token create",
-        );
-        return Err(failure.into());
-    };
-    let who = Who {
-        name: Cow::Owned(name),
-        rights: Rights::Scopes(scopes, repository.settings.open_reads),
-    };
-    if is_expired {
-        let detail = format!(
-            "the token {} has expired: ask for another one, made with repository token create",
-            who.name
-        );
-        let failure = turned_away(repository, peer, &detail);
-        let who = Some(who);
-        return Err(Refusal { failure, who });
-    }
-    Ok(who)
-}
-
 /// Name and scopes of a token, and whether it has expired.
-fn known(tokens: &App, hash: &Hash) -> Option<(String, Vec<Scope>, bool)> {
+fn known(tokens: &TokenLog, hash: &Hash) -> Option<(String, Vec<Scope>, bool)> {
     tokens.read(|state| {
         let found = state.token(hash)?;
         let is_expired = found.is_expired(SystemTime::now());
         Some((found.name.to_string(), found.scopes.clone(), is_expired))
     })
-}
-
-fn turned_away(repository: &Repository, peer: Peer, detail: &str) -> Failure {
-    repository.metrics.turned_away.inc();
-    match repository.failures.count(peer.address.ip()) {
-        None => Failure::new(StatusCode::UNAUTHORIZED, detail),
-        Some(wait) => Failure::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            format!("{detail}; too many were tried from this address, wait for a minute"),
-        )
-        .retry_after(wait),
-    }
 }
 
 fn not_covered(who: &Who, need: &Need) -> Failure {
@@ -255,56 +317,6 @@ fn not_covered(who: &Who, need: &Need) -> Failure {
 
 fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-/// Whether whoever has no token may read, as far as it is known.
-pub(crate) fn reads_are_open(repository: &Repository) -> bool {
-    let Settings {
-        anonymous_writes,
-        open_reads,
-        ..
-    } = repository.settings;
-    anonymous_writes
-        || open_reads
-        || (repository.admin.is_none() && repository.catalogue.has_no_tokens())
-}
-
-async fn without_token(
-    repository: &Repository,
-    peer: Peer,
-    request: &Parts,
-) -> Result<Who, Failure> {
-    let settings = &repository.settings;
-    if settings.anonymous_writes {
-        return Ok(Who::anonymous(Rights::Everything));
-    }
-    if settings.open_reads && is_read(&request.method) {
-        return Ok(Who::anonymous(Rights::Reads));
-    }
-    let tokens = repository.catalogue.tokens(LASTING).await?;
-    if repository.admin.is_some() || !tokens.read(AppState::is_empty) {
-        return Err(Failure::new(
-            StatusCode::UNAUTHORIZED,
-            "this repository asks for a token: send one as curl -u token:SECRET does; whoever runs it makes one with repository token create",
-        ));
-    }
-    if settings.listen.ip().is_loopback() {
-        // The address is looked at, too: a kernel can be told to let neighbours reach a loopback address.
-        if peer.address.ip().to_canonical().is_loopback() && loopback::is_of_this_machine(request) {
-            return Ok(Who::anonymous(Rights::Everything));
-        }
-        return Err(Failure::new(
-            StatusCode::FORBIDDEN,
-            "this repository answers its own machine only, and the request was made for another host, by a web page, or passed on by a proxy: ask http://localhost, make tokens with repository token create, or start it with REPOSITORY_ANONYMOUS_WRITES=true",
-        ));
-    }
-    if is_read(&request.method) {
-        return Ok(Who::anonymous(Rights::Reads));
-    }
-    Err(Failure::new(
-        StatusCode::UNAUTHORIZED,
-        "writes are closed here: make a token with repository token create, or set REPOSITORY_ADMIN_TOKEN_FILE; REPOSITORY_ANONYMOUS_WRITES=true opens them on a network that you trust",
-    ))
 }
 
 #[cfg(test)]

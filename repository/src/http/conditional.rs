@@ -2,6 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
+use crate::domain::precondition::Precondition;
+
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Proceed,
@@ -11,8 +13,7 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// Evaluates `If-Match` and `If-None-Match` against the current entity tag; `None` where nothing
-/// exists yet.
+/// Evaluates `If-Match` and `If-None-Match` against the current entity tag; `None` if nothing exists yet.
 pub(crate) fn evaluate(headers: &HeaderMap, current: Option<&str>) -> Outcome {
     if let Some(tags) = tags(headers, &header::IF_MATCH)
         && !tags
@@ -29,6 +30,36 @@ pub(crate) fn evaluate(headers: &HeaderMap, current: Option<&str>) -> Outcome {
         return Outcome::NotModified;
     }
     Outcome::Proceed
+}
+
+/// The condition of a write to something whose current number has the entity tags that `tags` makes, the first one in
+/// the default form.
+pub(crate) fn precondition<const N: usize>(
+    headers: &HeaderMap,
+    tags: impl Fn(u64) -> [String; N] + Send + Sync + 'static,
+) -> Precondition {
+    let mut conditions = HeaderMap::new();
+    for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
+        for value in headers.get_all(&name) {
+            conditions.append(name.clone(), value.clone());
+        }
+    }
+    Precondition::new(move |current| {
+        let proceeds = |tag: Option<&str>| evaluate(&conditions, tag) == Outcome::Proceed;
+        let Some(current) = current else {
+            return proceeds(None);
+        };
+        // `If-Match` may name the tag of any form.
+        let forms = if conditions.contains_key(header::IF_MATCH) {
+            N
+        } else {
+            1
+        };
+        tags(current)
+            .iter()
+            .take(forms)
+            .any(|tag| proceeds(Some(tag)))
+    })
 }
 
 /// Whether a range still applies: there is no `If-Range`, or it is the current strong tag.

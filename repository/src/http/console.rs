@@ -1,10 +1,9 @@
-//! The console: pages for people, made by the server, which read the same catalogue as the API and write by the
-//! same rules.
+//! The console: pages for people. They read the same catalogue as the API and write by the same rules.
 //!
-//! 1. [`visit`]: who looks, and what they may do
-//! 2. a page a resource: [`apps`], [`overview`], [`channel`], [`versions`], [`releases`], [`config`]
-//! 3. [`form`]: what a form sent; the answer leads back to a page, so that reloading it does nothing again
-//! 4. [`page`], [`elements`]: what all pages are made of; [`assets`]: their style, and a script that no page needs
+//! 1. [`visit`]: who asks, and what they may do
+//! 2. one module per page: [`apps`], [`overview`], [`channel`], [`versions`], [`releases`], [`config`], [`editor`]
+//! 3. [`form`]: what a form sent; the answer redirects to a page, so that reloading it repeats nothing
+//! 4. [`page`], [`elements`]: the parts of all pages; [`assets`]: their style, and a script that no page requires
 //! 5. [`session`]: signing in
 
 mod apps;
@@ -22,23 +21,19 @@ pub(crate) mod session;
 mod versions;
 mod visit;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use crate::Repository;
-
-pub(crate) use apps::apps;
+use super::state::App;
 pub(crate) use page::Trouble;
-pub(crate) use visit::Visit;
 
-/// What a page's handler makes.
+/// What the handler of a page returns.
 type Shown = Result<Response, Trouble>;
 
-pub(crate) fn routes() -> Router<Arc<Repository>> {
+pub(crate) fn routes() -> Router<App> {
     Router::new()
+        .route("/", get(apps::get))
         .route("/assets/{file}", get(assets::get))
         .route("/sign-in", get(session::page).post(session::sign_in))
         .route("/sign-out", post(session::sign_out))
@@ -57,9 +52,4 @@ pub(crate) fn routes() -> Router<Arc<Repository>> {
             "/apps/{app}/config/{file}",
             get(editor::get).post(editor::post),
         )
-}
-
-/// Whether the request is for a page, whose handler wants to know who looks.
-pub(crate) fn is_page(path: &str) -> bool {
-    path == "/" || path.starts_with("/apps/") || path.starts_with("/sign-")
 }

@@ -1,9 +1,9 @@
-//! Long polls: a `GET` of a config, a channel or a release with `If-None-Match` and `Prefer: wait=30` (RFC 7240)
-//! is answered when there is something else to say, or when the time is up.
+//! Long polls: a `GET` of a config, a channel or a release with `If-None-Match` and `Prefer: wait=30` (RFC 7240) is
+//! answered when the resource changes, or when the time is up.
 //!
-//! 1. ask as any other request does; what is no 304 is the answer
-//! 2. wait until something happens to the app, or to the layer under every app
-//! 3. ask again: what happened may be nothing to this address, and then nobody is told
+//! 1. answer as any other request; anything but 304 is final
+//! 2. wait for an entry in the log of the app, or of the layer under every app
+//! 3. answer again: the entry may have changed another resource, and then the client goes on waiting
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,19 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 
 use percent_encoding::percent_decode_str;
 
-use crate::Repository;
-use crate::http::access::{self, Peer};
-use crate::http::metrics::Counted;
-use crate::storage::keys::{DEFAULT_OWNER, Owner};
+use super::access::{Access, Peer};
+use super::waiting::Waiting;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::scope::LayerOwner;
 
-/// Longer than anybody's proxy waits.
-const LONGEST: Duration = Duration::from_mins(5);
+/// Maximum wait: proxies give up earlier.
+const MAX_WAIT: Duration = Duration::from_mins(5);
 
-/// Below these, what is asked for can change.
+/// Path prefixes of resources that change.
 const WATCHED: [&str; 3] = ["config", "channels", "releases"];
 
-/// Of whom the request asks, and how long it would wait.
-fn wanted(request: &Parts) -> Option<(Owner, Duration)> {
+/// The owner of the requested resource, and how long the client wants to wait.
+fn wanted(request: &Parts) -> Option<(LayerOwner, Duration)> {
     let prefer = request.headers.get_all("prefer");
     if request.method != Method::GET || !request.headers.contains_key(header::IF_NONE_MATCH) {
         return None;
@@ -43,36 +43,35 @@ fn wanted(request: &Parts) -> Option<(Owner, Duration)> {
         return None;
     }
     let owner = percent_decode_str(segments.next()?).decode_utf8().ok()?;
-    let owner = match owner.as_ref() {
-        DEFAULT_OWNER => Owner::Default,
-        app => Owner::App(app.parse().ok()?),
-    };
-    Some((owner, Duration::from_secs(seconds).min(LONGEST)))
+    let owner = owner.parse().ok()?;
+    Some((owner, Duration::from_secs(seconds).min(MAX_WAIT)))
 }
 
-/// Answers by `ask`, at once or when it is time.
+/// Answers with `ask`, at once or after a change.
 pub(crate) async fn answer<F: Future<Output = Response>>(
-    repository: &Repository,
+    (catalogue, access, waiting): (&Catalogue, &Access, &Waiting),
     peer: Peer,
     request: Request<Body>,
     ask: impl Fn(Request<Body>) -> F,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let may_wait = repository.has_room_to_wait();
-    let Some((owner, wait)) = wanted(&parts).filter(|_| may_wait) else {
+    let poll = wanted(&parts).and_then(|wanted| Some((wanted, waiting.long_poll()?)));
+    let Some(((owner, wait), _counted)) = poll else {
         return ask(Request::from_parts(parts, body)).await;
     };
-    let _waiting = Counted::new(&repository.metrics.waiting);
     let deadline = Instant::now() + wait;
-    let again = || Request::from_parts(parts.clone(), Body::empty());
-    let mut response = ask(again()).await;
-    // From here on nothing is missed: it is asked once more before the first wait.
-    let mut changes = repository.catalogue.changes(&owner);
-    let mut stopping = repository.stopping.subscribe();
+    let repeat = || Request::from_parts(parts.clone(), Body::empty());
+    let mut response = ask(repeat()).await;
+    // Watch before asking again, so that no change is missed in between.
+    let mut changes = catalogue.changes(match &owner {
+        LayerOwner::Default => None,
+        LayerOwner::App(app) => Some(app),
+    });
+    let mut stopping = waiting.stopping();
     let mut has_waited = false;
     while response.status() == StatusCode::NOT_MODIFIED {
-        changes.look();
-        response = ask(again()).await;
+        changes.mark_seen();
+        response = ask(repeat()).await;
         if response.status() != StatusCode::NOT_MODIFIED {
             break;
         }
@@ -85,7 +84,7 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     }
     if has_waited && response.status() != StatusCode::NOT_MODIFIED {
         // The token may have been revoked meanwhile.
-        if let Err(refusal) = access::may(repository, peer, &parts).await {
+        if let Err(refusal) = access.authorize(peer, &parts).await {
             return refusal.failure.into_response();
         }
     }

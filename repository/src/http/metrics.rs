@@ -1,6 +1,7 @@
 //! Figures for Prometheus, at `/metrics`, as `OpenMetrics` text.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::upkeep::check::LastCheck;
+
 /// Bounds of the histogram, in seconds: from a small answer to a slow upload.
 const SECONDS: [f64; 9] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
 
@@ -20,21 +23,20 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     seconds: Family<Asked, Histogram>,
-    /// The most frequent one, which needs no search.
+    /// The most frequent request, which needs no look-up.
     got: Counter,
     get_seconds: Histogram,
     /// Connections that are open.
     pub(crate) connections: Gauge,
     /// Requests that wait for a change.
     pub(crate) waiting: Gauge,
-    /// Requests that follow what happens.
+    /// Event streams.
     pub(crate) following: Gauge,
-    /// Requests with a token that is none.
+    /// Requests with an unknown, revoked or expired token.
     pub(crate) turned_away: Counter,
-    /// What the last check found.
-    pub(crate) damaged: Gauge,
-    /// When the last check ended (seconds since the epoch).
-    pub(crate) checked: Gauge,
+    last_check: Arc<LastCheck>,
+    findings: Gauge<u64, AtomicU64>,
+    checked: Gauge<u64, AtomicU64>,
     memory: Gauge<u64, AtomicU64>,
     descriptors: Gauge<u64, AtomicU64>,
 }
@@ -50,7 +52,7 @@ struct Asked {
     method: Method,
 }
 
-/// Few, whatever clients invent.
+/// Few labels, whatever methods clients invent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Method {
     Get,
@@ -72,8 +74,8 @@ impl EncodeLabelValue for Method {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    pub(crate) fn new(last_check: Arc<LastCheck>) -> Self {
         let mut registry = Registry::with_prefix("repository");
         let requests: Family<Answered, Counter> = Family::default();
         registry.register("requests", "Requests that were answered", requests.clone());
@@ -91,19 +93,11 @@ impl Default for Metrics {
         };
         let connections = gauge("connections", "Connections that are open");
         let waiting = gauge("long_polls", "Requests that wait for a change");
-        let following = gauge("event_streams", "Requests that follow what happens");
-        let damaged = gauge(
-            "check_findings",
-            "What the last check found damaged or missing",
-        );
-        let checked = gauge(
-            "check_ended_timestamp_seconds",
-            "When the last check ended; 0 before the first one",
-        );
+        let following = gauge("event_streams", "Event streams");
         let turned_away = Counter::default();
         registry.register(
             "tokens_refused",
-            "Requests with a token that is unknown, revoked or over",
+            "Requests with a token that is unknown, revoked or expired",
             turned_away.clone(),
         );
         let answered = Answered {
@@ -115,17 +109,26 @@ impl Default for Metrics {
             method: Method::Get,
         };
         let get_seconds = seconds.get_or_create(&asked).clone();
-        let (memory, descriptors) = (Gauge::default(), Gauge::default());
+        let mut figure = |name: &str, help: &str| {
+            let gauge: Gauge<u64, AtomicU64> = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let findings = figure(
+            "check_findings",
+            "Objects that the last check found damaged or missing",
+        );
+        let checked = figure(
+            "check_ended_timestamp_seconds",
+            "When the last check ended; 0 before the first one",
+        );
+        let descriptors = figure("open_files", "Descriptors of the process");
+        let memory: Gauge<u64, AtomicU64> = Gauge::default();
         registry.register_with_unit(
             "resident_memory",
             "Memory of the process",
             Unit::Bytes,
             memory.clone(),
-        );
-        registry.register(
-            "open_files",
-            "Descriptors of the process",
-            descriptors.clone(),
         );
         Self {
             registry,
@@ -137,19 +140,14 @@ impl Default for Metrics {
             waiting,
             following,
             turned_away,
-            damaged,
+            last_check,
+            findings,
             checked,
             memory,
             descriptors,
         }
     }
-}
 
-fn seconds() -> Histogram {
-    Histogram::new(SECONDS)
-}
-
-impl Metrics {
     pub(crate) fn answered(&self, method: &http::Method, status: u16, elapsed: Duration) {
         if status == 200 && *method == http::Method::GET {
             self.got.inc();
@@ -174,11 +172,17 @@ impl Metrics {
     pub(crate) fn text(&self) -> String {
         self.memory.set(resident_bytes().unwrap_or(0));
         self.descriptors.set(open_files().unwrap_or(0));
+        self.findings.set(self.last_check.findings());
+        self.checked.set(self.last_check.ended());
         let mut text = String::new();
         // Writing into a string does not fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
 }
 
 /// From the second figure of `/proc/self/statm` (proc(5)), in pages.
@@ -193,7 +197,8 @@ fn open_files() -> Option<u64> {
     Some(entries.count() as u64)
 }
 
-/// Counts for as long as it is there.
+/// Counts one on a gauge while it exists.
+#[derive(Debug)]
 pub(crate) struct Counted(Gauge);
 
 impl Counted {

@@ -1,5 +1,5 @@
 //! `/openapi.json`: what the routes say of themselves (`OpenAPI` 3.1). Each handler is described beside its code, and
-//! [`crate::http::router`] takes path and method from there: what is described is what is served.
+//! the router takes path and method from there: what is described is what is served.
 
 use std::borrow::Cow;
 
@@ -12,8 +12,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, OpenApi, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{IntoResponses, Modify, PartialSchema, ToSchema};
 
+use crate::http::answer::{JSON, tagged};
+use crate::http::etag;
 use crate::http::failure::Failure;
-use crate::http::handlers::{JSON, tag_of, tagged};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -88,7 +89,7 @@ impl Document {
     }
 
     pub(crate) fn answer(&self, request: &HeaderMap) -> Result<Response, Failure> {
-        tagged(request, JSON, &tag_of(&self.0), self.0.clone())
+        tagged(request, JSON, &etag::of_body(&self.0), self.0.clone())
     }
 }
 

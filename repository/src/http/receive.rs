@@ -1,8 +1,5 @@
-//! An upload's body: streamed into a blob, hashed on the way, bounded in size and in patience.
-//!
-//! 1. what the client declared: length and digests
-//! 2. the stream: every chunk counted, hashed, written
-//! 3. the end: compare, then make durable
+//! The body of a request: read within bounds of size and time, hashed on the way, and compared with what the client
+//! declared.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +11,22 @@ use repository_api::Digest;
 use repository_api::units::show_size;
 use sha2::{Digest as _, Sha256};
 
-use crate::Repository;
-use crate::http::failure::Failure;
+use super::failure::Failure;
+use crate::domain::publish::Received;
+use crate::storage::Storage;
 use crate::storage::blob::Upload;
 
-/// What a client says of the bytes that it sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    /// Maximum size of an artefact in bytes.
+    pub(crate) max_upload: u64,
+    /// For an upload, from its first byte to its last.
+    pub(crate) upload_timeout: Duration,
+    /// For a body of which nothing arrives.
+    pub(crate) stall_timeout: Duration,
+}
+
+/// What a client declares about the bytes that it sends.
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) sha256: Option<Digest>,
@@ -26,30 +34,22 @@ pub(crate) struct Declared {
     pub(crate) length: Option<u64>,
 }
 
-/// Bytes that have all arrived; not yet durable, and named by no record.
-#[derive(Debug)]
-pub(crate) struct Received {
-    pub(crate) upload: Upload,
-    pub(crate) size: u64,
-    pub(crate) sha256: Digest,
-}
-
 impl Declared {
     /// Reads the headers; refuses what can be refused before the body.
     pub(crate) fn read(headers: &HeaderMap, limit: u64) -> Result<Self, Failure> {
         if headers.contains_key(header::CONTENT_RANGE) {
             return Err(Failure::bad_request(
-                "a part of a file cannot be published: send it whole, without Content-Range",
+                "a part of a file cannot be published: send the whole file, without Content-Range",
             ));
         }
         let encoding = headers.get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Failure::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "bytes are kept as they are sent: send them without Content-Encoding",
+                "the repository stores bytes as they are sent: send them without Content-Encoding",
             ));
         }
-        // Chunks are undone on the way in, and nothing else is: what is left would be kept as if it were the file.
+        // hyper decodes chunks and nothing else: another coding would be stored as if it were the file.
         let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
         let is_understood = match (codings.next(), codings.next()) {
             (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
@@ -58,7 +58,7 @@ impl Declared {
         if !is_understood {
             return Err(Failure::new(
                 StatusCode::NOT_IMPLEMENTED,
-                "the only Transfer-Encoding that is understood is chunked, once: send the bytes as they are",
+                "the server understands no Transfer-Encoding but chunked: send the bytes as they are",
             ));
         }
         let length = headers
@@ -120,10 +120,10 @@ fn agree(known: &mut Option<Digest>, digest: Option<Digest>) -> Result<(), Failu
 }
 
 fn too_large(limit: u64) -> Failure {
-    let hint = if limit > SMALL {
+    let hint = if limit > MAX_SMALL {
         ": REPOSITORY_MAX_UPLOAD sets the limit"
     } else {
-        ": make it smaller; what is large is an artefact, under /artefacts/"
+        ": make it smaller, or publish it as an artefact under /artefacts/"
     };
     Failure::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -131,20 +131,21 @@ fn too_large(limit: u64) -> Failure {
     )
 }
 
-/// Bytes beyond which nothing but an artefact goes.
-const SMALL: u64 = 1 << 20;
+/// Maximum size of a body that is no artefact.
+const MAX_SMALL: u64 = 1 << 20;
 
-/// For a body that is none: who may send it is asked once, at its beginning.
+/// For a body that is no artefact. Its sender is authorized once, at the beginning.
 const SMALL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Streams a body into an upload.
 pub(crate) async fn receive(
-    repository: &Repository,
+    storage: &Storage,
+    limits: BodyLimits,
     body: Body,
     declared: &Declared,
 ) -> Result<Received, Failure> {
-    let mut upload = repository.storage.begin_blob().await?;
-    let outcome = stream(repository, body, &mut upload)
+    let mut upload = storage.begin_blob().await?;
+    let outcome = stream(limits, body, &mut upload)
         .await
         .and_then(|(size, sha256)| declared.compare(sha256).map(|()| (size, sha256)));
     match outcome {
@@ -161,15 +162,15 @@ pub(crate) async fn receive(
 }
 
 async fn stream(
-    repository: &Repository,
+    limits: BodyLimits,
     mut body: Body,
     upload: &mut Upload,
 ) -> Result<(u64, Digest), Failure> {
-    let limit = repository.settings.max_upload;
-    let deadline = Instant::now() + repository.settings.upload_timeout;
+    let limit = limits.max_upload;
+    let deadline = Instant::now() + limits.upload_timeout;
     let mut hash = Sha256::new();
     let mut size = 0;
-    while let Some(chunk) = next_chunk(&mut body, repository.settings.stall_timeout).await? {
+    while let Some(chunk) = next_chunk(&mut body, limits.stall_timeout).await? {
         size += chunk.len() as u64;
         if size > limit {
             return Err(too_large(limit));
@@ -177,7 +178,7 @@ async fn stream(
         if Instant::now() > deadline {
             return Err(Failure::new(
                 StatusCode::REQUEST_TIMEOUT,
-                "the upload took too long: send it again over a quicker way (REPOSITORY_UPLOAD_TIMEOUT sets how long one may take)",
+                "the upload took too long: send it again over a faster connection, or raise REPOSITORY_UPLOAD_TIMEOUT",
             ));
         }
         hash.update(&chunk);
@@ -186,9 +187,9 @@ async fn stream(
     Ok((size, Digest::new(hash.finalize().into())))
 }
 
-/// A small body, whole: `limit` bytes at the most, as declared.
+/// A body of up to `limit` bytes in memory.
 pub(crate) async fn small(
-    repository: &Repository,
+    limits: BodyLimits,
     headers: &HeaderMap,
     mut body: Body,
     limit: usize,
@@ -196,14 +197,14 @@ pub(crate) async fn small(
     let declared = Declared::read(headers, limit as u64)?;
     let mut bytes = Vec::new();
     let deadline = Instant::now() + SMALL_TIMEOUT;
-    while let Some(chunk) = next_chunk(&mut body, repository.settings.stall_timeout).await? {
+    while let Some(chunk) = next_chunk(&mut body, limits.stall_timeout).await? {
         if bytes.len() + chunk.len() > limit {
             return Err(too_large(limit as u64));
         }
         if Instant::now() > deadline {
             return Err(Failure::new(
                 StatusCode::REQUEST_TIMEOUT,
-                "so small a body took too long: send it again over a quicker way",
+                "the body took too long: send it again over a faster connection",
             ));
         }
         bytes.extend_from_slice(&chunk);
@@ -212,27 +213,12 @@ pub(crate) async fn small(
     Ok(bytes)
 }
 
-/// A body that says `true` or `false`.
-pub(crate) async fn truth(
-    repository: &Repository,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<bool, Failure> {
-    match small(repository, headers, body, 4096).await?.trim_ascii() {
-        b"true" => Ok(true),
-        b"false" => Ok(false),
-        _ => Err(Failure::bad_request(
-            "the body is neither true nor false: send one of them",
-        )),
-    }
-}
-
-async fn next_chunk(body: &mut Body, patience: Duration) -> Result<Option<Bytes>, Failure> {
+async fn next_chunk(body: &mut Body, stall_timeout: Duration) -> Result<Option<Bytes>, Failure> {
     loop {
-        let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {
+        let Ok(frame) = tokio::time::timeout(stall_timeout, body.frame()).await else {
             return Err(Failure::new(
                 StatusCode::REQUEST_TIMEOUT,
-                "the upload stood still for too long: send it again (REPOSITORY_STALL_TIMEOUT sets the patience)",
+                "the upload stalled: send it again, or raise REPOSITORY_STALL_TIMEOUT",
             ));
         };
         match frame {

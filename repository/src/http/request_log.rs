@@ -1,5 +1,5 @@
-//! One line a request; of one that writes, or is refused, with who did it and from where. Each answer has the id by which the log
-//! knows its request.
+//! One log line per request, with author and address if it writes or is refused. Each answer bears the id of its
+//! request.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,18 +9,18 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use crate::http::access::{ANONYMOUS, Peer, Who};
-use crate::http::metrics::Metrics;
+use super::access::{ANONYMOUS, Peer, Who};
+use super::metrics::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Characters of an id that comes with the request, at the most.
+/// Maximum length of an id that the client sends.
 const MAX_ID: usize = 64;
 
-/// Characters of a path that are logged: no name of ours makes a longer one.
+/// Maximum length of a logged path. No valid path is longer.
 const MAX_PATH: usize = 1024;
 
-/// Of this process, so that ids of several servers, and of one that was started again, are not the same.
+/// A random number for this process, so that ids differ between servers and restarts.
 static PROCESS: LazyLock<u32> = LazyLock::new(|| {
     let random = uuid::Uuid::new_v4().as_u128();
     u32::try_from(random & u128::from(u32::MAX)).unwrap_or_default()
@@ -52,7 +52,7 @@ impl RequestLine {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 
-    /// Says what became of it.
+    /// Logs and counts the answer.
     pub(crate) fn end(
         self,
         metrics: &Metrics,
@@ -64,7 +64,7 @@ impl RequestLine {
         let status = response.status().as_u16();
         metrics.answered(&self.method, status, elapsed);
         let method = self.method.as_str();
-        // The path alone: a query could hold what does not belong in a log.
+        // Without the query, which may hold a secret.
         let path = self.uri.path();
         let path = path.get(..MAX_PATH).unwrap_or(path);
         let id = self.id.to_str().unwrap_or_default();
@@ -75,7 +75,7 @@ impl RequestLine {
             let from = self.peer.address.ip();
             tracing::info!(method, path, status, elapsed_ms, who, %from, id, "{message}");
         } else if matches!(path, "/healthz" | "/readyz" | "/metrics") {
-            // Probes come every few seconds for ever.
+            // Probes repeat every few seconds.
             tracing::debug!(method, path, status, elapsed_ms, id, "request");
         } else {
             tracing::info!(method, path, status, elapsed_ms, id, "request");
@@ -85,7 +85,7 @@ impl RequestLine {
     }
 }
 
-/// The one that came with the request, if it is plain; otherwise a new one.
+/// The id that the client sent, if it is plain; otherwise a new one.
 fn id(request: &Parts) -> HeaderValue {
     let is_plain = |value: &&HeaderValue| {
         (1..=MAX_ID).contains(&value.len())
@@ -103,7 +103,7 @@ fn id(request: &Parts) -> HeaderValue {
     HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
-/// The last hexadecimal digits of a number: every request has one, and formatting is slow.
+/// The last hexadecimal digits of a number. Formatting would be slow, and every request needs an id.
 fn digits(place: &mut [u8], mut number: u64) {
     for digit in place.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 15) as usize];

@@ -1,6 +1,4 @@
-//! The routes of the contract. One handler a verb, described beside it: path and method are taken from there.
-
-use std::sync::Arc;
+//! The routes of the contract. Each handler bears its description, from which the router takes path and method.
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -9,31 +7,30 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::Repository;
-use crate::http::console;
-use crate::http::failure::Failure;
-use crate::http::handlers::{
+use super::failure::Failure;
+use super::handlers::{
     artefact, channel, config, events, legacy, listing, probe, release, retention, signature, yank,
 };
-use crate::http::openapi::{self, Document};
+use super::openapi::{self, Document};
+use super::state::App;
+use super::{console, paths};
 
-pub(crate) fn router(repository: Arc<Repository>) -> Router {
+pub(crate) fn router(app: App) -> Router {
     let (router, document) = described().split_for_parts();
     let document = Document::of(&document);
     router
         .merge(aliases())
         .merge(console::routes())
-        .route("/", get(listing::root))
         .route(
             "/openapi.json",
             get(async move |headers: HeaderMap| document.answer(&headers)),
         )
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(repository)
+        .with_state(app)
 }
 
-fn described() -> OpenApiRouter<Arc<Repository>> {
+fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(probe::live))
         .routes(routes!(probe::ready))
@@ -57,8 +54,8 @@ fn described() -> OpenApiRouter<Arc<Repository>> {
         .routes(routes!(channel::get_signed_only, channel::put_signed_only))
 }
 
-/// With and without the last slash.
-fn aliases() -> Router<Arc<Repository>> {
+/// The paths of directories without the last slash.
+fn aliases() -> Router<App> {
     Router::new()
         .route("/artefacts", get(listing::apps))
         .route("/artefacts/{app}", get(listing::versions))
@@ -76,10 +73,10 @@ async fn unknown(uri: Uri) -> Response {
         return Redirect::to("/").into_response();
     }
     let failure = Failure::not_found(format!(
-        "there is nothing at {}: artefacts are under /artefacts/, config under /config/, releases under /releases/, channels under /channels/",
+        "nothing is at {}: artefacts are under /artefacts/, config under /config/, releases under /releases/, channels under /channels/",
         uri.path()
     ));
-    if console::is_page(uri.path()) {
+    if paths::is_page(uri.path()) {
         return console::Trouble::from(failure).into_response();
     }
     failure.into_response()
@@ -87,12 +84,12 @@ async fn unknown(uri: Uri) -> Response {
 
 async fn wrong_method(method: Method, uri: Uri) -> Failure {
     let path = uri.path();
-    // `curl -T -` has no name to add after the last slash.
+    // `curl -T -` adds no file name after the last slash.
     let is_nameless = method == Method::PUT && path.starts_with("/artefacts/");
     let detail = if is_nameless {
-        "the address names no file: write it at the end, as in /artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz".to_owned()
+        "the path names no file: append its name, as in /artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz".to_owned()
     } else {
-        format!("{method} is not possible at {path}: this answer's Allow header says what is")
+        format!("{path} does not support {method}: the Allow header lists its methods")
     };
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

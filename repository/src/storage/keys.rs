@@ -54,9 +54,8 @@ impl From<Key> for String {
 /// Whose log it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Owner {
-    /// Nobody: the layer under every app.
-    Default,
-    /// Nobody: the tokens.
+    /// The layer under every app.
+    DefaultLayer,
     Tokens,
     App(AppName),
 }
@@ -64,7 +63,7 @@ pub(crate) enum Owner {
 impl Owner {
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Self::Default => DEFAULT_OWNER,
+            Self::DefaultLayer => DEFAULT_OWNER,
             Self::Tokens => TOKENS_OWNER,
             Self::App(app) => app.as_str(),
         }
@@ -76,7 +75,7 @@ impl FromStr for Owner {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            DEFAULT_OWNER => Ok(Self::Default),
+            DEFAULT_OWNER => Ok(Self::DefaultLayer),
             TOKENS_OWNER => Ok(Self::Tokens),
             app => app.parse().map(Self::App),
         }

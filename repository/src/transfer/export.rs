@@ -9,100 +9,84 @@
 //! files/{app}/{app}.tgz                     the artefact of latest, as the original design had it
 //! ```
 //!
-//! What is there already and has the right bytes is left: a second export takes up where one was cut off.
-//! What was purged since the last one goes from the tree, too.
+//! Files that have the right bytes stay, so a second export resumes an interrupted one. Files of versions that
+//! were purged since the last export are removed.
 
 mod app;
+mod log;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::Repository;
-use crate::cli::output::{Progress, complain};
-use crate::domain::catalogue::AppState;
-use crate::http::failure::Failure;
+use super::report::Report;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
 use crate::storage::keys::Owner;
 use crate::storage::{Enlisted, StorageError};
-use app::{Export, Outcome};
+use app::Outcome;
 use tree::Tree;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExportError {
-    #[error("{}", .0.detail)]
-    Repository(Failure),
+    #[error(transparent)]
+    Repository(#[from] Error),
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error("failed to write {path:?}")]
     Write { path: PathBuf, source: io::Error },
     #[error(
-        "{path:?} has a history that is not the beginning of what the store has, so it is the backup of another repository, or the store has lost something: export into an empty directory"
+        "{path:?} has a history that is not the beginning of the one in the store: it belongs to another repository, or the store has lost entries; export into an empty directory"
     )]
     Other { path: PathBuf },
-    #[error("failed to write an entry down")]
+    #[error("failed to encode an entry")]
     Encode(#[from] serde_json::Error),
-    #[error("{0} changed all the time: export again")]
-    Unsteady(String),
+    #[error("{0} changed during every attempt: export again")]
+    Changing(String),
     #[error(
         "{0} artefacts are damaged or missing, and not in the export: publish the same files again, or purge those versions, and export again"
     )]
     Damaged(usize),
-    #[error("{0} apps are not in the export: mend what is said of them, and export again")]
+    #[error("{0} apps are not in the export: see the reasons above, and export again")]
     Failed(usize),
 }
 
 impl ExportError {
-    /// With all that caused it.
+    /// The error with everything that caused it, in one line.
     fn chain(&self) -> String {
         match self {
             Self::Storage(error) => error.chain(),
+            Self::Repository(error) => error.chain(),
             error => error.to_string(),
         }
     }
 }
 
-impl From<Failure> for ExportError {
-    fn from(failure: Failure) -> Self {
-        Self::Repository(failure)
-    }
-}
-
-/// The last line of an exported log: how many entries there are, and the digest of their lines.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct End {
-    pub(crate) entries: u64,
-    pub(crate) sha256: repository_api::Digest,
-}
-
-/// What is purged or healed while its bytes are copied makes it necessary to begin an app again.
+/// Maximum attempts at an app in which something is purged or healed while its bytes are copied.
 const ATTEMPTS: usize = 10;
 
-/// Exports everything, and says what it has done after each app. What is damaged is named and passed over, and
-/// then the export fails.
+/// Exports everything. Damaged artefacts are left out and reported, and then the export fails.
 pub(crate) async fn export(
-    repository: &Repository,
+    catalogue: &Catalogue,
     root: &Path,
-    progress: &mut Progress,
+    report: &mut dyn Report,
 ) -> Result<(), ExportError> {
-    let owners = repository.storage.owners().await?;
+    let owners = catalogue.storage().owners().await?;
     let tree = Tree::open(root)?;
-    refuse_strangers(&tree, &owners)?;
+    refuse_foreign(&tree, &owners)?;
     let (mut damaged, mut failed) = (0, 0);
-    // The layer under every app last: so it has every generation that an app's releases name.
+    // The default layer last, so that it has every generation that an app's releases name.
     for owner in owners.keys().rev() {
-        match export_app(repository, &tree, owner, progress).await {
+        match export_owner(catalogue, &tree, owner, report).await {
             Ok(count) => damaged += count,
-            // Of the disk that is written to: it would fail for the next one, too.
+            // Errors of the target: the next app would fail, too.
             Err(error @ (ExportError::Write { .. } | ExportError::Other { .. })) => {
                 return Err(error);
             }
             Err(error) => {
                 failed += 1;
-                complain(&format!("{owner} is left out: {}", error.chain()));
+                report.left_out(&format!("{owner} is left out: {}", error.chain()));
             }
         }
     }
@@ -114,8 +98,8 @@ pub(crate) async fn export(
     }
 }
 
-/// A log in the tree of an app that the store does not have is another repository's.
-fn refuse_strangers(tree: &Tree, owners: &BTreeMap<Owner, Enlisted>) -> Result<(), ExportError> {
+/// Refuses a tree with a log of an app that the store does not have: the tree belongs to another repository.
+fn refuse_foreign(tree: &Tree, owners: &BTreeMap<Owner, Enlisted>) -> Result<(), ExportError> {
     for name in tree.names("/log")? {
         let owner = name.strip_suffix(".jsonl");
         let owner = owner.and_then(|name| name.parse::<Owner>().ok());
@@ -128,26 +112,22 @@ fn refuse_strangers(tree: &Tree, owners: &BTreeMap<Owner, Enlisted>) -> Result<(
     Ok(())
 }
 
-/// Returns how many artefacts are damaged.
-async fn export_app(
-    repository: &Repository,
+/// Exports one log and what follows from it; returns the number of damaged artefacts.
+async fn export_owner(
+    catalogue: &Catalogue,
     tree: &Tree,
     owner: &Owner,
-    progress: &mut Progress,
+    report: &mut dyn Report,
 ) -> Result<usize, ExportError> {
+    let app = match owner {
+        Owner::App(app) => app,
+        Owner::DefaultLayer => return app::export_default_layer(catalogue, tree, report).await,
+        Owner::Tokens => return app::export_tokens(catalogue, tree, report).await,
+    };
     for _ in 0..ATTEMPTS {
-        let mut export = Export {
-            repository,
-            tree,
-            owner,
-            state: AppState::default(),
-            damaged: 0,
-            new: 0,
-            progress,
-        };
-        if let Outcome::Done = export.all().await? {
-            return Ok(export.damaged);
+        if let Outcome::Done { damaged } = app::export(catalogue, tree, app, report).await? {
+            return Ok(damaged);
         }
     }
-    Err(ExportError::Unsteady(owner.to_string()))
+    Err(ExportError::Changing(app.to_string()))
 }

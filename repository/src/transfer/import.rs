@@ -1,8 +1,8 @@
-//! A repository of what an export holds, entry by entry, with its numbers, generations and times; or of an
-//! nginx docroot of the original layout ([`docroot`]).
+//! Import of an exported tree, entry by entry, with its numbers, generations and times; or of an nginx docroot of the
+//! original layout ([`docroot`]).
 //!
-//! An import that was cut off is taken up where it stopped. What is there already must be the beginning of what
-//! is imported: two histories are never mixed.
+//! A second import resumes an interrupted one. A log in the store must be the beginning of the imported one: two
+//! histories are never mixed.
 
 mod docroot;
 mod log;
@@ -16,20 +16,25 @@ use nix::fcntl::OFlag;
 use repository_api::{AppName, Digest};
 use tokio::io::AsyncReadExt as _;
 
-use crate::Repository;
-use crate::cli::output::{Progress, complain, say};
-use crate::domain::catalogue::{AppState, Event};
-use crate::http::failure::Failure;
-use crate::http::receive::Received;
+use super::report::Report;
+use crate::domain::error::Error;
+use crate::domain::event::AppEvent;
+use crate::domain::publish::{Publisher, Received};
+use crate::domain::state::LogState;
+use crate::domain::state::app::AppState;
+use crate::domain::state::default_layer::DefaultLayerState;
+use crate::domain::state::tokens::TokensState;
+use crate::storage::Storage;
 use crate::storage::blob::Sum;
+use crate::storage::entry::Entry;
 use crate::storage::keys::{BlobId, Owner};
 use crate::storage::store::Created;
 use log::Log;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
-    #[error("{}", .0.detail)]
-    Repository(Failure),
+    #[error(transparent)]
+    Repository(Error),
     #[error("failed to read {path:?}")]
     Read { path: PathBuf, source: io::Error },
     #[error(
@@ -37,7 +42,7 @@ pub(crate) enum ImportError {
     )]
     Nothing { path: PathBuf },
     #[error(
-        "{owner} has another history here from entry {number} on: import into a store that has nothing of it"
+        "{owner} has another history in this store from entry {number} on: import into an empty store"
     )]
     Different { owner: String, number: u64 },
     #[error("{path:?} is not what was exported: expected sha256:{expected}, found sha256:{found}")]
@@ -47,30 +52,31 @@ pub(crate) enum ImportError {
         found: Digest,
     },
     #[error(
-        "{path:?} is not in the export: mend it in the store that it comes from, or purge that version there, and export again"
+        "{path:?} is not in the export: publish the same file again where the export comes from, or purge the version there, and export again"
     )]
     Missing { path: PathBuf },
-    #[error("not everything was taken over: see what is said of {0}")]
+    #[error("failed to import {0}: see the reasons above")]
     Failed(String),
     #[error("{path:?}: {reason}")]
     Refused { path: PathBuf, reason: String },
 }
 
-impl<T: Into<Failure>> From<T> for ImportError {
-    fn from(failure: T) -> Self {
-        Self::Repository(failure.into())
+impl<T: Into<Error>> From<T> for ImportError {
+    fn from(error: T) -> Self {
+        Self::Repository(error.into())
     }
 }
 
-/// Imports everything, and says what it has done after each app.
+/// Imports everything, and reports each app.
 pub(crate) async fn import(
-    repository: &Repository,
+    publisher: &Publisher,
     source: &Path,
-    progress: &mut Progress,
+    report: &mut dyn Report,
 ) -> Result<(), ImportError> {
+    let storage = publisher.catalogue().storage();
     let logs = source.join("log");
     if !logs.is_dir() {
-        return docroot::import(repository, source).await;
+        return docroot::import(publisher, source, report).await;
     }
     let mut failed = Vec::new();
     for (name, path) in children(&logs)? {
@@ -79,14 +85,16 @@ pub(crate) async fn import(
             .and_then(|name| name.parse().ok());
         let owner: Owner = owner.ok_or_else(|| ImportError::Refused {
             path: path.clone(),
-            reason: "it is named as no app is".to_owned(),
+            reason: "it does not have the name of an app".to_owned(),
         })?;
-        match import_log(repository, source, &owner, &path, progress).await {
-            Ok((entries, new)) => say(&format!("{owner}: {entries} entries, {new} of them new")),
-            // Of the store that is written to: it would fail for the next one, too.
+        match import_owner(storage, source, &owner, &path, report).await {
+            Ok((entries, new)) => {
+                report.done(&format!("{owner}: {entries} entries, {new} of them new"));
+            }
+            // Errors of the store: the next app would fail, too.
             Err(error @ ImportError::Repository(_)) => return Err(error),
             Err(error) => {
-                complain(&format!("{owner} is not taken over: {}", chain(&error)));
+                report.left_out(&format!("{owner} is not imported: {}", chain(&error)));
                 failed.push(owner.to_string());
             }
         }
@@ -104,7 +112,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// What lies in a directory, by name.
+/// The files of a directory, sorted by name.
 fn children(directory: &Path) -> Result<Vec<(String, PathBuf)>, ImportError> {
     let failed = |source| ImportError::Read {
         path: directory.to_owned(),
@@ -121,61 +129,116 @@ fn children(directory: &Path) -> Result<Vec<(String, PathBuf)>, ImportError> {
     Ok(found)
 }
 
-async fn import_log(
-    repository: &Repository,
+/// Imports the log at `path`; returns the number of its entries, and how many of them are new.
+async fn import_owner(
+    storage: &Storage,
     source: &Path,
     owner: &Owner,
     path: &Path,
-    progress: &mut Progress,
+    report: &mut dyn Report,
 ) -> Result<(u64, u64), ImportError> {
-    let log = Log::read(path)?;
-    let storage = &repository.storage;
+    match owner {
+        Owner::App(app) => import_app(storage, source, (owner, app), path, report).await,
+        Owner::DefaultLayer => {
+            let log = Log::<DefaultLayerState>::read(path)?;
+            import_log(storage, owner, &log).await
+        }
+        Owner::Tokens => {
+            let log = Log::<TokensState>::read(path)?;
+            import_log(storage, owner, &log).await
+        }
+    }
+}
+
+async fn import_app(
+    storage: &Storage,
+    source: &Path,
+    (owner, app): (&Owner, &AppName),
+    path: &Path,
+    report: &mut dyn Report,
+) -> Result<(u64, u64), ImportError> {
+    let log = Log::<AppState>::read(path)?;
     let mut new = 0;
     let mut entries = log.entries()?;
     while let Some(mut entry) = entries.next()? {
-        let different = ImportError::Different {
-            owner: owner.to_string(),
-            number: entry.number,
-        };
-        match storage.entry::<Event>(owner, entry.number).await? {
-            Some(there) if there.id == entry.id => continue,
-            Some(_) => return Err(different),
-            None => {}
+        if is_imported(storage, owner, &entry).await? {
+            continue;
         }
-        if let Owner::App(app) = owner {
-            for event in &mut entry.events {
-                bring_bytes(repository, source, app, &log.end, event, progress).await?;
-            }
+        for event in &mut entry.events {
+            copy_bytes(storage, source, (app, &log.end), event, report).await?;
         }
-        if storage.append(owner, &entry).await? == Created::Already {
-            return Err(different);
-        }
+        append(storage, owner, &entry).await?;
         new += 1;
     }
-    if let Owner::App(app) = owner
-        && !log.end.is_empty()
-    {
+    if !log.end.is_empty() {
         storage.enlist(app).await?;
     }
-    Ok((log.end.position, new))
+    Ok((log.end.position(), new))
 }
 
-/// The bytes that an event names, under a name of this store's own.
-async fn bring_bytes(
-    repository: &Repository,
-    source: &Path,
-    app: &AppName,
-    end: &AppState,
-    event: &mut Event,
-    progress: &mut Progress,
+/// Imports a log that names no bytes.
+async fn import_log<S: LogState>(
+    storage: &Storage,
+    owner: &Owner,
+    log: &Log<S>,
+) -> Result<(u64, u64), ImportError> {
+    let mut new = 0;
+    let mut entries = log.entries()?;
+    while let Some(entry) = entries.next()? {
+        if !is_imported(storage, owner, &entry).await? {
+            append(storage, owner, &entry).await?;
+            new += 1;
+        }
+    }
+    Ok((log.end.position(), new))
+}
+
+/// Whether the store has this entry already; an error if it has another one of this number.
+async fn is_imported<E: serde::de::DeserializeOwned>(
+    storage: &Storage,
+    owner: &Owner,
+    entry: &Entry<E>,
+) -> Result<bool, ImportError> {
+    match storage.entry::<E>(owner, entry.number).await? {
+        Some(existing) if existing.id == entry.id => Ok(true),
+        Some(_) => Err(different(owner, entry.number)),
+        None => Ok(false),
+    }
+}
+
+async fn append<E: serde::Serialize + serde::de::DeserializeOwned>(
+    storage: &Storage,
+    owner: &Owner,
+    entry: &Entry<E>,
 ) -> Result<(), ImportError> {
-    let (Event::Publish {
+    match storage.append(owner, entry).await? {
+        Created::Now => Ok(()),
+        Created::Already => Err(different(owner, entry.number)),
+    }
+}
+
+fn different(owner: &Owner, number: u64) -> ImportError {
+    ImportError::Different {
+        owner: owner.to_string(),
+        number,
+    }
+}
+
+/// Copies the bytes that an event names into a blob of this store.
+async fn copy_bytes(
+    storage: &Storage,
+    source: &Path,
+    (app, end): (&AppName, &AppState),
+    event: &mut AppEvent,
+    report: &mut dyn Report,
+) -> Result<(), ImportError> {
+    let (AppEvent::Publish {
         version,
         file,
         blob,
         ..
     }
-    | Event::Heal {
+    | AppEvent::Heal {
         version,
         file,
         blob,
@@ -184,17 +247,17 @@ async fn bring_bytes(
         return Ok(());
     };
     let Some(record) = end.version(version).and_then(|version| version.file(file)) else {
-        // It was purged later: its bytes are nowhere.
+        // The version was purged later, so its bytes are gone.
         *blob = BlobId::new();
         return Ok(());
     };
-    progress.count(record.size);
+    report.file(record.size);
     let path =
         source.join(repository_api::routes::artefact(app, version, file).trim_start_matches('/'));
     if !path.exists() {
         return Err(ImportError::Missing { path });
     }
-    let received = upload(repository, &path).await?;
+    let received = upload(storage, &path).await?;
     if (received.size, received.sha256) != (record.size, record.sha256) {
         let found = received.sha256;
         received.upload.abort().await;
@@ -208,14 +271,14 @@ async fn bring_bytes(
     Ok(())
 }
 
-/// A file's bytes in an upload.
-async fn upload(repository: &Repository, path: &Path) -> Result<Received, ImportError> {
+/// Streams a file into an upload.
+async fn upload(storage: &Storage, path: &Path) -> Result<Received, ImportError> {
     let failed = |source| ImportError::Read {
         path: path.to_owned(),
         source,
     };
     let mut file = tokio::fs::File::from_std(regular(path)?);
-    let mut upload = repository.storage.begin_blob().await?;
+    let mut upload = storage.begin_blob().await?;
     let mut sum = Sum::default();
     loop {
         let mut chunk = bytes::BytesMut::with_capacity(256 << 10);
@@ -243,7 +306,7 @@ async fn upload(repository: &Repository, path: &Path) -> Result<Received, Import
     })
 }
 
-/// A file, by way of a link if need be; nothing that may make the reader wait for ever.
+/// Opens a regular file, also through a link. Anything else could block the reader for ever.
 fn regular(path: &Path) -> Result<File, ImportError> {
     let failed = |source| ImportError::Read {
         path: path.to_owned(),
@@ -259,6 +322,6 @@ fn regular(path: &Path) -> Result<File, ImportError> {
     }
     Err(ImportError::Refused {
         path: path.to_owned(),
-        reason: "it is no file".to_owned(),
+        reason: "it is not a regular file".to_owned(),
     })
 }

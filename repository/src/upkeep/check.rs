@@ -1,36 +1,40 @@
-//! Whether everything is as it was written: every entry of every log, every segment, every blob that a
-//! log names. For `repository check`, which says what it finds, and for the server, which does the same
-//! slowly and all the time.
+//! The check for damage: every entry of every log, every segment, every blob that a log names. `repository check` runs
+//! it at once, a server slowly and all the time.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use futures_util::StreamExt as _;
-use repository_api::{FileName, VersionName};
+use repository_api::{AppName, FileName, VersionName};
 
-use crate::domain::catalogue::{AppState, ArtefactRecord, Event, is_still_named};
+use crate::domain::catalogue::is_still_named;
+use crate::domain::state::LogState;
+use crate::domain::state::app::AppState;
+use crate::domain::state::default_layer::DefaultLayerState;
+use crate::domain::state::tokens::TokensState;
+use crate::domain::state::version::ArtefactRecord;
 use crate::storage::blob::Sum;
-use crate::storage::entry::Entry;
 use crate::storage::keys::{self, BlobId, Owner};
 use crate::storage::log::SEGMENT;
 use crate::storage::{Enlisted, Storage, StorageError};
 
-/// Something that is not as it was written.
+/// An object that is not as it was written.
 #[derive(Debug)]
 pub(crate) struct Finding {
-    /// What, as people know it.
     pub(crate) subject: String,
     pub(crate) problem: String,
 }
 
-/// Who is told of what is found, and of how far it is.
+/// Receives the findings and the progress of a check.
 pub(crate) trait Report: Send {
     fn found(&mut self, finding: Finding);
 
-    /// So many bytes were read; whoever is to go slowly waits.
+    /// Takes note of bytes that were read. A check that is to be slow waits here.
     fn read(&mut self, bytes: u64) -> impl Future<Output = ()> + Send;
 }
 
-/// What was looked at.
+/// How much was checked.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Checked {
     pub(crate) entries: u64,
@@ -39,8 +43,32 @@ pub(crate) struct Checked {
     pub(crate) findings: u64,
 }
 
-/// Looks at everything, and returns the blobs that logs name.
-pub(crate) async fn everything(
+/// The outcome of the last check; zeros before the first one.
+#[derive(Debug, Default)]
+pub(crate) struct LastCheck {
+    findings: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl LastCheck {
+    pub(super) fn record(&self, checked: Checked) {
+        let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        self.findings.store(checked.findings, Ordering::Relaxed);
+        self.ended.store(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn findings(&self) -> u64 {
+        self.findings.load(Ordering::Relaxed)
+    }
+
+    /// Seconds since the epoch.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
+/// Checks everything, and returns the blobs that logs name.
+pub(crate) async fn check(
     storage: &Storage,
     report: &mut impl Report,
 ) -> Result<(Checked, BTreeSet<BlobId>), StorageError> {
@@ -53,24 +81,29 @@ pub(crate) async fn everything(
             report,
             checked: &mut checked,
         };
-        let state = check.log().await?;
-        if is_enlisted && state.is_empty() {
-            check.found(
-                keys::entry(&owner, 1),
-                "the app is on the list, and its log is missing; restore it from a backup",
-            );
-        }
-        check.segments(state.position).await?;
-        for (version, file, record) in state.artefacts() {
-            named.insert(record.blob);
-            let position = state.position;
-            check.artefact(version, file, record, position).await?;
+        match &owner {
+            Owner::App(app) => {
+                let state: AppState = check.log(is_enlisted).await?;
+                for (version, file, record) in state.artefacts() {
+                    named.insert(record.blob);
+                    let position = state.position();
+                    check
+                        .artefact((app, version, file), record, position)
+                        .await?;
+                }
+            }
+            Owner::DefaultLayer => {
+                check.log::<DefaultLayerState>(is_enlisted).await?;
+            }
+            Owner::Tokens => {
+                check.log::<TokensState>(is_enlisted).await?;
+            }
         }
     }
     Ok((checked, named))
 }
 
-/// Blobs that no log names: of uploads that are under way, or that came to nothing.
+/// Counts the blobs that no log names: of running and of failed uploads.
 pub(crate) async fn unnamed(
     storage: &Storage,
     named: &BTreeSet<BlobId>,
@@ -93,7 +126,7 @@ pub(crate) async fn unnamed(
 }
 
 const HEAL: &str = "publish the same file again to heal it, or purge the version";
-const AGAIN: &str = "see that the store answers, and check again; if it does, publish the same file again to heal it";
+const RETRY: &str = "see that the store answers, and check again; if it does, publish the same file again to heal it";
 
 struct Check<'a, R> {
     storage: &'a Storage,
@@ -111,9 +144,21 @@ impl<R: Report> Check<'_, R> {
         });
     }
 
-    /// The entries, and what follows from those that can be read.
-    async fn log(&mut self) -> Result<AppState, StorageError> {
-        let mut state = AppState::default();
+    /// Checks a log and its segments; returns the state that the readable entries lead to.
+    async fn log<S: LogState>(&mut self, is_enlisted: bool) -> Result<S, StorageError> {
+        let state: S = self.entries().await?;
+        if is_enlisted && state.is_empty() {
+            self.found(
+                keys::entry(self.owner, 1),
+                "the app is on the list, and its log is missing; restore it from a backup",
+            );
+        }
+        self.segments(state.position()).await?;
+        Ok(state)
+    }
+
+    async fn entries<S: LogState>(&mut self) -> Result<S, StorageError> {
+        let mut state = S::default();
         let mut after: Option<String> = None;
         let mut expected = 1;
         loop {
@@ -146,26 +191,24 @@ impl<R: Report> Check<'_, R> {
         }
     }
 
-    async fn entry(&mut self, number: u64, state: &mut AppState) -> Result<(), StorageError> {
+    async fn entry<S: LogState>(&mut self, number: u64, state: &mut S) -> Result<(), StorageError> {
         let key = keys::entry(self.owner, number);
         self.checked.entries += 1;
-        match self.storage.inspect::<Event>(self.owner, number).await {
+        match self.storage.inspect::<S::Event>(self.owner, number).await {
             Ok(Some(inspected)) => {
                 self.checked.bytes += inspected.size;
                 self.report.read(inspected.size).await;
                 if !inspected.is_whole {
-                    // Which takes its place with what it should be.
-                    let read = self.storage.entry::<Event>(self.owner, number).await;
+                    // Reading mends it.
+                    let read = self.storage.entry::<S::Event>(self.owner, number).await;
                     let outcome = match read {
                         Ok(_) => "it is mended from the other one",
                         Err(_) => "it cannot be mended",
                     };
                     self.found(key, format!("one of its two copies was damaged: {outcome}"));
                 }
-                // Behind a gap nothing can be said of the state; what is named still counts.
-                state.position = number - 1;
-                let entry: Entry<Event> = inspected.entry;
-                let _ = state.apply(entry);
+                // Also after a gap: the blobs that the entry names count.
+                state.record(inspected.entry);
             }
             Ok(None) => self.found(key, "missing; restore it from a backup"),
             Err(StorageError::Damaged { reason, .. }) => {
@@ -179,7 +222,7 @@ impl<R: Report> Check<'_, R> {
     async fn segments(&mut self, entries: u64) -> Result<(), StorageError> {
         for number in 0..entries / SEGMENT {
             match self.storage.compare_segment(self.owner, number).await {
-                // What is damaged in an entry was said of the entry already.
+                // Damage of an entry is a finding of its own.
                 Ok(true) | Err(StorageError::Damaged { .. } | StorageError::Missing { .. }) => {}
                 Ok(false) => self.found(
                     keys::segment(self.owner, number),
@@ -193,8 +236,7 @@ impl<R: Report> Check<'_, R> {
 
     async fn artefact(
         &mut self,
-        version: &VersionName,
-        file: &FileName,
+        (app, version, file): (&AppName, &VersionName, &FileName),
         record: &ArtefactRecord,
         position: u64,
     ) -> Result<(), StorageError> {
@@ -203,11 +245,11 @@ impl<R: Report> Check<'_, R> {
             return Ok(());
         };
         let name = (version, file, record.blob);
-        // Where that cannot be told, it counts as named.
-        if let Ok(false) = is_still_named(self.storage, self.owner, name, position).await {
+        // On an error it counts as named.
+        if let Ok(false) = is_still_named(self.storage, app, name, position).await {
             return Ok(());
         }
-        self.found(format!("{} {version} {file}", self.owner), problem);
+        self.found(format!("{app} {version} {file}"), problem);
         Ok(())
     }
 
@@ -217,7 +259,7 @@ impl<R: Report> Check<'_, R> {
             Ok(None) => return Some(format!("its bytes are missing; {HEAL}")),
             Err(error) => {
                 return Some(format!(
-                    "its bytes cannot be read now ({}); {AGAIN}",
+                    "its bytes cannot be read now ({}); {RETRY}",
                     error.chain()
                 ));
             }
@@ -237,7 +279,7 @@ impl<R: Report> Check<'_, R> {
         match found {
             Ok(found) if found == (record.size, record.sha256) => {
                 if !self.storage.check_cached(record.located()).await {
-                    tracing::warn!(blob = %record.blob, "the cache's copy was damaged: it is fetched anew when it is asked for");
+                    tracing::warn!(blob = %record.blob, "the cached copy was damaged and is dropped");
                 }
                 None
             }
@@ -245,7 +287,7 @@ impl<R: Report> Check<'_, R> {
                 "its bytes are damaged: expected {} bytes with sha256:{}, found {size} with sha256:{sha256}; {HEAL}",
                 record.size, record.sha256
             )),
-            Err(error) => Some(format!("its bytes cannot be read ({error}); {AGAIN}")),
+            Err(error) => Some(format!("its bytes cannot be read ({error}); {RETRY}")),
         }
     }
 }

@@ -1,42 +1,42 @@
-//! What is no use to anybody: versions that their app's policy lets go, and blobs that no log names.
+//! Garbage: versions that the policy of their app lets go, and blobs that no log names.
 //!
-//! 1. look: blobs first, then the logs, so that whatever was named in between is seen
+//! 1. find: blobs first, then the logs, so that blobs named in between are seen
 //! 2. purge versions, one entry each, as `DELETE …?purge=true` does
-//! 3. delete blobs that were begun so long ago that their upload cannot be under way any more: an
-//!    upload ends within `REPOSITORY_UPLOAD_TIMEOUT`, is written down within half of what is waited for
-//!    here, and is refused otherwise
+//! 3. delete blobs that are older than `gc_age`: an upload ends within `REPOSITORY_UPLOAD_TIMEOUT`, is recorded within
+//!    half of `gc_age`, and is refused otherwise
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use repository_api::{AppName, VersionName};
 
-use crate::Repository;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
 use crate::domain::purge;
-use crate::http::failure::Failure;
 use crate::storage::keys::{self, BlobId, Owner};
-use crate::storage::{Enlisted, StorageError};
+use crate::storage::{Enlisted, Storage, StorageError};
 
-/// What would go.
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
     pub(crate) versions: Vec<(AppName, VersionName)>,
-    /// With their sizes in bytes.
+    /// Blobs with their sizes in bytes.
     pub(crate) blobs: Vec<(BlobId, u64)>,
-    /// Files and objects that uploads and starts left which were cut off.
+    /// Files and objects of interrupted uploads and starts.
     pub(crate) leftovers: u64,
 }
 
-pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageError> {
+pub(crate) async fn find(catalogue: &Catalogue, gc_age: Duration) -> Result<Garbage, StorageError> {
+    let storage = catalogue.storage();
     let now = SystemTime::now();
-    let mut blobs = old_blobs(repository, now).await?;
+    let mut blobs = old_blobs(storage, gc_age, now).await?;
     let mut garbage = Garbage::default();
     let mut named = BTreeSet::new();
-    for (owner, Enlisted(is_enlisted)) in repository.storage.owners().await? {
+    for (owner, Enlisted(is_enlisted)) in storage.owners().await? {
         let Owner::App(name) = owner else { continue };
-        let Some(app) = repository.catalogue.app(&name).await? else {
+        let Some(app) = catalogue.app(&name).await? else {
             if is_enlisted {
-                // What was in its log may come back from a backup, and its bytes must be there then.
+                // A backup may bring the log back, which needs its blobs then.
                 return Err(StorageError::Missing {
                     key: keys::entry(&Owner::App(name), 1).to_string(),
                 });
@@ -45,7 +45,7 @@ pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageErro
         };
         app.read(|state| {
             named.extend(state.artefacts().map(|(_, _, record)| record.blob));
-            // An import enlists an app when all of it is there: until then nobody knows what is needed.
+            // An import enlists an app when its log is complete. Until then, its channels are unknown.
             let now = is_enlisted.then_some(now);
             let expired = now.map(|now| state.expired(now)).unwrap_or_default();
             garbage
@@ -55,29 +55,29 @@ pub(crate) async fn look(repository: &Repository) -> Result<Garbage, StorageErro
     }
     blobs.retain(|(id, _)| !named.contains(id));
     garbage.blobs = blobs;
-    let age = repository.settings.gc_age;
-    garbage.leftovers = repository.storage.sweep(age, false).await?;
+    garbage.leftovers = storage.sweep(gc_age, false).await?;
     Ok(garbage)
 }
 
-/// Blobs that are listed at once: a disk reads its whole directory for each page.
+/// Blobs per listing: a disk reads its whole directory for each page.
 const PAGE: usize = 100_000;
 
 async fn old_blobs(
-    repository: &Repository,
+    storage: &Storage,
+    gc_age: Duration,
     now: SystemTime,
 ) -> Result<Vec<(BlobId, u64)>, StorageError> {
     let mut old = Vec::new();
     let mut after = None;
     loop {
-        let page = repository.storage.blobs(after, PAGE).await?;
+        let page = storage.blobs(after, PAGE).await?;
         let mut ids = page.iter().filter_map(|found| {
             let id: BlobId = found.name.parse().ok()?;
             Some((id, found.size))
         });
         // They are sorted by time.
         let young = ids.find_map(|(id, size)| {
-            if id.age(now) > repository.settings.gc_age {
+            if id.age(now) > gc_age {
                 old.push((id, size));
                 None
             } else {
@@ -92,36 +92,35 @@ async fn old_blobs(
     }
 }
 
-/// Deletes it, and says of each what became of it.
+/// Deletes garbage, and reports each outcome.
 pub(crate) async fn delete(
-    repository: &Repository,
+    catalogue: &Arc<Catalogue>,
+    gc_age: Duration,
     garbage: Garbage,
-    mut gone: impl FnMut(String),
-) -> Result<(), Failure> {
+    mut report: impl FnMut(String),
+) -> Result<(), Error> {
     for (app, version) in garbage.versions {
-        match purge::expire(repository, &app, &version).await {
-            Ok(true) => gone(format!("purged {app} {version}")),
-            // It is needed again by now.
-            Ok(false) => gone(format!("kept {app} {version}")),
-            Err(failure) if failure.status.is_client_error() => {
-                gone(format!("kept {app} {version}: {}", failure.detail));
-            }
-            Err(failure) => return Err(failure),
+        match purge::expire(catalogue, &app, &version).await {
+            Ok(true) => report(format!("purged {app} {version}")),
+            // The policy or a channel keeps it by now.
+            Ok(false) => report(format!("kept {app} {version}")),
+            Err(error) if error.is_refusal() => report(format!("kept {app} {version}: {error}")),
+            Err(error) => return Err(error),
         }
     }
+    let storage = catalogue.storage();
     for (id, size) in garbage.blobs {
-        if repository.storage.delete_blob(id).await {
-            gone(format!("deleted blob {id} of {size} bytes"));
+        if storage.delete_blob(id).await {
+            report(format!("deleted blob {id} of {size} bytes"));
         } else {
-            gone(format!(
-                "could not delete blob {id} of {size} bytes: the log says why"
+            report(format!(
+                "failed to delete blob {id} of {size} bytes: the log says why"
             ));
         }
     }
     if garbage.leftovers > 0 {
-        let age = repository.settings.gc_age;
-        let swept = repository.storage.sweep(age, true).await?;
-        gone(format!("deleted {swept} leftovers of what was cut off"));
+        let swept = storage.sweep(gc_age, true).await?;
+        report(format!("deleted {swept} leftovers of interrupted uploads"));
     }
     Ok(())
 }

@@ -1,52 +1,69 @@
-//! What a server does by itself, beside serving: `gc` now and then, and `check`, slowly, all the time.
+//! Background work of a server: `gc` at intervals, and a slow `check` all the time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::Repository;
-use crate::upkeep::check::{self, Finding, Report};
-use crate::upkeep::gc;
+use super::check::{self, Finding, LastCheck, Report};
+use super::gc;
+use crate::domain::catalogue::Catalogue;
 
-/// Between two passes of the check, however quick they are.
+/// Minimum time between the starts of two checks.
 const PASS: Duration = Duration::from_hours(24);
 
-/// Before the first one: a server that was just started has other things to do.
-const FIRST: Duration = Duration::from_mins(1);
+/// The pause before the first check, and the minimum pause between two: a server that has just started is busy.
+const PAUSE: Duration = Duration::from_mins(1);
 
-pub(crate) fn start(repository: &Arc<Repository>) {
-    let settings = &repository.settings;
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UpkeepSettings {
+    /// Between two runs of `gc`; zero for none.
+    pub(crate) gc_interval: Duration,
+    /// Minimum age at which `gc` deletes an unreferenced blob.
+    pub(crate) gc_age: Duration,
+    /// Bytes per second that the check reads; zero for no check.
+    pub(crate) check_rate: u64,
+}
+
+pub(crate) fn start(
+    catalogue: &Arc<Catalogue>,
+    settings: UpkeepSettings,
+    last_check: &Arc<LastCheck>,
+) {
     if !settings.gc_interval.is_zero() {
-        tokio::spawn(collect(Arc::clone(repository), settings.gc_interval));
+        tokio::spawn(collect(Arc::clone(catalogue), settings));
     }
     if settings.check_rate > 0 {
-        tokio::spawn(check_slowly(Arc::clone(repository), settings.check_rate));
+        let (catalogue, last_check) = (Arc::clone(catalogue), Arc::clone(last_check));
+        tokio::spawn(check_slowly(catalogue, settings.check_rate, last_check));
     }
 }
 
-async fn collect(repository: Arc<Repository>, interval: Duration) {
+async fn collect(catalogue: Arc<Catalogue>, settings: UpkeepSettings) {
     loop {
-        tokio::time::sleep(interval).await;
-        let outcome = match gc::look(&repository).await {
-            Ok(garbage) => gc::delete(&repository, garbage, |line| tracing::info!("gc: {line}"))
-                .await
-                .map_err(|failure| failure.detail),
+        tokio::time::sleep(settings.gc_interval).await;
+        let outcome = match gc::find(&catalogue, settings.gc_age).await {
+            Ok(garbage) => {
+                let report = |line| tracing::info!("gc: {line}");
+                gc::delete(&catalogue, settings.gc_age, garbage, report)
+                    .await
+                    .map_err(|error| error.chain())
+            }
             Err(error) => Err(error.chain()),
         };
         if let Err(error) = outcome {
-            tracing::warn!(error, "gc failed: it tries again later");
+            tracing::warn!(error, "gc failed and will run again");
         }
     }
 }
 
-/// Findings go to the log, and reading goes at a rate.
-struct Slowly {
-    /// Bytes a second.
+/// Logs findings, and limits the rate of reading.
+struct SlowReport {
+    /// Bytes per second.
     rate: u64,
     began: Instant,
     bytes: u64,
 }
 
-impl Report for Slowly {
+impl Report for SlowReport {
     fn found(&mut self, Finding { subject, problem }: Finding) {
         tracing::error!(subject, problem, "the check found damage");
     }
@@ -58,32 +75,27 @@ impl Report for Slowly {
     }
 }
 
-async fn check_slowly(repository: Arc<Repository>, rate: u64) {
-    tokio::time::sleep(FIRST).await;
+async fn check_slowly(catalogue: Arc<Catalogue>, rate: u64, last_check: Arc<LastCheck>) {
+    tokio::time::sleep(PAUSE).await;
     loop {
-        let mut report = Slowly {
+        let mut report = SlowReport {
             rate,
             began: Instant::now(),
             bytes: 0,
         };
-        match check::everything(&repository.storage, &mut report).await {
+        match check::check(catalogue.storage(), &mut report).await {
             Ok((checked, _)) => {
-                let metrics = &repository.metrics;
-                let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-                metrics.checked.set(i64::try_from(now).unwrap_or(0));
-                metrics
-                    .damaged
-                    .set(i64::try_from(checked.findings).unwrap_or(i64::MAX));
+                last_check.record(checked);
                 tracing::info!(
                     entries = checked.entries,
                     artefacts = checked.artefacts,
                     bytes = checked.bytes,
                     findings = checked.findings,
-                    "checked everything"
+                    "checked the store"
                 );
             }
-            Err(error) => tracing::warn!(error = %error.chain(), "the check was cut off"),
+            Err(error) => tracing::warn!(error = %error.chain(), "the check was interrupted"),
         }
-        tokio::time::sleep(PASS.saturating_sub(report.began.elapsed()).max(FIRST)).await;
+        tokio::time::sleep(PASS.saturating_sub(report.began.elapsed()).max(PAUSE)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to apps, for those who wait for it.
+//! Notice of new entries in logs, also of entries that other servers write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,68 +6,67 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::app::App;
-use crate::storage::Storage;
+use super::log::Log;
+use super::news::Announced;
 
-/// Between two questions whether another server wrote something.
+/// How often the store is asked for the entries of other servers.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Questions a second at the most: with more apps that somebody waits for, each is asked about less often.
+/// Maximum questions per second. With more watched logs, each is polled less often.
 pub(super) const MAX_RATE: u32 = 100;
 
-/// How many apps somebody waits for.
-static WATCHED: AtomicUsize = AtomicUsize::new(0);
+/// Logs that are polled.
+static POLLED: AtomicUsize = AtomicUsize::new(0);
 
-/// What happens to an app, and to the layer under every app.
+/// New entries in an app's log, and in that of the layer under every app.
 #[derive(Debug)]
 pub(crate) struct Changes {
     logs: Vec<watch::Receiver<u64>>,
 }
 
 impl Changes {
-    pub(super) fn of(logs: impl IntoIterator<Item = Arc<App>>, storage: &Storage) -> Self {
-        let logs = logs.into_iter().map(|app| {
-            let receiver = app.watch();
-            if app.begin_polling() {
-                tokio::spawn(poll(app, storage.clone()));
-            }
-            receiver
-        });
-        Self {
-            logs: logs.collect(),
-        }
+    pub(super) fn new(logs: Vec<watch::Receiver<u64>>) -> Self {
+        Self { logs }
     }
 
-    /// What happened until now is known.
-    pub(crate) fn look(&mut self) {
+    /// Marks everything that happened until now as seen.
+    pub(crate) fn mark_seen(&mut self) {
         for log in &mut self.logs {
             log.mark_unchanged();
         }
     }
 
-    /// Until something happens that was not yet looked at.
+    /// Waits for an entry that is not yet seen.
     pub(crate) async fn next(&mut self) {
         let changes = self.logs.iter_mut().map(|log| Box::pin(log.changed()));
         let (changed, _, _) = futures_util::future::select_all(changes).await;
         if changed.is_err() {
-            // Nobody writes to a log that nobody has; the deadline ends the wait.
+            // The log is gone, so nothing will be written to it. The caller's deadline ends the wait.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Asks the store for as long as somebody waits.
-async fn poll(app: Arc<App>, storage: Storage) {
-    WATCHED.fetch_add(1, Ordering::Relaxed);
+/// Polls the log while the receiver, or another one, exists.
+pub(super) fn watch<S: Announced>(log: Arc<Log<S>>) -> watch::Receiver<u64> {
+    let receiver = log.subscribe();
+    if log.begin_polling() {
+        tokio::spawn(poll(log));
+    }
+    receiver
+}
+
+async fn poll<S: Announced>(log: Arc<Log<S>>) {
+    POLLED.fetch_add(1, Ordering::Relaxed);
     loop {
-        let watched = u32::try_from(WATCHED.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
-        tokio::time::sleep(INTERVAL.max(INTERVAL * watched / MAX_RATE)).await;
-        if app.end_polling() {
+        let polled = u32::try_from(POLLED.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        tokio::time::sleep(INTERVAL.max(INTERVAL * polled / MAX_RATE)).await;
+        if log.end_polling() {
             break;
         }
-        if let Err(error) = app.refresh(&storage, Instant::now()).await {
-            tracing::warn!(error = %error.chain(), owner = %app.owner, "those who wait for changes may be told late");
+        if let Err(error) = log.refresh(Instant::now()).await {
+            tracing::warn!(error = %error.chain(), owner = %log.owner, "failed to poll a log: changes are reported late");
         }
     }
-    WATCHED.fetch_sub(1, Ordering::Relaxed);
+    POLLED.fetch_sub(1, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! What happened to an app, as those are told who follow it.
+//! News: what happened, as followers are told.
 
 use std::sync::Arc;
 
@@ -7,21 +7,25 @@ use repository_api::{ChannelName, Digest, FileName, VersionName};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::event::Event;
-use super::state::AppState;
+use crate::domain::event::{AppEvent, DefaultLayerEvent};
+use crate::domain::state::LogState;
+use crate::domain::state::app::AppState;
+use crate::domain::state::default_layer::DefaultLayerState;
+use crate::domain::state::layers::Layers;
+use crate::domain::state::tokens::TokensState;
 use crate::storage::entry::Entry;
 use crate::storage::keys::Owner;
 
-/// So many wait for a reader who is slow; then that one is told that it missed some.
-const BEHIND: usize = 1024;
+/// How many news wait for a slow reader, before it is told that it missed some.
+const BUFFER: usize = 1024;
 
-/// One thing that happened, in words that it is told with.
+/// One event, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct News {
     pub(super) owner: Owner,
-    /// The number of its entry in the log.
+    /// The number of the entry in the log.
     pub(super) number: u64,
-    /// Whether it is the last thing that the entry says.
+    /// Whether the event is the last one of its entry.
     is_last: bool,
     pub(crate) kind: &'static str,
     /// JSON, in one line.
@@ -29,10 +33,10 @@ pub(crate) struct News {
 }
 
 impl News {
-    /// That something may have happened that was not told.
+    /// A notice that followers may have missed events.
     pub(super) fn missed() -> Arc<Self> {
         Arc::new(Self {
-            owner: Owner::Default,
+            owner: Owner::DefaultLayer,
             number: u64::MAX,
             is_last: false,
             kind: "missed",
@@ -40,14 +44,14 @@ impl News {
         })
     }
 
-    /// From where to go on. Not in the middle of an entry: then all of it is told again.
+    /// The number after which a follower resumes. None within an entry, which is then sent again as a whole.
     pub(crate) fn id(&self) -> Option<u64> {
         (self.is_last && matches!(self.owner, Owner::App(_))).then_some(self.number)
     }
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct Message<'a> {
     app: &'a str,
     at: &'a str,
     by: &'a str,
@@ -55,10 +59,10 @@ struct Told<'a> {
     what: &'a What,
 }
 
-/// What is told of an event. No content of a config: it may hold secrets.
+/// What followers are told about an event. Never the content of a config, which may hold secrets.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum What {
+pub(crate) enum What {
     Publish {
         version: VersionName,
         file: FileName,
@@ -97,78 +101,116 @@ pub(super) enum What {
     Retain {},
 }
 
-impl What {
-    /// `None` for what is nobody's business.
-    fn of(event: &Event) -> Option<Self> {
+/// A log whose events are told to followers.
+pub(crate) trait Announced: LogState {
+    /// `None` for an event that is not told.
+    fn what(event: &Self::Event) -> Option<What>;
+
+    /// Adds what only the state knows, in which entry `number` is by now.
+    fn complete(&self, _what: &mut What, _number: u64) {}
+}
+
+impl Announced for AppState {
+    fn what(event: &AppEvent) -> Option<What> {
         Some(match event {
-            Event::Publish {
+            AppEvent::Publish {
                 version,
                 file,
                 size,
                 sha256,
                 ..
-            } => Self::Publish {
+            } => What::Publish {
                 version: version.clone(),
                 file: file.clone(),
                 size: *size,
                 sha256: *sha256,
             },
-            Event::Yank { version, yanked } => Self::Yank {
+            AppEvent::Yank { version, yanked } => What::Yank {
                 version: version.clone(),
                 yanked: *yanked,
             },
-            Event::Purge { version } => Self::Purge {
+            AppEvent::Purge { version } => What::Purge {
                 version: version.clone(),
             },
-            Event::Configure { layer, sha256, .. } => Self::Configure {
-                layer: layer.clone(),
-                generation: 0,
-                sha256: *sha256,
-            },
-            Event::Release { statement } => {
+            AppEvent::Configure { layer, sha256, .. } => What::configure(layer, *sha256),
+            AppEvent::Release { statement } => {
                 let statement = Statement::from_text(statement).ok()?;
-                Self::Release {
+                What::Release {
                     release: format!("r{}", statement.release?),
                     version: statement.version,
                 }
             }
-            Event::Move { channel, release } => Self::Move {
+            AppEvent::Move { channel, release } => What::Move {
                 channel: channel.clone(),
                 from: None,
                 to: format!("r{release}"),
             },
-            Event::Restrict {
+            AppEvent::Restrict {
                 channel,
                 signed_only,
-            } => Self::Restrict {
+            } => What::Restrict {
                 channel: channel.clone(),
                 signed_only: *signed_only,
             },
-            Event::Sign { release, .. } => Self::Sign {
+            AppEvent::Sign { release, .. } => What::Sign {
                 release: format!("r{release}"),
             },
-            Event::Retain { .. } => Self::Retain {},
-            Event::Heal { .. } | Event::Grant { .. } | Event::Revoke { .. } => return None,
+            AppEvent::Retain { .. } => What::Retain {},
+            AppEvent::Heal { .. } => return None,
         })
     }
 
-    /// Adds what only the state knows, in which entry `number` is by now.
-    fn complete(&mut self, number: u64, state: &AppState) {
-        match self {
-            Self::Configure {
+    fn complete(&self, what: &mut What, number: u64) {
+        match what {
+            What::Configure {
                 layer, generation, ..
-            } => {
-                let written = state.generations(layer);
-                let at = written.iter().rposition(|made| made.entry == number);
-                *generation = at.map_or(0, |at| at as u64 + 1);
-            }
-            Self::Move { channel, from, .. } => {
-                let moves = state.channels.get(channel);
+            } => *generation = generation_of(&self.layers, layer, number),
+            What::Move { channel, from, .. } => {
+                let moves = self.channels.get(channel);
                 let made =
                     moves.and_then(|moves| moves.values().rev().find(|made| made.entry == number));
                 *from = made.and_then(|made| Some(format!("r{}", made.from?)));
             }
             _ => {}
+        }
+    }
+}
+
+impl Announced for DefaultLayerState {
+    fn what(event: &DefaultLayerEvent) -> Option<What> {
+        let DefaultLayerEvent::Configure { layer, sha256, .. } = event;
+        Some(What::configure(layer, *sha256))
+    }
+
+    fn complete(&self, what: &mut What, number: u64) {
+        if let What::Configure {
+            layer, generation, ..
+        } = what
+        {
+            *generation = generation_of(&self.layers, layer, number);
+        }
+    }
+}
+
+impl Announced for TokensState {
+    fn what(_: &Self::Event) -> Option<What> {
+        None
+    }
+}
+
+/// The generation of `layer` that entry `number` wrote.
+fn generation_of(layers: &Layers, layer: &LayerName, number: u64) -> u64 {
+    let written = layers.generations(layer);
+    let index = written.iter().rposition(|made| made.entry == number);
+    index.map_or(0, |index| index as u64 + 1)
+}
+
+impl What {
+    fn configure(layer: &LayerName, sha256: Digest) -> Self {
+        Self::Configure {
+            layer: layer.clone(),
+            generation: 0,
+            sha256,
         }
     }
 
@@ -187,7 +229,7 @@ impl What {
     }
 }
 
-/// An entry as it will be told, once it is in the state.
+/// The news of an entry that is not yet applied to the state.
 #[derive(Debug)]
 pub(super) struct Draft {
     number: u64,
@@ -197,16 +239,16 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn of(entry: &Entry<Event>) -> Self {
+    pub(super) fn of<S: Announced>(entry: &Entry<S::Event>) -> Self {
         Self {
             number: entry.number,
             at: entry.created.clone(),
             by: entry.by.clone(),
-            whats: entry.events.iter().filter_map(What::of).collect(),
+            whats: entry.events.iter().filter_map(S::what).collect(),
         }
     }
 
-    pub(super) fn finish(self, owner: &Owner, state: &AppState) -> Vec<Arc<News>> {
+    pub(super) fn finish<S: Announced>(self, owner: &Owner, state: &S) -> Vec<Arc<News>> {
         let Self {
             number,
             at,
@@ -216,8 +258,8 @@ impl Draft {
         let count = whats.len();
         let app = owner.as_str();
         let news = whats.iter_mut().enumerate().map(|(index, what)| {
-            what.complete(number, state);
-            let told = Told {
+            state.complete(what, number);
+            let message = Message {
                 app,
                 at: &at,
                 by: &by,
@@ -228,20 +270,20 @@ impl Draft {
                 number,
                 is_last: index + 1 == count,
                 kind: what.kind(),
-                text: serde_json::to_string(&told).unwrap_or_default(),
+                text: serde_json::to_string(&message).unwrap_or_default(),
             })
         });
         news.collect()
     }
 }
 
-/// Where news go.
+/// Sends news to all followers.
 #[derive(Debug, Clone)]
 pub(super) struct Announcer(broadcast::Sender<Arc<News>>);
 
 impl Default for Announcer {
     fn default() -> Self {
-        Self(broadcast::Sender::new(BEHIND))
+        Self(broadcast::Sender::new(BUFFER))
     }
 }
 
@@ -251,7 +293,7 @@ impl Announcer {
     }
 
     pub(super) fn announce(&self, news: Arc<News>) {
-        // Nobody may be listening any more.
+        // The last follower may be gone.
         let _ = self.0.send(news);
     }
 

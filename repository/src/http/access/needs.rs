@@ -3,8 +3,8 @@
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::domain::scope::{Layered, Need};
-use crate::http::handlers::{has_parameter, parameter};
+use crate::domain::scope::{LayerOwner, Need};
+use crate::http::query::{has_parameter, parameter};
 use crate::storage::keys::DEFAULT_OWNER;
 
 /// `None` for a path that means nothing: whoever may do anything is told so.
@@ -56,7 +56,7 @@ fn write(method: &Method, uri: &Uri, segments: &[&str]) -> Option<Need> {
             Some(Need::Publish(app.parse().ok()?))
         }
         ["config", owner, ..] | ["apps", owner, "config", ..] => {
-            Some(Need::Config(owner.parse::<Layered>().ok()?))
+            Some(Need::Config(owner.parse::<LayerOwner>().ok()?))
         }
         ["channels", _, _, "signed-only", ..] => Some(Need::Admin),
         ["channels", app, channel, ..] | ["apps", app, "channels", channel, ..] => {

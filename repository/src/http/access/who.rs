@@ -1,13 +1,12 @@
-//! Who asks, and what they may do.
+//! The author of a request, and what they may do.
 
 use std::borrow::Cow;
 
 use http::Extensions;
 
-use super::{ADMIN, ANONYMOUS};
 use crate::domain::scope::{Need, Scope};
+use crate::domain::token::{ADMIN, ANONYMOUS};
 
-/// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
     pub(crate) name: Cow<'static, str>,
@@ -16,15 +15,15 @@ pub(crate) struct Who {
 
 #[derive(Debug, Clone)]
 pub(super) enum Rights {
-    /// What the token covers; and reads, where these are open.
+    /// What the token covers, and whether all reads are open.
     Scopes(Vec<Scope>, bool),
     Reads,
     Everything,
 }
 
 impl Who {
-    /// Of a request that was let in.
-    pub(crate) fn of(extensions: &Extensions) -> String {
+    /// The name of the author of an authorized request.
+    pub(crate) fn name_of(extensions: &Extensions) -> String {
         extensions
             .get::<Self>()
             .map_or_else(|| ANONYMOUS.to_owned(), |who| who.name.to_string())
@@ -55,7 +54,7 @@ impl Who {
         }
     }
 
-    /// Whether it came without a token.
+    /// Whether the request came without a token.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.name == ANONYMOUS
     }

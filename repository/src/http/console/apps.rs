@@ -1,6 +1,11 @@
-//! `/`: every app that whoever looks may read, with what its channels run.
+//! `/`: every app that the user may read, with what its channels run.
 
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, header};
 use maud::{Markup, html};
 use repository_api::{AppName, ChannelName, VersionName};
 
@@ -8,9 +13,11 @@ use super::Shown;
 use super::elements::{command, done, empty, next_page, release, version};
 use super::page;
 use super::visit::Visit;
-use crate::Repository;
-use crate::domain::catalogue::AppState;
-use crate::http::access::Need;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::scope::Need;
+use crate::domain::state::app::AppState;
+use crate::http::answer::{JSON, json, tagged_by_digest, text_value};
+use crate::http::negotiate::{self, Form};
 
 /// Apps on a page.
 const LIMIT: usize = 100;
@@ -23,7 +30,7 @@ const PARALLEL: usize = 16;
 
 struct Row {
     app: AppName,
-    /// `None` if it could not be read.
+    /// `None` if the app could not be read.
     summary: Option<Summary>,
 }
 
@@ -57,10 +64,27 @@ impl Summary {
     }
 }
 
-pub(crate) async fn apps(repository: &Repository, visit: &Visit) -> Shown {
+/// The console in a browser; for scripts, where the API begins.
+pub(super) async fn get(
+    State(catalogue): State<Arc<Catalogue>>,
+    headers: HeaderMap,
+    visit: Visit,
+) -> Shown {
+    if negotiate::form(&headers, Form::Json) == Form::Html {
+        return show(&catalogue, &visit).await;
+    }
+    let text = json(&serde_json::json!({ "artefacts": "/artefacts/", "api": "/openapi.json" }));
+    let mut response: Response = tagged_by_digest(&headers, JSON, text)?;
+    response
+        .headers_mut()
+        .insert(header::VARY, text_value("Accept"));
+    Ok(response)
+}
+
+async fn show(catalogue: &Catalogue, visit: &Visit) -> Shown {
     let query = visit.parameter("q").unwrap_or_default();
     let after = visit.parameter("after").unwrap_or_default();
-    let names = repository.catalogue.names_after(None, usize::MAX).await?;
+    let names = catalogue.names_after(None, usize::MAX).await?;
     let readable: Vec<AppName> = names
         .into_iter()
         .filter(|app| visit.may_read(app))
@@ -79,7 +103,7 @@ pub(crate) async fn apps(repository: &Repository, visit: &Visit) -> Shown {
     });
     let rows: Vec<Row> = stream::iter(found)
         .map(|app| async {
-            let entry = repository.catalogue.app(&app).await;
+            let entry = catalogue.app(&app).await;
             let summary = entry.ok().flatten().map(|entry| entry.read(Summary::of));
             Row { app, summary }
         })
@@ -109,7 +133,7 @@ pub(crate) async fn apps(repository: &Repository, visit: &Visit) -> Shown {
         }
         p.aside { a href="/apps/_default/config/_default.config" { "The config under every app" } }
     };
-    // Whoever may read some apps only is not told of all.
+    // The stream of all apps needs the right to read all of them.
     let events = visit.may(&Need::Read(None)).then_some("/events");
     Ok(page::show(visit, "Apps", events, &head, &main))
 }

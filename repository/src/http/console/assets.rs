@@ -8,8 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
+use crate::http::answer::answer;
 use crate::http::failure::Failure;
-use crate::http::handlers::answer;
 
 struct Asset {
     name: &'static str,

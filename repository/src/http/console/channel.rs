@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use repository_api::release::Statement;
@@ -11,17 +11,17 @@ use repository_api::{AppName, ChannelName, Reference, ReleaseNumber};
 use super::Shown;
 use super::differences;
 use super::elements::{command, done, empty, next_page, release};
-use super::form::{Form, expecting, see_other};
+use super::form::{Form, see_other};
 use super::page::{self, Tab};
 use super::visit::Visit;
-use crate::Repository;
-use crate::domain::catalogue::{AppState, MoveRecord};
-use crate::domain::differences as between;
-use crate::domain::promote::{Target, etag, promote};
-use crate::domain::releases;
-use crate::http::access::Who;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
+use crate::domain::precondition::Precondition;
+use crate::domain::promote::{KeyFile, Target, promote};
+use crate::domain::state::app::{AppState, MoveRecord};
+use crate::domain::{differences as between, releases};
+use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
-use crate::http::handlers::Names;
 
 /// Moves on a page.
 const LIMIT: usize = 100;
@@ -36,7 +36,7 @@ pub(super) async fn chosen(
         .parameter("channel")
         .unwrap_or_default()
         .parse()
-        .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
+        .map_err(Error::InvalidName)?;
     let to = visit.parameter("to").unwrap_or_default();
     let to: String = form_urlencoded::byte_serialize(to.trim().as_bytes()).collect();
     Ok(see_other(&format!(
@@ -78,13 +78,13 @@ impl Channel {
 type Path = Names<(AppName, ChannelName)>;
 
 pub(super) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     path: Result<Path, Failure>,
     visit: Visit,
 ) -> Shown {
     let Names((app, channel)) = path?;
     show(
-        &repository,
+        &catalogue,
         &visit,
         &app,
         &channel,
@@ -95,26 +95,26 @@ pub(super) async fn get(
 }
 
 async fn show(
-    repository: &Repository,
+    catalogue: &Catalogue,
     visit: &Visit,
     app: &AppName,
     channel: &ChannelName,
     to: Option<String>,
     trouble: Option<&Failure>,
 ) -> Shown {
-    let entry = repository.catalogue.known(app).await?;
+    let entry = catalogue.known(app).await?;
     let before = visit.parameter("before");
     let before = before
         .and_then(|text| text.parse().ok())
         .unwrap_or(u64::MAX);
     let found = entry.read(|state| Channel::of(state, channel, before));
     if found.now.is_none() && to.is_none() {
-        let failure = entry.read(|state| releases::unknown_channel(app, channel, state));
-        return Err(failure.into());
+        let error = entry.read(|state| state.unknown_channel(app, channel));
+        return Err(error.into());
     }
     let change = match &to {
         None => None,
-        Some(to) => Some(preview(repository, app, &found, to).await?),
+        Some(to) => Some(preview(catalogue, app, &found, to).await?),
     };
     let user = visit.credentials();
     let base = &visit.base;
@@ -155,16 +155,16 @@ async fn show(
 
 /// What would be different.
 async fn preview(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     channel: &Channel,
     to: &str,
 ) -> Result<Markup, Failure> {
-    let reference: Reference = match Target::read(to.as_bytes())? {
+    let reference: Reference = match to.trim().parse()? {
         Target::Version(version) => Reference::Version(version),
         Target::Release(number) => Reference::Release(number),
     };
-    let wanted = releases::resolve(repository, app, &reference).await?;
+    let wanted = releases::resolve(catalogue, app, &reference).await?;
     let unsigned = html! {
         @if channel.takes_signed_only && wanted.minisig.is_none() {
             p.notice.careful { "This channel takes signed releases only, and " (to) " is not signed: it will be refused." }
@@ -176,9 +176,9 @@ async fn preview(
     let Some(number) = ReleaseNumber::new(now.release) else {
         return Ok(unsigned);
     };
-    let current: Statement = between::statement(repository, app, number).await?;
+    let current: Statement = between::statement(catalogue, app, number).await?;
     let shown = (number.to_string(), to.to_owned());
-    let found = between::between(repository, app, (&current, &wanted.statement), shown).await?;
+    let found = between::between(catalogue, app, (&current, &wanted.statement), shown).await?;
     Ok(html! { (unsigned) (differences::show(&found)) })
 }
 
@@ -248,45 +248,31 @@ fn history(visit: &Visit, app: &AppName, channel: &ChannelName, found: &Channel)
 }
 
 pub(super) async fn post(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(key_file): State<KeyFile>,
     path: Result<Path, Failure>,
     visit: Visit,
-    request: Request,
+    request: Write,
 ) -> Shown {
     let visit = visit.without_query();
     let Names((app, channel)) = path?;
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let sent = Form::read(&repository, &parts.headers, body, 4096).await?;
+    let by = request.by.clone();
+    let sent = Form::read(request, 4096).await?;
     let to = sent.field("to").to_owned();
-    let target = Target::read(to.as_bytes())?;
-    let moved: Option<u64> = sent.field("moved").parse().ok();
-    let condition = expecting(moved.map(etag).as_deref());
-    let outcome = promote(
-        Arc::clone(&repository),
-        app.clone(),
-        channel.clone(),
-        condition,
-        target,
-        by,
-    )
-    .await;
-    match outcome {
-        Ok(_) => Ok(see_other(&format!("/apps/{app}/channels/{channel}?done=1"))),
-        // Whoever may move a channel may not be one who may read.
-        Err(failure) if !visit.may_read(&app) => Err(failure.into()),
-        Err(failure) => {
-            let mut response = show(
-                &repository,
-                &visit,
-                &app,
-                &channel,
-                Some(to),
-                Some(&failure),
-            )
-            .await?;
-            *response.status_mut() = failure.status;
-            Ok(response)
-        }
+    let target: Target = to.trim().parse()?;
+    let seen: Option<u64> = sent.field("moved").parse().ok();
+    let precondition = Precondition::new(move |current| current == seen);
+    let path = (app.clone(), channel.clone());
+    let outcome = promote(&catalogue, &key_file, path, precondition, target, by).await;
+    let Err(error) = outcome else {
+        return Ok(see_other(&format!("/apps/{app}/channels/{channel}?done=1")));
+    };
+    let failure = Failure::from(error);
+    // The right to move a channel does not include the right to read the app.
+    if !visit.may_read(&app) {
+        return Err(failure.into());
     }
+    let mut response = show(&catalogue, &visit, &app, &channel, Some(to), Some(&failure)).await?;
+    *response.status_mut() = failure.status;
+    Ok(response)
 }

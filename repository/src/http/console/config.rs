@@ -5,64 +5,61 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use maud::{Markup, html};
-use repository_api::release::LayerName;
-use repository_api::{AppName, EnvironmentName, config};
+use repository_api::release::{LayerName, LayerPin};
+use repository_api::{AppName, EnvironmentName};
 
 use super::Shown;
 use super::elements::{command, digest, done, empty};
 use super::page::{self, Tab};
 use super::visit::Visit;
-use crate::Repository;
-use crate::domain::catalogue::{AppState, Generation};
-use crate::domain::configure::file_of;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
+use crate::domain::layer_file::LayerFile;
 use crate::domain::releases;
+use crate::domain::state::layers::{Generation, Layers};
+use crate::http::extract::Known;
 use crate::http::failure::Failure;
-use crate::http::handlers::Names;
-use crate::storage::keys::DEFAULT_OWNER;
 
 struct Row {
-    layer: LayerName,
-    generation: u64,
+    pin: LayerPin,
     written: Generation,
 }
 
-fn rows(state: &AppState) -> Vec<Row> {
-    let pins = state.pins().into_iter();
-    pins.filter_map(|pin| {
+fn rows(layers: &Layers) -> Vec<Row> {
+    let row = |pin: LayerPin| {
         Some(Row {
-            written: state.generation(&pin.layer, pin.generation)?,
-            layer: pin.layer,
-            generation: pin.generation,
+            written: layers.generation(&pin.layer, pin.generation)?,
+            pin,
         })
-    })
-    .collect()
+    };
+    layers.pins().into_iter().filter_map(row).collect()
 }
 
 pub(super) async fn get(
-    State(repository): State<Arc<Repository>>,
-    name: Result<Names<AppName>, Failure>,
+    State(catalogue): State<Arc<Catalogue>>,
+    known: Result<Known<AppName>, Failure>,
     visit: Visit,
 ) -> Shown {
-    let Names(app) = name?;
+    let Known(app, log) = known?;
     let environment: Option<EnvironmentName> = visit
         .parameter("environment")
         .map(|text| text.parse())
         .transpose()
-        .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
-    let entry = repository.catalogue.known(&app).await?;
-    let mut rows_of_all = repository.catalogue.default_layer().await?.read(rows);
-    rows_of_all.extend(entry.read(rows));
-    let environments: Vec<&str> = rows_of_all
+        .map_err(Error::InvalidName)?;
+    let default = catalogue.default_layer().await?;
+    let mut all_rows = default.read(|state| rows(&state.layers));
+    all_rows.extend(log.read(|state| rows(&state.layers)));
+    let environments: Vec<&str> = all_rows
         .iter()
-        .filter(|row| matches!(row.layer, LayerName::Environment(_)))
-        .map(|row| row.layer.as_str())
+        .filter(|row| matches!(row.pin.layer, LayerName::Environment(_)))
+        .map(|row| row.pin.layer.as_str())
         .collect();
-    let seen = effective(&repository, &app, &rows_of_all, environment.as_ref()).await?;
+    let seen = effective(&catalogue, &app, &all_rows, environment.as_ref()).await?;
     let main = html! {
         section aria-labelledby="layers" {
             h2 #layers { "Layers" }
-            @if rows_of_all.is_empty() { (empty("No config yet.")) } @else { (table(&app, &rows_of_all)) }
-            (begin(&app, &rows_of_all))
+            @if all_rows.is_empty() { (empty("No config yet.")) } @else { (table(&app, &all_rows)) }
+            (begin(&app, &all_rows))
         }
         section aria-labelledby="effective" {
             h2 #effective { "What the app sees" }
@@ -82,14 +79,6 @@ pub(super) async fn get(
     Ok(page::of_app(&visit, &app, Tab::Config, "Config", &main))
 }
 
-/// Whose file a layer is.
-fn owner<'a>(app: &'a AppName, layer: &LayerName) -> &'a str {
-    match layer {
-        LayerName::Default => DEFAULT_OWNER,
-        LayerName::App | LayerName::Environment(_) => app.as_str(),
-    }
-}
-
 fn table(app: &AppName, rows: &[Row]) -> Markup {
     html! {
         table {
@@ -101,12 +90,13 @@ fn table(app: &AppName, rows: &[Row]) -> Markup {
             } }
             tbody {
                 @for row in rows {
+                    @let file = LayerFile::of(app, &row.pin.layer);
                     tr {
                         th scope="row" {
-                            a href={ "/apps/" (owner(app, &row.layer)) "/config/" (file_of(app, &row.layer)) } { (row.layer) }
-                            @if row.layer == LayerName::Default { " " span.badge { "under every app" } }
+                            a href={ "/apps/" (file.owner()) "/config/" (file.name()) } { (row.pin.layer) }
+                            @if row.pin.layer == LayerName::Default { " " span.badge { "under every app" } }
                         }
-                        td data-label="Generation" { "g" (row.generation) }
+                        td data-label="Generation" { "g" (row.pin.generation) }
                         td data-label="Digest" { (digest(&row.written.sha256)) }
                         td data-label="Written" { (done(&row.written.created, &row.written.by)) }
                     }
@@ -116,9 +106,9 @@ fn table(app: &AppName, rows: &[Row]) -> Markup {
     }
 }
 
-/// Where a layer begins that is not there yet.
+/// Links to layers that do not exist yet.
 fn begin(app: &AppName, rows: &[Row]) -> Markup {
-    let has_own = rows.iter().any(|row| row.layer == LayerName::App);
+    let has_own = rows.iter().any(|row| row.pin.layer == LayerName::App);
     html! {
         @if !has_own {
             p { a.button href={ "/apps/" (app) "/config/" (app) ".config" } { "Write " (app) ".config" } }
@@ -141,21 +131,20 @@ struct Seen {
 }
 
 async fn effective(
-    repository: &Repository,
+    catalogue: &Catalogue,
     app: &AppName,
     rows: &[Row],
     environment: Option<&EnvironmentName>,
-) -> Result<BTreeMap<String, Seen>, Failure> {
+) -> Result<BTreeMap<String, Seen>, Error> {
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.layer.applies_to(environment)) {
-        let content = releases::layer(repository, app, &row.layer, row.generation).await?;
-        let parsed = config::parse(content.as_bytes())
-            .map_err(|error| Failure::unprocessable(format!("layer {}: {error}", row.layer)))?;
+    let pins = rows.iter().map(|row| &row.pin);
+    for pin in pins.filter(|pin| pin.layer.applies_to(environment)) {
+        let parsed = releases::parsed_layer(catalogue, app, pin).await?;
         for assignment in parsed.assignments {
             let over = seen.remove(&assignment.name).map(|hidden| hidden.layer);
             let found = Seen {
                 value: assignment.value,
-                layer: row.layer.clone(),
+                layer: pin.layer.clone(),
                 over,
             };
             seen.insert(assignment.name, found);

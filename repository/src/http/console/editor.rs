@@ -4,32 +4,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use repository_api::EnvironmentName;
 use repository_api::config::{self, ConfigError};
-use repository_api::release::LayerName;
 use similar::{ChangeTag, TextDiff};
 
 use super::Shown;
 use super::elements::{command, digest, done, empty, next_page};
-use super::form::{Form, expecting, see_other};
+use super::form::{Form, see_other};
 use super::page::{self, Tab, Trouble};
 use super::visit::Visit;
-use crate::Repository;
-use crate::domain::catalogue::Generation;
-use crate::domain::configure::{self, LayerFile, configure, etag};
-use crate::domain::releases;
-use crate::http::access::{Need, Who};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::configure::{self, configure};
+use crate::domain::error::Error;
+use crate::domain::layer_file::LayerFile;
+use crate::domain::precondition::Precondition;
+use crate::domain::scope::Need;
+use crate::domain::state::layers::Generation;
+use crate::http::answer::{JSON, answer, json};
+use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
-use crate::http::handlers::{JSON, Names, answer, json};
-use crate::storage::keys::DEFAULT_OWNER;
 
-/// Lines that are compared at the most, and for how long: what is left then is shown as replaced as a whole.
-const MOST_LINES: usize = 20_000;
-const PATIENCE: Duration = Duration::from_millis(50);
+/// Maximum lines to compare, and for how long. The rest is shown as replaced as a whole.
+const MAX_LINES: usize = 20_000;
+const DIFF_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Generations on a page.
 const LIMIT: usize = 50;
@@ -37,125 +38,108 @@ const LIMIT: usize = 50;
 /// Bytes of a form with a config in it: each may be written as three.
 const MAX: usize = 3 * config::MAX_FILE_BYTES + 4096;
 
-/// A layer as it is.
+/// A layer, and one page of its history.
 struct Layer {
-    owner: String,
-    file: String,
-    at: LayerFile,
-    /// Newest first, with their numbers.
+    file: LayerFile,
+    /// Generations with their numbers, newest first.
     history: Vec<(u64, Generation)>,
-    /// The generation behind which earlier ones follow.
+    /// The last generation on this page, if older ones follow.
     earlier: Option<u64>,
     newest: Option<u64>,
 }
 
 impl Layer {
     async fn read(
-        repository: &Repository,
-        owner: String,
-        file: String,
+        catalogue: &Catalogue,
+        file: LayerFile,
         before: Option<u64>,
-    ) -> Result<Self, Failure> {
-        let at = LayerFile::read(&owner, &file)?;
-        let entry = repository.catalogue.layer_owner(&at.app, &at.layer).await?;
-        if entry.is_none() {
-            repository.catalogue.known(&at.app).await?;
-        }
-        let (newest, mut history) = entry.map_or((None, Vec::new()), |entry| {
-            entry.read(|state| {
-                let written = state.generations(&at.layer);
-                let count = written.len() as u64;
-                let numbered = (1..=count).rev().zip(written.iter().rev());
-                let shown: Vec<(u64, Generation)> = numbered
-                    .filter(|(number, _)| before.is_none_or(|before| *number < before))
-                    .take(LIMIT + 1)
-                    .map(|(number, written)| (number, written.clone()))
-                    .collect();
-                ((count > 0).then_some(count), shown)
+    ) -> Result<Self, Error> {
+        let layer = file.layer();
+        let found = catalogue
+            .layers(&file, |layers| {
+                let newest = layers.newest(&layer).map(|(number, _)| number);
+                let before = before.unwrap_or(u64::MAX);
+                (newest, layers.newest_before(&layer, before, LIMIT + 1))
             })
-        });
+            .await?;
+        let (newest, mut history) = match (found, file.app()) {
+            (Some(found), _) => found,
+            (None, Some(app)) => return Err(Error::UnknownApp(app.clone())),
+            (None, None) => (None, Vec::new()),
+        };
         let earlier = (history.len() > LIMIT).then(|| {
             history.truncate(LIMIT);
             history.last().map_or(1, |(number, _)| *number)
         });
         Ok(Self {
-            owner,
             file,
-            at,
             history,
             earlier,
             newest,
         })
     }
 
-    async fn content(&self, repository: &Repository, generation: u64) -> Result<String, Failure> {
-        releases::layer(repository, &self.at.app, &self.at.layer, generation).await
+    async fn content(&self, catalogue: &Catalogue, generation: u64) -> Result<String, Error> {
+        catalogue.content(&self.file, generation).await
     }
 
     fn path(&self) -> String {
-        format!("/apps/{}/config/{}", self.owner, self.file)
+        format!("/apps/{}/config/{}", self.file.owner(), self.file.name())
     }
 
-    /// What reading it needs.
-    fn read_need(&self) -> Need {
-        match self.at.layer {
-            LayerName::Default => Need::ReadDefault,
-            LayerName::App | LayerName::Environment(_) => Need::Read(Some(self.at.app.clone())),
+    fn need_to_read(&self) -> Need {
+        match self.file.app() {
+            None => Need::ReadDefault,
+            Some(app) => Need::Read(Some(app.clone())),
         }
     }
 
-    fn need(&self) -> Need {
-        match self.at.layer {
-            LayerName::Default => Need::config_of_default(),
-            LayerName::App | LayerName::Environment(_) => Need::config_of(&self.at.app),
+    fn need_to_write(&self) -> Need {
+        match self.file.app() {
+            None => Need::config_of_default(),
+            Some(app) => Need::config_of(app),
         }
     }
 }
 
-/// What somebody wrote that was not taken.
+/// A text that was refused.
 struct Draft {
     content: String,
     failure: Failure,
     error: Option<ConfigError>,
     /// The generation that the writer had seen.
     generation: Option<u64>,
-    /// What that one said, and the newest one, where others wrote meanwhile.
+    /// The content of that generation and the number of the newest one, if others wrote meanwhile.
     meanwhile: Option<(String, u64)>,
 }
 
 type Path = Names<(String, String)>;
 
 pub(super) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     path: Result<Path, Failure>,
     visit: Visit,
 ) -> Result<Response, Trouble> {
     let Names((owner, file)) = path?;
     if let ("new", Some(name)) = (file.as_str(), visit.parameter("environment")) {
-        LayerFile::read(&owner, &format!("{name}.config"))?;
-        let environment: EnvironmentName = name
-            .parse()
-            .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
+        LayerFile::parse(&owner, &format!("{name}.config"))?;
+        let environment: EnvironmentName = name.parse().map_err(Error::InvalidName)?;
         return Ok(see_other(&format!(
             "/apps/{owner}/config/{environment}.config"
         )));
     }
     let before = visit.parameter("before").and_then(|text| text.parse().ok());
-    let layer = Layer::read(&repository, owner, file, before).await?;
-    show(&repository, &visit, &layer, None).await
+    let file = LayerFile::parse(&owner, &file)?;
+    let layer = Layer::read(&catalogue, file, before).await?;
+    show(&catalogue, &visit, &layer, None).await
 }
 
-async fn show(
-    repository: &Repository,
-    visit: &Visit,
-    layer: &Layer,
-    draft: Option<&Draft>,
-) -> Shown {
+async fn show(catalogue: &Catalogue, visit: &Visit, layer: &Layer, draft: Option<&Draft>) -> Shown {
     let wanted: Option<u64> = visit
         .parameter("generation")
         .and_then(|text| text.parse().ok());
     let content = match layer.newest {
-        Some(newest) => layer.content(repository, newest).await?,
+        Some(newest) => layer.content(catalogue, newest).await?,
         None => String::new(),
     };
     let main = html! {
@@ -163,7 +147,7 @@ async fn show(
             p.notice.good role="status" { "Saved: this is generation " (newest) "." }
         }
         @if let Some(wanted) = wanted {
-            (old(repository, visit, layer, wanted).await?)
+            (old(catalogue, visit, layer, wanted).await?)
         } @else {
             (warnings(&content))
             (editor(visit, layer, &content, draft))
@@ -174,36 +158,31 @@ async fn show(
             (next_page(layer.earlier.map(|before| format!("{}?before={before}#history", layer.path())).as_deref()))
         }
         (command("The same in a terminal", &format!(
-            "curl --fail-with-body{} -T {} {}/config/{}/", visit.credentials(), layer.file, visit.base, layer.owner
+            "curl --fail-with-body{} -T {} {}/config/{}/", visit.credentials(), layer.file.name(), visit.base, layer.file.owner()
         )))
     };
-    if layer.owner == DEFAULT_OWNER {
+    let Some(app) = layer.file.app() else {
         let head = html! {
             nav.path aria-label="Where this is" { a href="/" { "Apps" } }
             h1 { "Under every app" }
         };
         return Ok(page::show(visit, "Under every app", None, &head, &main));
-    }
-    Ok(page::of_app(
-        visit,
-        &layer.at.app,
-        Tab::Config,
-        &layer.file,
-        &main,
-    ))
+    };
+    let title = layer.file.name();
+    Ok(page::of_app(visit, app, Tab::Config, &title, &main))
 }
 
 /// A generation, what it changed, and a way to write it again.
 async fn old(
-    repository: &Repository,
+    catalogue: &Catalogue,
     visit: &Visit,
     layer: &Layer,
     wanted: u64,
-) -> Result<Markup, Failure> {
-    let content = layer.content(repository, wanted).await?;
+) -> Result<Markup, Error> {
+    let content = layer.content(catalogue, wanted).await?;
     let before = match wanted {
         1 => String::new(),
-        later => layer.content(repository, later - 1).await?,
+        later => layer.content(catalogue, later - 1).await?,
     };
     Ok(html! {
         p.lead {
@@ -214,7 +193,7 @@ async fn old(
         (difference(&before, &content))
         h2 { "What it said" }
         pre.content tabindex="0" { code { (content) } }
-        @if Some(wanted) != layer.newest && visit.may(&layer.need()) {
+        @if Some(wanted) != layer.newest && visit.may(&layer.need_to_write()) {
             form.line method="post" action=(layer.path()) {
                 input type="hidden" name="generation" value=[layer.newest];
                 // No field of one line keeps line feeds.
@@ -235,7 +214,7 @@ fn warnings(content: &str) -> Markup {
 fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) -> Markup {
     let shown = draft.map_or(content, |draft| &draft.content);
     let error = draft.and_then(|draft| draft.error.as_ref());
-    if !visit.may(&layer.need()) {
+    if !visit.may(&layer.need_to_write()) {
         return html! {
             pre.content tabindex="0" { code { (content) } }
             (empty("Your token does not cover this layer: ask for one with its config scope."))
@@ -248,13 +227,13 @@ fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) ->
                     Some((_, newest)) => p { "Generation " (newest) " was written since you opened this page. Your text is kept here, and was not saved." },
                     None => p { (draft.failure.detail) },
                 }
-                @if let Some(excerpt) = draft.failure.shown_excerpt() { pre { (excerpt) } }
+                @if let Some(excerpt) = draft.failure.excerpt() { pre { (excerpt) } }
             }
         }
         form.editor method="post" action=(layer.path())
             data-line=[error.map(|error| error.line)] data-column=[error.map(|error| error.column)] {
             input type="hidden" name="generation" value=[draft.map_or(layer.newest, |draft| draft.generation)];
-            label for="content" { (layer.file) @if let Some(newest) = layer.newest { " at generation " (newest) } @else { ", which is new" } }
+            label for="content" { (layer.file.name()) @if let Some(newest) = layer.newest { " at generation " (newest) } @else { ", which is new" } }
             // A line feed at the beginning belongs to the element, and not to what is in it.
             textarea #content name="content" wrap="off" rows=(rows(shown)) spellcheck="false" autocapitalize="off" autocomplete="off"
                 aria-invalid=[error.map(|_| "true")] aria-describedby="grammar" { "\n" (shown) }
@@ -305,13 +284,13 @@ fn history(layer: &Layer, wanted: Option<u64>) -> Markup {
 
 /// Lines that went and lines that came, with some around them.
 fn difference(before: &str, after: &str) -> Markup {
-    if before.lines().count() + after.lines().count() > MOST_LINES {
+    if before.lines().count() + after.lines().count() > MAX_LINES {
         return empty(
             "There are too many lines to compare: fetch both generations, and compare them where you are.",
         );
     }
     let found = TextDiff::configure()
-        .timeout(PATIENCE)
+        .timeout(DIFF_TIMEOUT)
         .diff_lines(before, after);
     html! {
         pre.difference tabindex="0" {
@@ -329,40 +308,40 @@ fn difference(before: &str, after: &str) -> Markup {
 }
 
 pub(super) async fn post(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     path: Result<Path, Failure>,
     visit: Visit,
-    request: Request,
+    request: Write,
 ) -> Shown {
     let visit = visit.without_query();
     let Names((owner, file)) = path?;
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let sent = Form::read(&repository, &parts.headers, body, MAX).await?;
-    // Forms write lines as CRLF, whatever was typed.
+    let by = request.by.clone();
+    let sent = Form::read(request, MAX).await?;
+    // Browsers send the lines of a form as CRLF.
     let content = sent.required("content")?.replace("\r\n", "\n");
     if sent.field("check") == "true" {
         return Ok(check(&content));
     }
-    // Whoever has seen what others wrote meanwhile may replace it.
+    // A user who has seen what others wrote meanwhile may replace it.
     let seen = [sent.field("replace"), sent.field("generation")];
-    let generation: Option<u64> = seen.iter().find_map(|seen| seen.parse().ok());
-    let condition = expecting(generation.map(etag).as_deref());
-    let at = LayerFile::read(&owner, &file)?;
+    let seen: Option<u64> = seen.iter().find_map(|seen| seen.parse().ok());
+    let precondition = Precondition::new(move |current| current == seen);
+    let file = LayerFile::parse(&owner, &file)?;
     let bytes = content.clone().into_bytes();
-    let outcome = configure(Arc::clone(&repository), at, condition, bytes, by).await;
-    let layer = Layer::read(&repository, owner, file, None).await?;
-    let Err(failure) = outcome else {
+    let outcome = configure(&catalogue, file.clone(), precondition, bytes, by).await;
+    let layer = Layer::read(&catalogue, file, None).await?;
+    let Err(error) = outcome else {
         return Ok(see_other(&format!("{}?saved=1", layer.path())));
     };
-    if !visit.may(&layer.read_need()) {
+    let failure = Failure::from(error);
+    if !visit.may(&layer.need_to_read()) {
         return Err(failure.into());
     }
     let status = failure.status;
-    let meanwhile = match (generation, layer.newest) {
+    let meanwhile = match (seen, layer.newest) {
         (seen, Some(newest)) if seen != Some(newest) => {
             let before = match seen {
-                Some(seen) if seen < newest => layer.content(&repository, seen).await?,
+                Some(seen) if seen < newest => layer.content(&catalogue, seen).await?,
                 _ => String::new(),
             };
             Some((before, newest))
@@ -370,18 +349,18 @@ pub(super) async fn post(
         _ => None,
     };
     let draft = Draft {
-        generation,
+        generation: seen,
         meanwhile,
         error: config::parse(content.as_bytes()).err(),
         content,
         failure,
     };
-    let mut response = show(&repository, &visit, &layer, Some(&draft)).await?;
+    let mut response = show(&catalogue, &visit, &layer, Some(&draft)).await?;
     *response.status_mut() = status;
     Ok(response)
 }
 
-/// Whether a text would be taken, for the script that looks while somebody types.
+/// Whether a text follows the grammar, for the script that checks while the user types.
 fn check(content: &str) -> Response {
     let found = match config::parse(content.as_bytes()) {
         Ok(_) => serde_json::json!({ "warnings": configure::warnings(content) }),

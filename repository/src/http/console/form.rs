@@ -1,25 +1,19 @@
-//! What a form sent, and where its answer leads.
+//! What a form sent, and the redirect that answers it.
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 
-use crate::Repository;
+use crate::http::answer::text_value;
+use crate::http::extract::Write;
 use crate::http::failure::Failure;
-use crate::http::handlers::text_value;
-use crate::http::receive;
 
 #[derive(Debug)]
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
-    pub(super) async fn read(
-        repository: &Repository,
-        headers: &HeaderMap,
-        body: Body,
-        limit: usize,
-    ) -> Result<Self, Failure> {
-        let bytes = receive::small(repository, headers, body, limit).await?;
+    pub(super) async fn read(request: Write, limit: usize) -> Result<Self, Failure> {
+        let bytes = request.bytes(limit).await?;
         let pairs: Vec<(String, String)> = form_urlencoded::parse(&bytes)
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
@@ -51,17 +45,7 @@ impl Form {
     }
 }
 
-/// The condition under which a form's write counts: that what its page showed is still so.
-pub(super) fn expecting(etag: Option<&str>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    match etag {
-        Some(etag) => headers.insert(header::IF_MATCH, text_value(etag)),
-        None => headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*")),
-    };
-    headers
-}
-
-/// Leads on by a `GET`, so that reloading sends no form again.
+/// Redirects to a `GET`, so that reloading the page does not send the form again.
 pub(super) fn see_other(path: &str) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;

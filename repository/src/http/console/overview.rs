@@ -1,8 +1,5 @@
 //! `/apps/{app}`: what each channel runs, and the commands for what one does with an app.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use maud::{Markup, html};
 use repository_api::units::show_size;
 use repository_api::{AppName, ChannelName, VersionName};
@@ -11,10 +8,9 @@ use super::Shown;
 use super::elements::{command, done, empty, release, version};
 use super::page::{self, Tab};
 use super::visit::Visit;
-use crate::Repository;
-use crate::domain::catalogue::AppState;
+use crate::domain::state::app::AppState;
+use crate::http::extract::Known;
 use crate::http::failure::Failure;
-use crate::http::handlers::Names;
 
 /// Channels on the page.
 const CHANNELS: usize = 200;
@@ -93,14 +89,9 @@ pub(super) fn offered(state: &AppState) -> Vec<String> {
         .collect()
 }
 
-pub(super) async fn get(
-    State(repository): State<Arc<Repository>>,
-    name: Result<Names<AppName>, Failure>,
-    visit: Visit,
-) -> Shown {
-    let Names(app) = name?;
-    let entry = repository.catalogue.known(&app).await?;
-    let overview = entry.read(Overview::of);
+pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) -> Shown {
+    let Known(app, log) = known?;
+    let overview = log.read(Overview::of);
     let main = html! {
         section aria-labelledby="channels" {
             h2 #channels { "Channels" }

@@ -7,8 +7,8 @@ use repository_api::AppName;
 
 use super::assets;
 use super::visit::Visit;
+use crate::http::answer::{HTML, answer};
 use crate::http::failure::Failure;
-use crate::http::handlers::{HTML, answer};
 
 /// Nothing but what this server sends, no script and no style in a page itself, and no other page around it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -13,13 +13,13 @@ use super::differences;
 use super::elements::{command, digest, done, empty, next_page, release, version};
 use super::page::{self, Tab};
 use super::visit::Visit;
-use crate::Repository;
-use crate::domain::catalogue::{AppState, ReleaseEntry};
-use crate::domain::configure::file_of;
-use crate::domain::differences::{between, statement};
-use crate::domain::releases::unknown_release;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::differences::between_releases;
+use crate::domain::error::Error;
+use crate::domain::layer_file::LayerFile;
+use crate::domain::state::app::{AppState, ReleaseEntry};
+use crate::http::extract::{Known, Names};
 use crate::http::failure::Failure;
-use crate::http::handlers::Names;
 
 /// Channels that are shown of a release.
 const CHANNELS: usize = 20;
@@ -50,23 +50,17 @@ fn channels(state: &AppState) -> BTreeMap<u64, Vec<String>> {
     found
 }
 
-fn number(text: &str) -> Result<ReleaseNumber, Failure> {
-    text.parse()
-        .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))
+fn number(text: &str) -> Result<ReleaseNumber, Error> {
+    Ok(text.parse()?)
 }
 
-pub(super) async fn list(
-    State(repository): State<Arc<Repository>>,
-    name: Result<Names<AppName>, Failure>,
-    visit: Visit,
-) -> Shown {
-    let Names(app) = name?;
+pub(super) async fn list(known: Result<Known<AppName>, Failure>, visit: Visit) -> Shown {
+    let Known(app, log) = known?;
     let before = match visit.parameter("before") {
         None => u64::MAX,
         Some(text) => number(&text)?.get(),
     };
-    let entry = repository.catalogue.known(&app).await?;
-    let mut rows: Vec<Row> = entry.read(|state| {
+    let mut rows: Vec<Row> = log.read(|state| {
         let mut channels = channels(state);
         let newest = state.releases.range(..before).rev().take(LIMIT + 1);
         newest
@@ -138,22 +132,21 @@ fn table(app: &AppName, rows: &[Row]) -> Markup {
 }
 
 pub(super) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     path: Result<Names<(AppName, String)>, Failure>,
     visit: Visit,
 ) -> Shown {
     let Names((app, name)) = path?;
     if let Some((from, to)) = name.split_once("...") {
-        return compare(&repository, &visit, &app, number(from)?, number(to)?).await;
+        return compare(&catalogue, &visit, &app, number(from)?, number(to)?).await;
     }
     let number = number(&name)?;
-    let entry = repository.catalogue.known(&app).await?;
-    let (found, channels) = entry.read(|state| {
-        let found = state.releases.get(&number.get()).cloned();
+    let log = catalogue.known(&app).await?;
+    let (found, channels) = log.read(|state| {
+        let found = state.release(&app, number)?.clone();
         let channels = channels(state).remove(&number.get());
-        (found, channels.unwrap_or_default())
-    });
-    let found = found.ok_or_else(|| unknown_release(&app, number))?;
+        Ok::<_, Error>((found, channels.unwrap_or_default()))
+    })?;
     let title = format!("Release {number}");
     let main = html! {
         p.lead {
@@ -191,9 +184,9 @@ fn contents(app: &AppName, found: &ReleaseEntry) -> Markup {
             @if statement.config.is_empty() { (empty("It has none.")) }
             ul.files {
                 @for pin in &statement.config {
-                    @let owner = if pin.layer.as_str() == "default" { "_default" } else { app.as_str() };
+                    @let file = LayerFile::of(app, &pin.layer);
                     li {
-                        a href={ "/apps/" (owner) "/config/" (file_of(app, &pin.layer)) "?generation=" (pin.generation) } {
+                        a href={ "/apps/" (file.owner()) "/config/" (file.name()) "?generation=" (pin.generation) } {
                             (pin.layer) " g" (pin.generation)
                         }
                         " " (digest(&pin.sha256))
@@ -223,16 +216,13 @@ fn signature(visit: &Visit, app: &AppName, number: ReleaseNumber, found: &Releas
 }
 
 async fn compare(
-    repository: &Repository,
+    catalogue: &Catalogue,
     visit: &Visit,
     app: &AppName,
     from: ReleaseNumber,
     to: ReleaseNumber,
 ) -> Shown {
-    let left = statement(repository, app, from).await?;
-    let right = statement(repository, app, to).await?;
-    let shown = (from.to_string(), to.to_string());
-    let found = between(repository, app, (&left, &right), shown).await?;
+    let found = between_releases(catalogue, app, from, to).await?;
     let title = format!("{from} to {to}");
     let main = html! {
         p.lead {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -12,10 +12,11 @@ use maud::html;
 use super::form::{Form, see_other};
 use super::page;
 use super::visit::Visit;
-use crate::Repository;
-use crate::http::access::{self, Refusal, cookie};
+use crate::http::access::{Access, Refusal, cookie};
+use crate::http::extract::Write;
 use crate::http::failure::Failure;
 use crate::http::negotiate::{Form as Wanted, form};
+use crate::http::paths;
 
 /// Not Basic: a browser would ask in a window of its own.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"repository\"");
@@ -61,12 +62,11 @@ fn ask(visit: &Visit, to: &str, trouble: Option<&str>) -> Response {
 }
 
 pub(super) async fn sign_in(
-    State(repository): State<Arc<Repository>>,
+    State(access): State<Arc<Access>>,
     visit: Visit,
-    request: Request,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let sent = Form::read(&repository, &parts.headers, body, MAX).await?;
+    let sent = Form::read(request, MAX).await?;
     let to = Some(sent.field("to"))
         .filter(|to| is_own(to))
         .unwrap_or("/");
@@ -79,7 +79,7 @@ pub(super) async fn sign_in(
     let Some(peer) = visit.peer else {
         return Err(Failure::bad_request("nobody knows where this came from"));
     };
-    if let Err(Refusal { failure, .. }) = access::who_has(&repository, peer, token).await {
+    if let Err(Refusal { failure, .. }) = access.holder(peer, token).await {
         return Ok(refused(failure.status, &failure.detail));
     }
     let Some(cookie) = cookie::set(token, visit.is_encrypted) else {
@@ -103,7 +103,7 @@ pub(super) async fn sign_out(visit: Visit) -> Response {
 /// What somebody reads who may not: in a browser that asks for a page, where to sign in.
 pub(crate) fn refusal(request: &Parts, failure: Failure) -> Response {
     let wants_page = request.method == Method::GET
-        && super::is_page(request.uri.path())
+        && paths::is_page(request.uri.path())
         && form(&request.headers, Wanted::Json) == Wanted::Html;
     let is_signed_in = cookie::token(&request.headers).is_some();
     if !wants_page {

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use maud::{Markup, html};
 use repository_api::units::show_size;
 use repository_api::{AppName, Digest, VersionName};
@@ -13,12 +13,12 @@ use super::elements::{command, digest, done, empty, next_page, version};
 use super::form::{Form, see_other};
 use super::page::{self, Tab};
 use super::visit::Visit;
-use crate::Repository;
-use crate::domain::catalogue::{AppState, VersionState};
-use crate::domain::completion::to_the_end;
-use crate::http::access::Who;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::state::app::AppState;
+use crate::domain::state::version::VersionState;
+use crate::domain::yank::set_yanked;
+use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
-use crate::http::handlers::{Names, yank};
 
 /// Versions on a page.
 const LIMIT: usize = 50;
@@ -73,19 +73,14 @@ fn rows(state: &AppState, before: Option<&VersionName>) -> Vec<Row> {
         .collect()
 }
 
-pub(super) async fn get(
-    State(repository): State<Arc<Repository>>,
-    name: Result<Names<AppName>, Failure>,
-    visit: Visit,
-) -> Shown {
-    let Names(app) = name?;
+pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) -> Shown {
+    let Known(app, log) = known?;
     let before = visit
         .parameter("before")
         .map(|text| text.parse::<VersionName>())
         .transpose()
         .map_err(|error| Failure::bad_request(format!("before: {error}")))?;
-    let entry = repository.catalogue.known(&app).await?;
-    let mut rows = entry.read(|state| rows(state, before.as_ref()));
+    let mut rows = log.read(|state| rows(state, before.as_ref()));
     let next = (rows.len() > LIMIT).then(|| {
         rows.truncate(LIMIT);
         let last = rows
@@ -163,24 +158,19 @@ fn yanker(app: &AppName, row: &Row) -> Markup {
 }
 
 pub(super) async fn post(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     path: Result<Names<(AppName, VersionName)>, Failure>,
-    request: Request,
+    request: Write,
 ) -> Shown {
     let Names((app, version)) = path?;
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let sent = Form::read(&repository, &parts.headers, body, 4096).await?;
+    let by = request.by.clone();
+    let sent = Form::read(request, 4096).await?;
     let yanked = match sent.field("yanked") {
         "true" => true,
         "false" => false,
         _ => return Err(Failure::bad_request("yanked: expected true or false").into()),
     };
     let back = see_other(&format!("/apps/{app}/versions"));
-    to_the_end(async move {
-        yank::set(&repository, &app, &version, yanked, &by).await?;
-        Ok(())
-    })
-    .await?;
+    set_yanked(&catalogue, app, version, yanked, by).await?;
     Ok(back)
 }

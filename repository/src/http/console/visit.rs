@@ -7,7 +7,8 @@ use http::header;
 use http::request::Parts;
 use repository_api::{AppName, ChannelName};
 
-use crate::http::access::{Need, Peer, Who};
+use crate::domain::scope::Need;
+use crate::http::access::{Peer, Who};
 
 /// What every page wants to know of its request.
 #[derive(Debug)]

@@ -3,23 +3,26 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use repository_api::{AppName, Digest, FileName, VersionName, routes};
 
-use super::{Names, TEXT, answer, tagged, text_value};
-use crate::Repository;
-use crate::domain::catalogue::{AppState, ArtefactRecord};
-use crate::domain::publish::{self, Address};
-use crate::http::access::{self, Who};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
+use crate::domain::publish::{Address, Publisher};
+use crate::domain::state::app::AppState;
+use crate::domain::state::version::ArtefactRecord;
+use crate::http::access::Access;
+use crate::http::answer::{TEXT, answer, tagged, text_value};
 use crate::http::conditional::{self, Outcome};
+use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
 use crate::http::openapi;
 use crate::http::range::{self, Wanted};
-use crate::http::receive;
-use crate::storage::Located;
+use crate::http::receive::{self, Declared};
 use crate::storage::store::Content;
+use crate::storage::{Located, Storage};
 
 const SIDECAR: &str = ".sha256";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable, no-transform";
@@ -37,7 +40,7 @@ const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandb
 
 type FilePath = Names<(AppName, VersionName, String)>;
 
-/// The artefact of an address, and whether its sidecar is meant.
+/// The artefact that a path names, and whether the path names its sidecar.
 fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
     let (name, sidecar) = match text.strip_suffix(SIDECAR) {
         Some(name) => (name, true),
@@ -70,118 +73,71 @@ fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(access): State<Arc<Access>>,
     Names((app, version, file)): FilePath,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let (file, sidecar) = file_name(&file)?;
-    let record = find(&repository, &app, &version, &file).await?;
+    let address = Address { app, version, file };
+    let record = find(&catalogue, &address).await?;
+    let file = address.file.as_str();
     if sidecar {
-        let line = record.sha256.line(file.as_str());
-        return tagged(
-            &headers,
-            TEXT,
-            &format!("\"sha256-of-{}\"", record.sha256),
-            line,
-        );
+        let etag = format!("\"sha256-of-{}\"", record.sha256);
+        return tagged(&headers, TEXT, &etag, record.sha256.line(file));
     }
-    let cache_control = if access::reads_are_open(&repository) {
+    let cache_control = if access.reads_are_open() {
         IMMUTABLE
     } else {
         PRIVATE
     };
-    let answer = serve(
-        &repository,
-        &method,
-        &headers,
-        (file.as_str(), record),
-        cache_control,
-    )
-    .await;
+    let storage = catalogue.storage();
+    let answer = serve(storage, &method, &headers, (file, record), cache_control).await;
     match answer {
         Err(failure) if failure.status.is_server_error() => {
-            // Its bytes may have been purged, or healed, by way of another replica.
-            let now = find_now(&repository, &app, &version, &file).await?;
+            // Another replica may have purged or healed the bytes.
+            let now = find_now(&catalogue, &address).await?;
             if now.id == record.id {
                 return Err(failure);
             }
-            serve(
-                &repository,
-                &method,
-                &headers,
-                (file.as_str(), now),
-                cache_control,
-            )
-            .await
+            serve(storage, &method, &headers, (file, now), cache_control).await
         }
         answer => answer,
     }
 }
 
-/// As it was a moment ago, if it was there.
-async fn find(
-    repository: &Repository,
-    app: &AppName,
-    version: &VersionName,
-    file: &FileName,
-) -> Result<Located, Failure> {
-    let found = repository
-        .catalogue
-        .lasting(app)
-        .await?
-        .read(|state| look_up(state, app, version, file));
-    match found {
+/// Finds an artefact in a state that may be a second old.
+async fn find(catalogue: &Catalogue, address: &Address) -> Result<Located, Error> {
+    let app = catalogue.known_recently(&address.app).await?;
+    match app.read(|state| look_up(state, address)) {
         Ok(record) => Ok(record),
-        // It may have been published just now.
-        Err(_) => find_now(repository, app, version, file).await,
+        // It may have been published within that second.
+        Err(_) => find_now(catalogue, address).await,
     }
 }
 
-async fn find_now(
-    repository: &Repository,
-    app: &AppName,
-    version: &VersionName,
-    file: &FileName,
-) -> Result<Located, Failure> {
-    let entry = repository.catalogue.known(app).await?;
-    entry.read(|state| look_up(state, app, version, file))
+async fn find_now(catalogue: &Catalogue, address: &Address) -> Result<Located, Error> {
+    let app = catalogue.known(&address.app).await?;
+    app.read(|state| look_up(state, address))
 }
 
-fn look_up(
-    state: &AppState,
-    app: &AppName,
-    version: &VersionName,
-    file: &FileName,
-) -> Result<Located, Failure> {
-    let Some(found) = state.version(version) else {
-        return Err(missing(app, version, state));
-    };
+fn look_up(state: &AppState, Address { app, version, file }: &Address) -> Result<Located, Error> {
+    let found = state.existing(app, version)?;
     found
         .file(file)
         .map(ArtefactRecord::located)
-        .ok_or_else(|| {
-            let names: Vec<&str> = found.files().map(|(name, _)| name.as_str()).collect();
-            Failure::not_found(format!(
-                "{app} {version} has no file {file}: there is {}",
-                names.join(", ")
-            ))
+        .ok_or_else(|| Error::UnknownFile {
+            app: app.clone(),
+            version: version.clone(),
+            file: file.clone(),
+            existing: found.files().map(|(name, _)| name.to_string()).collect(),
         })
-}
-
-/// 404, or 410 for a version that was there.
-pub(super) fn missing(app: &AppName, version: &VersionName, state: &AppState) -> Failure {
-    if state.is_purged(version) {
-        return publish::purged(app, version);
-    }
-    Failure::not_found(format!(
-        "{app} has no version {version}: GET /artefacts/{app}/ lists those there are"
-    ))
 }
 
 /// The bytes: whole, a part, or none where the client's copy is current.
 pub(crate) async fn serve(
-    repository: &Repository,
+    storage: &Storage,
     method: &Method,
     request: &HeaderMap,
     (name, blob): (&str, Located),
@@ -237,7 +193,7 @@ pub(crate) async fn serve(
     let body = if *method == Method::HEAD {
         Body::empty()
     } else {
-        match repository.storage.blob(blob, bytes.clone()).await? {
+        match storage.blob(blob, bytes.clone()).await? {
             Content::Whole(bytes) => Body::from(bytes),
             Content::Stream(stream) => Body::from_stream(stream),
         }
@@ -307,57 +263,61 @@ fn describe(
     )
 )]
 pub(crate) async fn put(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(publisher): State<Publisher>,
     Names((app, version, file)): FilePath,
-    request: Request,
+    request: Write,
 ) -> Result<Response, Failure> {
     let (file, sidecar) = file_name(&file)?;
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    if sidecar {
-        return compare(&repository, (&app, &version, &file), &parts.headers, body).await;
-    }
     let address = Address { app, version, file };
-    let published = publish::publish(&repository, &address, &parts.headers, body, by).await?;
-    let status = if published.new {
+    if sidecar {
+        return compare(&catalogue, &address, request).await;
+    }
+    let Write {
+        by,
+        headers,
+        body,
+        limits,
+    } = request;
+    let declared = Declared::read(&headers, limits.max_upload)?;
+    publisher
+        .admit(&address, declared.sha256, declared.length)
+        .await?;
+    let received = receive::receive(catalogue.storage(), limits, body, &declared).await?;
+    let published = publisher.publish(address.clone(), received, by).await?;
+    let status = if published.is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let mut response = answer(status, TEXT, published.sha256.line(address.file.as_str()));
+    let Address { app, version, file } = &address;
+    let mut response = answer(status, TEXT, published.sha256.line(file.as_str()));
     let headers = response.headers_mut();
     headers.insert(header::ETAG, text_value(&published.sha256.etag()));
     headers.insert(
         header::LOCATION,
-        text_value(&routes::artefact(
-            &address.app,
-            &address.version,
-            &address.file,
-        )),
+        text_value(&routes::artefact(app, version, file)),
     );
     Ok(response)
 }
 
-/// A checksum is not stored: the server makes its own. One that is sent is compared.
+/// Compares a checksum that a client sends. The server stores none, because it makes its own.
 async fn compare(
-    repository: &Repository,
-    (app, version, file): (&AppName, &VersionName, &FileName),
-    headers: &HeaderMap,
-    body: Body,
+    catalogue: &Catalogue,
+    address: &Address,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let record = find(repository, app, version, file).await?;
-    let text = receive::small(repository, headers, body, 4096).await?;
+    let record = find(catalogue, address).await?;
+    let text = request.words().await?;
     let text = String::from_utf8_lossy(&text);
     let sent = Digest::from_line(&text).map_err(|error| Failure::bad_request(error.to_string()))?;
+    let Address { app, version, file } = address;
     if sent != record.sha256 {
         return Err(Failure::conflict(format!(
             "the checksum is not that of {file} of {app} {version}: the file is sha256:{}, the checksum says sha256:{sent}",
             record.sha256
         )));
     }
-    Ok(answer(
-        StatusCode::OK,
-        TEXT,
-        record.sha256.line(file.as_str()),
-    ))
+    let line = record.sha256.line(file.as_str());
+    Ok(answer(StatusCode::OK, TEXT, line))
 }

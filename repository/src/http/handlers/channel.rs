@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, StatusCode, header};
 use repository_api::{AppName, ChannelName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::listing::{Page, paged};
-use super::release::{line, line_answer};
-use super::{JSON, Names, TEXT, answer, json, tag_of, tagged, text_value};
-use crate::Repository;
-use crate::domain::catalogue::MoveRecord;
-use crate::domain::promote::{Target, etag, etag_of_json, promote, restrict};
-use crate::domain::releases::unknown_channel;
-use crate::http::access::Who;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
+use crate::domain::promote::{KeyFile, Target, promote, restrict};
+use crate::domain::state::app::MoveRecord;
+use crate::http::answer::{JSON, TEXT, answer, json, tagged, tagged_by_digest, text_value};
+use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
 use crate::http::negotiate::{self, Form};
-use crate::http::openapi;
-use crate::http::receive;
+use crate::http::page::Page;
+use crate::http::{conditional, etag, openapi};
+
+type ChannelPath = (AppName, ChannelName);
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Pointer {
@@ -52,32 +52,31 @@ pub(crate) struct Pointer {
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
-    Names((app, channel)): Names<(AppName, ChannelName)>,
+    Known((app, channel), log): Known<ChannelPath>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app).await?;
-    let (moved, pointer, number) = entry.read(|state| {
-        let (moved, entry) = state
-            .channel(&channel)
-            .ok_or_else(|| unknown_channel(&app, &channel, state))?;
-        let version = state
-            .releases
-            .get(&entry.release)
-            .map(|release| release.statement.version.to_string());
+    let (number, pointer) = log.read(|state| {
+        let (number, moved) = state.existing_channel(&app, &channel)?;
+        let release = state.releases.get(&moved.release);
         let pointer = Pointer {
+            release: format!("r{}", moved.release),
+            version: release.map(|release| release.statement.version.to_string()),
+            moved: moved.created.clone(),
+            signed_only: state.signed_only.contains(&channel),
             app: app.clone(),
             channel: channel.clone(),
-            release: format!("r{}", entry.release),
-            version,
-            moved: entry.created.clone(),
-            signed_only: state.signed_only.contains(&channel),
         };
-        Ok::<_, Failure>((moved, pointer, entry.release))
+        Ok::<_, Error>((number, pointer))
     })?;
     let mut response = match negotiate::form(&headers, Form::Text) {
-        Form::Json => tagged(&headers, JSON, &etag_of_json(moved), json(&pointer)),
-        Form::Text | Form::Html => tagged(&headers, TEXT, &etag(moved), line(number)),
+        Form::Json => {
+            let tag = etag::channel_move_json(number);
+            tagged(&headers, JSON, &tag, json(&pointer))
+        }
+        Form::Text | Form::Html => {
+            let tag = etag::channel_move(number);
+            tagged(&headers, TEXT, &tag, format!("{}\n", pointer.release))
+        }
     }?;
     response
         .headers_mut()
@@ -101,42 +100,26 @@ pub(crate) async fn get(
         openapi::Absent,
     )
 )]
-pub(crate) async fn list(
-    State(repository): State<Arc<Repository>>,
-    Names(app): Names<AppName>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
-    let page = Page::read(&uri)?;
-    let rows: Vec<ListedChannel> = repository.catalogue.known(&app).await?.read(|state| {
+pub(crate) async fn list(Known(app, log): Known<AppName>, page: Page) -> Result<Response, Failure> {
+    let rows: Vec<ListedChannel> = log.read(|state| {
         state
             .channels
             .keys()
             .filter(|channel| page.is_after(channel.as_str()))
             .filter_map(|channel| {
-                let (_, entry) = state.channel(channel)?;
+                let (_, moved) = state.channel(channel)?;
                 Some(ListedChannel {
                     channel: channel.clone(),
-                    release: format!("r{}", entry.release),
+                    release: format!("r{}", moved.release),
                 })
             })
-            .take(page.limit + 1)
+            .take(page.rows())
             .collect()
     });
-    paged(
-        (&format!("/channels/{app}/"), &headers),
-        &page,
+    page.json(
         rows,
         |row| row.channel.to_string(),
-        |rows| {
-            (
-                JSON,
-                json(&Channels {
-                    app,
-                    channels: rows.to_vec(),
-                }),
-            )
-        },
+        |channels| Channels { app, channels },
     )
 }
 
@@ -172,7 +155,6 @@ pub(crate) struct Moved {
     to: String,
 }
 
-/// Newest first.
 /// Who moved a channel, when, from what to what; newest first.
 #[utoipa::path(
     get,
@@ -189,30 +171,28 @@ pub(crate) struct Moved {
     )
 )]
 pub(crate) async fn history(
-    State(repository): State<Arc<Repository>>,
-    Names((app, channel)): Names<(AppName, ChannelName)>,
+    Known((app, channel), log): Known<ChannelPath>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app).await?;
-    let moves: Vec<Moved> = entry.read(|state| {
+    let history: Vec<Moved> = log.read(|state| {
         let moves = state
             .channels
             .get(&channel)
-            .ok_or_else(|| unknown_channel(&app, &channel, state))?;
+            .ok_or_else(|| state.unknown_channel(&app, &channel))?;
         let moved = |entry: &MoveRecord| Moved {
             at: entry.created.clone(),
             by: entry.by.to_string(),
             from: entry.from.map(|from| format!("r{from}")),
             to: format!("r{}", entry.release),
         };
-        Ok::<_, Failure>(moves.values().rev().map(moved).collect())
+        Ok::<_, Error>(moves.values().rev().map(moved).collect())
     })?;
-    let text = json(&Moves {
+    let moves = Moves {
         app,
         channel,
-        history: moves,
-    });
-    tagged(&headers, JSON, &tag_of(text.as_bytes()), text)
+        history,
+    };
+    tagged_by_digest(&headers, JSON, json(&moves))
 }
 
 /// Points a channel at a version, which makes a release of it, or at a release.
@@ -237,24 +217,30 @@ pub(crate) async fn history(
     )
 )]
 pub(crate) async fn put(
-    State(repository): State<Arc<Repository>>,
-    Names((app, channel)): Names<(AppName, ChannelName)>,
-    request: Request,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(key_file): State<KeyFile>,
+    Names(path): Names<ChannelPath>,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let body = receive::small(&repository, &parts.headers, body, 4096).await?;
-    let target = Target::read(&body)?;
-    let moved = promote(repository, app, channel, parts.headers, target, by).await?;
+    let by = request.by.clone();
+    let tags = |number| [etag::channel_move(number), etag::channel_move_json(number)];
+    let precondition = conditional::precondition(&request.headers, tags);
+    let body = request.words().await?;
+    let target: Target = std::str::from_utf8(&body)
+        .unwrap_or_default()
+        .trim()
+        .parse()?;
+    let moved = promote(&catalogue, &key_file, path, precondition, target, by).await?;
     let status = if moved.is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let mut response = line_answer(status, moved.release);
+    let mut response = answer(status, TEXT, format!("r{}\n", moved.release));
+    let tag = etag::channel_move(moved.number);
     response
         .headers_mut()
-        .insert(header::ETAG, text_value(&etag(moved.number)));
+        .insert(header::ETAG, text_value(&tag));
     Ok(response)
 }
 
@@ -273,17 +259,13 @@ pub(crate) async fn put(
         openapi::Absent,
     )
 )]
-pub(crate) async fn get_signed_only(
-    State(repository): State<Arc<Repository>>,
-    Names((app, channel)): Names<(AppName, ChannelName)>,
-) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app).await?;
-    let is_so = entry.read(|state| state.signed_only.contains(&channel));
-    let mut response = answer(StatusCode::OK, TEXT, format!("{is_so}\n"));
+pub(crate) async fn get_signed_only(Known((_, channel), log): Known<ChannelPath>) -> Response {
+    let signed_only = log.read(|state| state.signed_only.contains(&channel));
+    let mut response = answer(StatusCode::OK, TEXT, format!("{signed_only}\n"));
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, text_value("no-cache"));
-    Ok(response)
+    response
 }
 
 /// Marks a channel as one for signed releases only, or takes the mark away.
@@ -305,13 +287,13 @@ pub(crate) async fn get_signed_only(
     )
 )]
 pub(crate) async fn put_signed_only(
-    State(repository): State<Arc<Repository>>,
-    Names((app, channel)): Names<(AppName, ChannelName)>,
-    request: Request,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(key_file): State<KeyFile>,
+    Names(path): Names<ChannelPath>,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let signed_only = receive::truth(&repository, &parts.headers, body).await?;
-    restrict(repository, app, channel, signed_only, by).await?;
+    let by = request.by.clone();
+    let signed_only = request.truth().await?;
+    restrict(&catalogue, &key_file, path, signed_only, by).await?;
     Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
 }

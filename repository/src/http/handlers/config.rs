@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, Uri, header};
 use repository_api::config::{self, Config};
@@ -11,17 +11,17 @@ use repository_api::{AppName, Digest, EnvironmentName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::listing::{Page, paged};
-use super::{JSON, Names, Number, TEXT, answer, json, parameter, tag_of, tagged, text_value};
-use crate::Repository;
-use crate::domain::catalogue::AppState;
-use crate::domain::configure::{LayerFile, configure, etag};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::configure::configure;
+use crate::domain::error::Error;
+use crate::domain::layer_file::{DEFAULT_OWNER, LayerFile};
 use crate::domain::releases;
-use crate::http::access::Who;
+use crate::http::answer::{TEXT, answer, tagged, tagged_by_digest, text_value};
+use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
-use crate::http::openapi;
-use crate::http::receive;
-use crate::storage::keys::DEFAULT_OWNER;
+use crate::http::page::Page;
+use crate::http::query::{Number, parameter};
+use crate::http::{conditional, etag, openapi};
 
 /// A layer, as it was written.
 #[utoipa::path(
@@ -41,25 +41,28 @@ use crate::storage::keys::DEFAULT_OWNER;
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Names((owner, file)): Names<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let LayerFile { app, layer } = LayerFile::read(&owner, &file)?;
+    let layer_file = LayerFile::parse(&owner, &file)?;
+    let layer = layer_file.layer();
     let wanted = parameter(uri.query(), "generation")?.map(|Number(wanted)| wanted);
-    let entry = repository.catalogue.layer_owner(&app, &layer).await?;
-    let newest = entry.and_then(|entry| entry.read(|state| Some(state.newest(&layer)?.0)));
+    let newest = catalogue
+        .layers(&layer_file, |layers| layers.newest(&layer))
+        .await?
+        .flatten();
     let generation = match (wanted, newest) {
         (_, None) => Err(absent(&owner, &file)),
-        (None, Some(newest)) => Ok(newest),
-        (Some(wanted), Some(newest)) if (1..=newest).contains(&wanted) => Ok(wanted),
-        (Some(wanted), Some(newest)) => Err(Failure::not_found(format!(
+        (None, Some((newest, _))) => Ok(newest),
+        (Some(wanted), Some((newest, _))) if (1..=newest).contains(&wanted) => Ok(wanted),
+        (Some(wanted), Some((newest, _))) => Err(Failure::not_found(format!(
             "{file} of {owner} has generations 1 to {newest}, and no {wanted}"
         ))),
     }?;
-    let content = releases::layer(&repository, &app, &layer, generation).await?;
-    tagged(&headers, TEXT, &etag(generation), content)
+    let content = catalogue.content(&layer_file, generation).await?;
+    tagged(&headers, TEXT, &etag::generation(generation), content)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -78,7 +81,6 @@ pub(crate) struct Listed {
     by: String,
 }
 
-/// Newest first.
 /// The generations of a layer, newest first.
 #[utoipa::path(
     get,
@@ -97,47 +99,39 @@ pub(crate) struct Listed {
     )
 )]
 pub(crate) async fn history(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Names((owner, file)): Names<(String, String)>,
+    page: Page,
     uri: Uri,
-    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let LayerFile { app, layer } = LayerFile::read(&owner, &file)?;
-    let page = Page::read(&uri)?;
+    let layer_file = LayerFile::parse(&owner, &file)?;
+    let layer = layer_file.layer();
     let before: Option<Number> = parameter(uri.query(), "after")?;
     let before = before.map_or(u64::MAX, |Number(before)| before);
-    let entry = repository.catalogue.layer_owner(&app, &layer).await?;
-    let rows: Vec<Listed> = entry.map_or_else(Vec::new, |entry| {
-        entry.read(|state| {
-            let written = state.generations(&layer);
-            let numbered = (1..=written.len() as u64).rev().zip(written.iter().rev());
-            numbered
-                .filter(|(number, _)| *number < before)
-                .take(page.limit + 1)
-                .map(|(generation, written)| Listed {
-                    generation,
-                    sha256: written.sha256,
-                    at: written.created.clone(),
-                    by: written.by.to_string(),
-                })
-                .collect()
+    let rows = catalogue
+        .layers(&layer_file, |layers| {
+            layers.newest_before(&layer, before, page.rows())
         })
-    });
+        .await?
+        .unwrap_or_default();
     if rows.is_empty() && page.after.is_none() {
         return Err(absent(&owner, &file));
     }
-    paged(
-        (&format!("/config/{owner}/{file}/history"), &headers),
-        &page,
+    page.json(
         rows,
-        |row| row.generation.to_string(),
+        |(generation, _)| generation.to_string(),
         |rows| {
-            let shown = LayerHistory {
-                owner: owner.clone(),
-                file: file.clone(),
-                history: rows.to_vec(),
-            };
-            (JSON, json(&shown))
+            let listed = rows.into_iter().map(|(generation, written)| Listed {
+                generation,
+                sha256: written.sha256,
+                at: written.created,
+                by: written.by.to_string(),
+            });
+            LayerHistory {
+                owner,
+                file,
+                history: listed.collect(),
+            }
         },
     )
 }
@@ -170,22 +164,23 @@ fn absent(owner: &str, file: &str) -> Failure {
     )
 )]
 pub(crate) async fn put(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Names((owner, file)): Names<(String, String)>,
-    request: Request,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let address = LayerFile::read(&owner, &file)?;
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let bytes = receive::small(&repository, &parts.headers, body, config::MAX_FILE_BYTES).await?;
-    let written = configure(repository, address, parts.headers, bytes, by).await?;
+    let layer_file = LayerFile::parse(&owner, &file)?;
+    let by = request.by.clone();
+    let precondition =
+        conditional::precondition(&request.headers, |number| [etag::generation(number)]);
+    let bytes = request.bytes(config::MAX_FILE_BYTES).await?;
+    let written = configure(&catalogue, layer_file, precondition, bytes, by).await?;
     let generation = written.generation;
-    let (status, is) = if written.is_new {
+    let (status, verb) = if written.is_new {
         (StatusCode::CREATED, "is now")
     } else {
         (StatusCode::OK, "is unchanged at")
     };
-    let mut text = format!("{file} of {owner} {is} generation {generation}\n");
+    let mut text = format!("{file} of {owner} {verb} generation {generation}\n");
     if let Some(note) = &written.note {
         let _ = writeln!(text, "{note}");
     }
@@ -193,14 +188,14 @@ pub(crate) async fn put(
         let _ = writeln!(text, "warning: {warning}");
     }
     let mut response = answer(status, TEXT, text);
+    let tag = etag::generation(generation);
     response
         .headers_mut()
-        .insert(header::ETAG, text_value(&etag(generation)));
+        .insert(header::ETAG, text_value(&tag));
     Ok(response)
 }
 
-/// The merge, as an app would see it, in the grammar of the files.
-/// The merge of the layers, as an app would see it.
+/// The merged layers as an app sees them, in the grammar of the files.
 #[utoipa::path(
     get,
     path = "/config/{app}/",
@@ -218,7 +213,7 @@ pub(crate) async fn put(
     )
 )]
 pub(crate) async fn merged(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Names(owner): Names<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -228,39 +223,16 @@ pub(crate) async fn merged(
             "_default has one layer: ask for /config/_default/_default.config",
         ));
     }
-    let app: AppName = owner
-        .parse()
-        .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
+    let app: AppName = owner.parse().map_err(Error::InvalidName)?;
     let environment: Option<EnvironmentName> = parameter(uri.query(), "environment")?;
-    let entry = repository.catalogue.known(&app).await?;
-    let mut pins = repository
-        .catalogue
-        .default_layer()
-        .await?
-        .read(AppState::pins);
-    pins.extend(entry.read(AppState::pins));
-    pins.retain(|pin| pin.layer.applies_to(environment.as_ref()));
-    if pins.is_empty() {
-        return Err(Failure::not_found(format!(
-            "{app} has no config: write it with PUT /config/{app}/{app}.config"
-        )));
+    let layers = releases::current_layers(&catalogue, &app, environment.as_ref()).await?;
+    if layers.is_empty() {
+        return Err(Error::NoConfig(app).into());
     }
-    let mut layers: Vec<Config> = Vec::new();
-    for pin in &pins {
-        let content = releases::layer(&repository, &app, &pin.layer, pin.generation).await?;
-        let parsed = config::parse(content.as_bytes()).map_err(|error| {
-            Failure::unprocessable(format!(
-                "layer {} at generation {}: {error}",
-                pin.layer, pin.generation
-            ))
-        })?;
-        layers.push(parsed);
-    }
+    let layers: Vec<Config> = layers.into_iter().map(|(_, parsed)| parsed).collect();
     let merged = config::merge(&layers);
-    let text = config::render(
-        merged
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
-    tagged(&headers, TEXT, &tag_of(text.as_bytes()), text)
+    let pairs = merged
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    tagged_by_digest(&headers, TEXT, config::render(pairs))
 }

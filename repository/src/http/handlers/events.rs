@@ -1,8 +1,8 @@
 //! `/events`: what is published, configured and released, as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 //!
-//! The answer ends when the server stops, when the token is revoked, and where the reader takes nothing for a
-//! while. Whoever comes back to one app with `Last-Event-ID` is told what happened meanwhile.
+//! The answer ends when the server stops, when the token is revoked, and when the client reads nothing for a while. A
+//! client that reconnects to one app with `Last-Event-ID` gets the events that it missed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,33 +18,33 @@ use http::{HeaderValue, StatusCode, header};
 use repository_api::AppName;
 use tokio::sync::watch;
 
-use super::{answer, parameter};
-use crate::Repository;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::catalogue::{Feed, News, Next};
-use crate::http::access::{self, Peer};
+use crate::http::access::{Access, Peer};
+use crate::http::answer::answer;
 use crate::http::failure::Failure;
 use crate::http::metrics::Counted;
 use crate::http::openapi;
-
-pub(crate) const PATH: &str = "/events";
+use crate::http::query::parameter;
+use crate::http::waiting::Waiting;
 
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// So often at least something is said, so that proxies and readers know that the other side is there.
+/// Maximum silence, so that proxies and clients know that the connection is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long who was cut off waits before it comes back.
+/// How long a client waits before it reconnects.
 const RETRY_MS: u64 = 2000;
 
 struct Stream {
-    repository: Arc<Repository>,
+    access: Arc<Access>,
     request: Parts,
     peer: Option<Peer>,
     feed: Feed,
     stopping: watch::Receiver<bool>,
-    /// When it was last looked whether the token still counts.
-    looked: Instant,
-    is_begun: bool,
+    /// When the token was last checked.
+    checked: Instant,
+    has_begun: bool,
     _following: Counted,
 }
 
@@ -65,30 +65,30 @@ struct Stream {
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
+    State(access): State<Arc<Access>>,
+    State(waiting): State<Arc<Waiting>>,
     request: Request,
 ) -> Result<Response, Failure> {
     let (request, _) = request.into_parts();
-    if !repository.has_room_to_wait() {
-        return Err(Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many follow what happens already: ask for what you want to know now and then",
+    let Some(following) = waiting.event_stream() else {
+        return Err(Failure::unavailable(
+            "too many clients follow events already: poll for changes instead, or try again",
         )
         .retry_after(HEARTBEAT));
-    }
-    let following = Counted::new(&repository.metrics.following);
+    };
     let app: Option<AppName> = parameter(request.uri.query(), "app")?;
     let feed = match &app {
-        Some(app) => Feed::of_app(&repository, app, last_event(&request)).await?,
-        None => Feed::of_all(&repository, request.headers.contains_key("last-event-id")),
+        Some(app) => Feed::of_app(&catalogue, app, last_event(&request)).await?,
+        None => Feed::of_all(&catalogue, request.headers.contains_key("last-event-id")),
     };
     let stream = Stream {
-        stopping: repository.stopping.subscribe(),
+        stopping: waiting.stopping(),
         peer: request.extensions.get().copied(),
-        looked: Instant::now(),
-        is_begun: false,
+        checked: Instant::now(),
+        has_begun: false,
         _following: following,
-        repository,
+        access,
         request,
         feed,
     };
@@ -104,7 +104,7 @@ pub(crate) async fn get(
     Ok(response)
 }
 
-/// A number of ours; anything else is somebody else's.
+/// The id of the last event that the client received, if it is one of ours.
 fn last_event(request: &Parts) -> Option<u64> {
     let value = request.headers.get("last-event-id")?;
     value.to_str().ok()?.parse().ok()
@@ -113,7 +113,7 @@ fn last_event(request: &Parts) -> Option<u64> {
 impl Stream {
     /// `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
-        if !std::mem::replace(&mut self.is_begun, true) {
+        if !std::mem::replace(&mut self.has_begun, true) {
             return Some(format!("retry: {RETRY_MS}\n\n").into());
         }
         let text = tokio::select! {
@@ -121,18 +121,16 @@ impl Stream {
             () = tokio::time::sleep(HEARTBEAT) => ":\n\n".to_owned(),
             _ = self.stopping.wait_for(|stopping| *stopping) => return None,
         };
-        self.may_go_on().await.then(|| text.into())
+        self.is_still_authorized().await.then(|| text.into())
     }
 
-    async fn may_go_on(&mut self) -> bool {
+    async fn is_still_authorized(&mut self) -> bool {
         const INTERVAL: Duration = Duration::from_secs(1);
-        let Some(peer) = self.peer.filter(|_| self.looked.elapsed() >= INTERVAL) else {
+        let Some(peer) = self.peer.filter(|_| self.checked.elapsed() >= INTERVAL) else {
             return true;
         };
-        self.looked = Instant::now();
-        access::may(&self.repository, peer, &self.request)
-            .await
-            .is_ok()
+        self.checked = Instant::now();
+        self.access.authorize(peer, &self.request).await.is_ok()
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, Method};
-use repository_api::release::Artefact;
-use repository_api::{AppName, Reference, VersionName, candidate};
+use repository_api::{AppName, Reference};
 
-use super::{Names, TEXT, tagged};
-use crate::Repository;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::releases;
+use crate::http::answer::{TEXT, tagged};
+use crate::http::extract::Names;
 use crate::http::failure::Failure;
 use crate::http::handlers::artefact;
 use crate::http::openapi;
@@ -35,7 +35,7 @@ use crate::storage::Located;
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Names((app, file)): Names<(AppName, String)>,
     method: Method,
     headers: HeaderMap,
@@ -50,7 +50,7 @@ pub(crate) async fn get(
             )));
         }
     };
-    let record = gzipped(&repository, &app).await?;
+    let record = gzipped(&catalogue, &app).await?;
     if sidecar {
         return tagged(
             &headers,
@@ -60,7 +60,7 @@ pub(crate) async fn get(
         );
     }
     artefact::serve(
-        &repository,
+        catalogue.storage(),
         &method,
         &headers,
         (&archive, record),
@@ -69,30 +69,13 @@ pub(crate) async fn get(
     .await
 }
 
-/// The gzipped archive of `latest`: who asks here pipes it into `tar xz`.
-async fn gzipped(repository: &Repository, app: &AppName) -> Result<Located, Failure> {
-    let resolved = releases::resolve(repository, app, &Reference::Latest).await?;
+/// The gzipped archive of `latest`: the original `startup.sh` pipes it into `tar xz`.
+async fn gzipped(catalogue: &Catalogue, app: &AppName) -> Result<Located, Failure> {
+    let resolved = releases::resolve(catalogue, app, &Reference::Latest).await?;
     let version = &resolved.statement.version;
-    let chosen = archive(resolved.statement.artefacts, app, version)
+    let chosen = releases::gzipped_archive(resolved.statement.artefacts, app, version)
         .map_err(|error| Failure::not_found(error.to_string()))?;
-    repository
-        .catalogue
-        .known(app)
-        .await?
-        .read(|state| Some(state.version(version)?.file(&chosen.file)?.located()))
-        .ok_or_else(|| Failure::not_found(format!("{app} {version} has just changed: ask again")))
-}
-
-/// The gzipped archive of a version, among its files.
-pub(crate) fn archive(
-    mut files: Vec<Artefact>,
-    app: &AppName,
-    version: &VersionName,
-) -> Result<Artefact, candidate::Ambiguous> {
-    files.retain(|artefact| {
-        [".tgz", ".tar.gz"]
-            .iter()
-            .any(|end| artefact.file.as_str().ends_with(end))
-    });
-    candidate::choose(&files, app, version, std::env::consts::ARCH).cloned()
+    let log = catalogue.known(app).await?;
+    log.read(|state| Some(state.version(version)?.file(&chosen.file)?.located()))
+        .ok_or_else(|| Failure::not_found(format!("{app} {version} has just changed: try again")))
 }

@@ -1,80 +1,23 @@
 //! Listings, a page at a time: JSON, or HTML by `Accept`.
 
-use std::fmt::Write as _;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, Uri, header};
-use repository_api::{AppName, VersionName};
+use maud::{DOCTYPE, html};
+use repository_api::{AppName, Digest, VersionName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::artefact::missing;
-use super::{HTML, JSON, Names, Number, json, parameter, tag_of, tagged, text_value};
-use crate::Repository;
-use crate::http::console::{self, Visit};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
+use crate::http::answer::{HTML, JSON, json};
+use crate::http::extract::Known;
 use crate::http::failure::Failure;
 use crate::http::negotiate::{self, Form};
 use crate::http::openapi;
-
-const DEFAULT_LIMIT: usize = 1000;
-const MAX_LIMIT: usize = 10_000;
-
-/// `?limit=&after=`
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) limit: usize,
-    pub(crate) after: Option<String>,
-}
-
-impl Page {
-    pub(crate) fn read(uri: &Uri) -> Result<Self, Failure> {
-        let limit = match parameter(uri.query(), "limit")? {
-            Some(Number(limit)) => usize::try_from(limit).unwrap_or(usize::MAX),
-            None => DEFAULT_LIMIT,
-        };
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Failure::bad_request(format!(
-                "limit: expected 1 to {MAX_LIMIT}"
-            )));
-        }
-        Ok(Self {
-            limit,
-            after: parameter(uri.query(), "after")?,
-        })
-    }
-
-    pub(crate) fn is_after(&self, key: &str) -> bool {
-        self.after.as_deref().is_none_or(|after| key > after)
-    }
-}
-
-/// Shows a page of `rows`, of which there is one too many where another page follows; then a `Link`
-/// names that page.
-pub(crate) fn paged<T>(
-    (path, request): (&str, &HeaderMap),
-    page: &Page,
-    mut rows: Vec<T>,
-    key: impl Fn(&T) -> String,
-    show: impl FnOnce(&[T]) -> (&'static str, String),
-) -> Result<Response, Failure> {
-    let more = rows.len() > page.limit;
-    rows.truncate(page.limit);
-    let (media_type, text) = show(&rows);
-    let mut response = tagged(request, media_type, &tag_of(text.as_bytes()), text)?;
-    let headers = response.headers_mut();
-    headers.insert(header::VARY, text_value("Accept"));
-    if let (true, Some(last)) = (more, rows.last()) {
-        let after =
-            percent_encoding::utf8_percent_encode(&key(last), percent_encoding::NON_ALPHANUMERIC)
-                .to_string();
-        let link = format!("<{path}?limit={}&after={after}>; rel=\"next\"", page.limit);
-        headers.insert(header::LINK, text_value(&link));
-    }
-    Ok(response)
-}
+use crate::http::page::Page;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AppsPage {
@@ -115,48 +58,50 @@ pub(crate) struct ListedFile {
     /// Bytes.
     size: u64,
     #[schema(value_type = openapi::Sha256)]
-    sha256: repository_api::Digest,
+    sha256: Digest,
     created: String,
     by: String,
 }
 
-/// The table of a page: names that lead on, and what there is to say of each. Every text comes from
-/// a checked name, a number or a time, so none needs escaping.
-fn html(
+/// A row of the HTML form: the address and name of what is listed, and a note.
+struct Row(String, String, String);
+
+/// Answers with a page of `rows`, in JSON or HTML.
+fn listing<T, L: Serialize>(
+    page: &Page,
     title: &str,
-    rows: impl Iterator<Item = (String, String, String)>,
-) -> (&'static str, String) {
-    let mut text = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n<h1>{title}</h1>\n<table>\n"
-    );
-    for (link, name, note) in rows {
-        let _ = writeln!(text, "<tr><td><a href=\"{link}\">{name}</a><td>{note}");
-    }
-    text.push_str("</table>\n</html>\n");
-    (HTML, text)
+    rows: Vec<T>,
+    row: impl Fn(&T) -> Row,
+    list: impl FnOnce(Vec<T>) -> L,
+) -> Result<Response, Failure> {
+    let key = |listed: &T| row(listed).1;
+    page.show(rows, key, |rows| {
+        if negotiate::form(page.headers(), Form::Json) != Form::Html {
+            return (JSON, json(&list(rows)));
+        }
+        let markup = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width";
+                    title { (title) }
+                }
+                body {
+                    h1 { (title) }
+                    table {
+                        @for Row(address, name, note) in rows.iter().map(&row) {
+                            tr { td { a href=(address) { (name) } } td { (note) } }
+                        }
+                    }
+                }
+            }
+        };
+        (HTML, markup.into_string())
+    })
 }
 
-fn varying(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::VARY, text_value("Accept"));
-    response
-}
-
-/// The console, or where a script begins.
-pub(crate) async fn root(
-    State(repository): State<Arc<Repository>>,
-    headers: HeaderMap,
-    visit: Visit,
-) -> Result<Response, console::Trouble> {
-    if negotiate::form(&headers, Form::Json) == Form::Html {
-        return console::apps(&repository, &visit).await;
-    }
-    let text = json(&serde_json::json!({ "artefacts": "/artefacts/", "api": "/openapi.json" }));
-    let response = tagged(&headers, JSON, &tag_of(text.as_bytes()), text)?;
-    Ok(varying(response))
-}
-
+/// Apps, by name.
 #[utoipa::path(
     get,
     path = "/artefacts/",
@@ -171,37 +116,17 @@ pub(crate) async fn root(
     )
 )]
 pub(crate) async fn apps(
-    State(repository): State<Arc<Repository>>,
-    uri: Uri,
-    headers: HeaderMap,
+    State(catalogue): State<Arc<Catalogue>>,
+    page: Page,
 ) -> Result<Response, Failure> {
-    let page = Page::read(&uri)?;
-    let rows = repository
-        .catalogue
-        .names_after(page.after.as_deref(), page.limit + 1)
+    let rows = catalogue
+        .names_after(page.after.as_deref(), page.rows())
         .await?;
-    paged(
-        ("/artefacts/", &headers),
-        &page,
-        rows,
-        AppName::to_string,
-        |rows| {
-            if negotiate::form(&headers, Form::Json) == Form::Html {
-                let row =
-                    |app: &AppName| (format!("/artefacts/{app}/"), app.to_string(), String::new());
-                return html("artefacts", rows.iter().map(row));
-            }
-            (
-                JSON,
-                json(&AppsPage {
-                    apps: rows.to_vec(),
-                }),
-            )
-        },
-    )
+    let row = |app: &AppName| Row(format!("/artefacts/{app}/"), app.to_string(), String::new());
+    listing(&page, "artefacts", rows, row, |apps| AppsPage { apps })
 }
 
-/// In the order of versions.
+/// Versions of an app, in their order.
 #[utoipa::path(
     get,
     path = "/artefacts/{app}/",
@@ -218,12 +143,9 @@ pub(crate) async fn apps(
     )
 )]
 pub(crate) async fn versions(
-    State(repository): State<Arc<Repository>>,
-    Names(app): Names<AppName>,
-    uri: Uri,
-    headers: HeaderMap,
+    Known(app, log): Known<AppName>,
+    page: Page,
 ) -> Result<Response, Failure> {
-    let page = Page::read(&uri)?;
     let after = match &page.after {
         None => Bound::Unbounded,
         Some(after) => Bound::Excluded(
@@ -232,13 +154,12 @@ pub(crate) async fn versions(
                 .map_err(|error| Failure::bad_request(format!("after: {error}")))?,
         ),
     };
-    let entry = repository.catalogue.known(&app).await?;
-    let (rows, latest) = entry.read(|state| {
+    let (rows, latest) = log.read(|state| {
         let rows: Vec<ListedVersion> = state
             .versions
             .range((after, Bound::Unbounded))
             .filter(|(_, found)| !found.is_empty())
-            .take(page.limit + 1)
+            .take(page.rows())
             .map(|(version, found)| ListedVersion {
                 version: version.clone(),
                 yanked: found.is_yanked(),
@@ -248,42 +169,29 @@ pub(crate) async fn versions(
             .collect();
         (rows, state.latest().cloned())
     });
-    paged(
-        (&format!("/artefacts/{app}/"), &headers),
-        &page,
-        rows,
-        |row| row.version.to_string(),
-        |rows| {
-            if negotiate::form(&headers, Form::Json) == Form::Html {
-                let row = |row: &ListedVersion| {
-                    let version = &row.version;
-                    let note = if row.yanked {
-                        "yanked"
-                    } else if latest.as_ref() == Some(version) {
-                        "latest"
-                    } else {
-                        ""
-                    };
-                    (
-                        format!("/artefacts/{app}/{version}/"),
-                        version.to_string(),
-                        note.to_owned(),
-                    )
-                };
-                return html(app.as_str(), rows.iter().map(row));
-            }
-            (
-                JSON,
-                json(&VersionsPage {
-                    app,
-                    latest,
-                    versions: rows.to_vec(),
-                }),
-            )
-        },
-    )
+    let row = |row: &ListedVersion| {
+        let version = &row.version;
+        let note = if row.yanked {
+            "yanked"
+        } else if latest.as_ref() == Some(version) {
+            "latest"
+        } else {
+            ""
+        };
+        Row(
+            format!("/artefacts/{app}/{version}/"),
+            version.to_string(),
+            note.to_owned(),
+        )
+    };
+    listing(&page, app.as_str(), rows, row, |versions| VersionsPage {
+        app: app.clone(),
+        latest: latest.clone(),
+        versions,
+    })
 }
 
+/// Files of a version, by name.
 #[utoipa::path(
     get,
     path = "/artefacts/{app}/{version}/",
@@ -301,57 +209,38 @@ pub(crate) async fn versions(
     )
 )]
 pub(crate) async fn files(
-    State(repository): State<Arc<Repository>>,
-    Names((app, version)): Names<(AppName, VersionName)>,
-    uri: Uri,
-    headers: HeaderMap,
+    Known((app, version), log): Known<(AppName, VersionName)>,
+    page: Page,
 ) -> Result<Response, Failure> {
-    let page = Page::read(&uri)?;
-    let rows: Vec<ListedFile> = repository.catalogue.known(&app).await?.read(|state| {
-        let found = state
-            .version(&version)
-            .ok_or_else(|| missing(&app, &version, state))?;
-        let listed = found
+    let rows: Vec<ListedFile> = log.read(|state| {
+        let found = state.existing(&app, &version)?;
+        let rows = found
             .files()
-            .filter(|(file, _)| page.is_after(file.as_str()));
-        Ok::<_, Failure>(
-            listed
-                .take(page.limit + 1)
-                .map(|(file, record)| ListedFile {
-                    file: file.to_string(),
-                    size: record.size,
-                    sha256: record.sha256,
-                    created: record.created.clone(),
-                    by: record.by.to_string(),
-                })
-                .collect(),
-        )
+            .filter(|(file, _)| page.is_after(file.as_str()))
+            .take(page.rows())
+            .map(|(file, record)| ListedFile {
+                file: file.to_string(),
+                size: record.size,
+                sha256: record.sha256,
+                created: record.created.clone(),
+                by: record.by.to_string(),
+            });
+        Ok::<_, Error>(rows.collect())
     })?;
-    paged(
-        (&format!("/artefacts/{app}/{version}/"), &headers),
-        &page,
-        rows,
-        |row| row.file.clone(),
-        |rows| {
-            if negotiate::form(&headers, Form::Json) == Form::Html {
-                let row = |row: &ListedFile| {
-                    let link = format!("/artefacts/{app}/{version}/{}", row.file);
-                    (
-                        link,
-                        row.file.clone(),
-                        format!("{} bytes, sha256:{}", row.size, row.sha256),
-                    )
-                };
-                return html(&format!("{app} {version}"), rows.iter().map(row));
-            }
-            (
-                JSON,
-                json(&FilesPage {
-                    app,
-                    version,
-                    files: rows.to_vec(),
-                }),
-            )
-        },
-    )
+    let row = |row: &ListedFile| {
+        let ListedFile {
+            file, size, sha256, ..
+        } = row;
+        Row(
+            format!("/artefacts/{app}/{version}/{file}"),
+            file.clone(),
+            format!("{size} bytes, sha256:{sha256}"),
+        )
+    };
+    let title = format!("{app} {version}");
+    listing(&page, &title, rows, row, |files| FilesPage {
+        app: app.clone(),
+        version: version.clone(),
+        files,
+    })
 }

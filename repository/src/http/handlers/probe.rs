@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
-use super::{TEXT, answer};
-use crate::Repository;
+use crate::http::answer::{TEXT, answer};
 use crate::http::failure::Failure;
+use crate::http::metrics::Metrics;
 use crate::http::openapi;
+use crate::upkeep::readiness::Readiness;
 
 /// Whether the process answers.
 #[utoipa::path(
@@ -37,13 +38,12 @@ pub(crate) async fn live() -> Response {
         (status = 503, description = "It does not", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn ready(State(repository): State<Arc<Repository>>) -> Result<Response, Failure> {
-    if repository.readiness.is_ready(&repository.storage).await {
+pub(crate) async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Response, Failure> {
+    if readiness.is_ready().await {
         return Ok(now(TEXT, "ready\n"));
     }
-    Err(Failure::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the store cannot be read: the repository's log says why; what asks again finds out when it can",
+    Err(Failure::unavailable(
+        "the store cannot be read: the repository's log says why",
     ))
 }
 
@@ -59,11 +59,11 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
         openapi::Refused,
     )
 )]
-pub(crate) async fn metrics(State(repository): State<Arc<Repository>>) -> Response {
-    now(OPEN_METRICS, repository.metrics.text())
+pub(crate) async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {
+    now(OPEN_METRICS, metrics.text())
 }
 
-/// It is so now, and nobody knows for how long.
+/// An answer that no cache may store.
 fn now(media_type: &'static str, text: impl Into<Body>) -> Response {
     let mut response = answer(StatusCode::OK, media_type, text);
     response

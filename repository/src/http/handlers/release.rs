@@ -9,14 +9,17 @@ use repository_api::{AppName, ChannelName, EnvironmentName, Reference, ReleaseNu
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::listing::{Page, paged};
 use super::signature;
-use super::{JSON, Names, TEXT, answer, has_parameter, json, parameter, tag_of, tagged};
-use crate::Repository;
-use crate::domain::differences::{between, statement};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::differences::between_releases;
+use crate::domain::error::Error;
 use crate::domain::releases;
+use crate::http::answer::{JSON, answer, json, tagged_by_digest};
+use crate::http::extract::{Known, Names};
 use crate::http::failure::Failure;
 use crate::http::openapi;
+use crate::http::page::Page;
+use crate::http::query::{has_parameter, parameter};
 
 /// The one document that `bootstrap` needs. Also `r41...r42`: what differs; and `r42.minisig`: a signature.
 #[utoipa::path(
@@ -36,43 +39,35 @@ use crate::http::openapi;
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Names((app, reference)): Names<(AppName, String)>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     if let Some((from, to)) = reference.split_once("...") {
         let (from, to) = (release_number(from)?, release_number(to)?);
-        let left = statement(&repository, &app, from).await?;
-        let right = statement(&repository, &app, to).await?;
-        let shown = (from.to_string(), to.to_string());
-        let found = between(&repository, &app, (&left, &right), shown).await?;
+        let found = between_releases(&catalogue, &app, from, to).await?;
         return Ok(answer(StatusCode::OK, JSON, json(&found)));
     }
     if signature::release_of(&reference).is_some() {
-        return signature::get(&repository, &app, &reference, &headers).await;
+        return signature::get(&catalogue, &app, &reference, &headers).await;
     }
-    let reference: Reference = reference
-        .parse()
-        .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))?;
+    let reference: Reference = reference.parse().map_err(Error::InvalidName)?;
     let environment: Option<EnvironmentName> = parameter(uri.query(), "environment")?;
-    let resolved = releases::resolve(&repository, &app, &reference).await?;
+    let resolved = releases::resolve(&catalogue, &app, &reference).await?;
     if has_parameter(uri.query(), "statement") {
-        let tag = tag_of(resolved.text.as_bytes());
-        return tagged(&headers, JSON, &tag, resolved.text);
+        return tagged_by_digest(&headers, JSON, resolved.text);
     }
-    let document = releases::document(&repository, resolved, |layer| {
+    let document = releases::document(&catalogue, resolved, |layer| {
         layer.applies_to(environment.as_ref())
     })
     .await?;
     let body = serde_json::to_string(&document).unwrap_or_default();
-    let tag = tag_of(body.as_bytes());
-    tagged(&headers, JSON, &tag, body)
+    tagged_by_digest(&headers, JSON, body)
 }
 
-fn release_number(text: &str) -> Result<ReleaseNumber, Failure> {
-    text.parse()
-        .map_err(|error: repository_api::NameError| Failure::bad_request(error.to_string()))
+fn release_number(text: &str) -> Result<ReleaseNumber, Error> {
+    Ok(text.parse()?)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -95,7 +90,6 @@ pub(crate) struct Listed {
     channels: Vec<ChannelName>,
 }
 
-/// Newest first; `after` names the last release of the page before.
 /// Releases, newest first.
 #[utoipa::path(
     get,
@@ -112,64 +106,34 @@ pub(crate) struct Listed {
         openapi::Absent,
     )
 )]
-pub(crate) async fn list(
-    State(repository): State<Arc<Repository>>,
-    Names(app): Names<AppName>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
-    let page = Page::read(&uri)?;
+pub(crate) async fn list(Known(app, log): Known<AppName>, page: Page) -> Result<Response, Failure> {
     let before = match &page.after {
         None => u64::MAX,
         Some(after) => release_number(after)?.get(),
     };
-    let rows: Vec<Listed> = repository.catalogue.known(&app).await?.read(|state| {
-        state
-            .releases
-            .range(..before)
-            .rev()
-            .take(page.limit + 1)
+    let rows: Vec<Listed> = log.read(|state| {
+        let channels_at = |number: u64| {
+            let points_here = |channel: &&ChannelName| {
+                let moved = state.channel(channel);
+                moved.is_some_and(|(_, moved)| moved.release == number)
+            };
+            state.channels.keys().filter(points_here).cloned().collect()
+        };
+        let newest = state.releases.range(..before).rev().take(page.rows());
+        newest
             .map(|(number, entry)| Listed {
                 release: format!("r{number}"),
                 version: entry.statement.version.to_string(),
                 created: entry.created.clone(),
                 by: entry.by.to_string(),
                 signed: entry.minisig.is_some(),
-                channels: state
-                    .channels
-                    .keys()
-                    .filter(|channel| {
-                        state
-                            .channel(channel)
-                            .is_some_and(|(_, entry)| entry.release == *number)
-                    })
-                    .cloned()
-                    .collect(),
+                channels: channels_at(*number),
             })
             .collect()
     });
-    paged(
-        (&format!("/releases/{app}/"), &headers),
-        &page,
+    page.json(
         rows,
         |row| row.release.clone(),
-        |rows| {
-            (
-                JSON,
-                json(&Releases {
-                    app,
-                    releases: rows.to_vec(),
-                }),
-            )
-        },
+        |releases| Releases { app, releases },
     )
-}
-
-/// A release as a line of text.
-pub(crate) fn line(number: u64) -> String {
-    format!("r{number}\n")
-}
-
-pub(crate) fn line_answer(status: StatusCode, number: u64) -> Response {
-    answer(status, TEXT, line(number))
 }

@@ -1,23 +1,21 @@
-//! `/retention/{app}`: what of an app is kept, and how much there may be.
+//! `/retention/{app}`: the retention policy of an app.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use repository_api::AppName;
 
-use super::{Names, TEXT, answer, tag_of, tagged};
-use crate::Repository;
-use crate::domain::catalogue::{Decision, Event};
-use crate::domain::completion::to_the_end;
+use crate::domain::catalogue::Catalogue;
 use crate::domain::policy::Policy;
-use crate::http::access::Who;
+use crate::domain::retention::set_policy;
+use crate::http::answer::{TEXT, answer, tagged_by_digest};
+use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
 use crate::http::openapi;
-use crate::http::receive;
 
-/// What of an app is kept.
+/// The retention policy of an app.
 #[utoipa::path(
     get,
     path = "/retention/{app}",
@@ -33,16 +31,13 @@ use crate::http::receive;
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
-    Names(app): Names<AppName>,
+    Known(_, log): Known<AppName>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app).await?;
-    let text = entry.read(|state| state.policy.to_string());
-    tagged(&headers, TEXT, &tag_of(text.as_bytes()), text)
+    tagged_by_digest(&headers, TEXT, log.read(|state| state.policy.to_string()))
 }
 
-/// Says what of an app is kept from now on.
+/// Sets the retention policy of an app.
 #[utoipa::path(
     put,
     path = "/retention/{app}",
@@ -63,32 +58,21 @@ pub(crate) async fn get(
     )
 )]
 pub(crate) async fn put(
-    State(repository): State<Arc<Repository>>,
+    State(catalogue): State<Arc<Catalogue>>,
     Names(app): Names<AppName>,
-    request: Request,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let body = receive::small(&repository, &parts.headers, body, 4096).await?;
+    let by = request.by.clone();
+    let body = request.words().await?;
     let policy: Policy = std::str::from_utf8(&body)
         .unwrap_or("not text")
         .parse()
         .map_err(|reason| Failure::unprocessable(format!("the body is no policy: {reason}")))?;
-    to_the_end(async move {
-        let entry = repository.catalogue.known(&app).await?;
-        let status = entry
-            .commit(&repository.storage, &by, |state| {
-                if state.policy == policy {
-                    return Ok(Decision::Settled(StatusCode::OK));
-                }
-                let policy = policy.clone();
-                Ok(Decision::Append(
-                    vec![Event::Retain { policy }],
-                    StatusCode::CREATED,
-                ))
-            })
-            .await?;
-        Ok(answer(status, TEXT, policy.to_string()))
-    })
-    .await
+    let is_new = set_policy(&catalogue, app, policy.clone(), by).await?;
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok(answer(status, TEXT, policy.to_string()))
 }

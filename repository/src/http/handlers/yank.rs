@@ -1,23 +1,23 @@
-//! Yanking: a version leaves `latest` and new releases, and is still fetched by name. With `?purge=true`
-//! it is deleted for ever.
+//! `/artefacts/{app}/{version}`: yanking and purging a version.
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use repository_api::{AppName, VersionName};
 
-use super::artefact::missing;
-use super::{Names, TEXT, answer, parameter, tagged};
-use crate::Repository;
-use crate::domain::catalogue::{Decision, Event};
-use crate::domain::completion::to_the_end;
-use crate::domain::purge;
-use crate::http::access::Who;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::error::Error;
+use crate::domain::purge::purge;
+use crate::domain::yank::set_yanked;
+use crate::http::answer::{TEXT, answer, tagged};
+use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
 use crate::http::openapi;
-use crate::http::receive;
+use crate::http::query::parameter;
+
+type VersionPath = (AppName, VersionName);
 
 /// Yanks a version: it leaves `latest` and is still fetched by name. With `purge`, its bytes go for ever.
 #[utoipa::path(
@@ -38,22 +38,17 @@ use crate::http::receive;
     )
 )]
 pub(crate) async fn delete(
-    State(repository): State<Arc<Repository>>,
-    Names((app, version)): Names<(AppName, VersionName)>,
-    request: Request,
+    State(catalogue): State<Arc<Catalogue>>,
+    Names((app, version)): Names<VersionPath>,
+    uri: Uri,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let (parts, _) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let purges = parameter::<bool>(parts.uri.query(), "purge")?.unwrap_or(false);
-    to_the_end(async move {
-        if purges {
-            purge::purge(&repository, &app, &version, &by).await?;
-        } else {
-            set(&repository, &app, &version, true, &by).await?;
-        }
-        Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
-    })
-    .await
+    if parameter::<bool>(uri.query(), "purge")?.unwrap_or(false) {
+        purge(&catalogue, app, version, request.by).await?;
+    } else {
+        set_yanked(&catalogue, app, version, true, request.by).await?;
+    }
+    Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
 }
 
 /// Yanks a version, or undoes it.
@@ -75,18 +70,14 @@ pub(crate) async fn delete(
     )
 )]
 pub(crate) async fn put(
-    State(repository): State<Arc<Repository>>,
-    Names((app, version)): Names<(AppName, VersionName)>,
-    request: Request,
+    State(catalogue): State<Arc<Catalogue>>,
+    Names((app, version)): Names<VersionPath>,
+    request: Write,
 ) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let by = Who::of(&parts.extensions);
-    let yanked = receive::truth(&repository, &parts.headers, body).await?;
-    to_the_end(async move {
-        set(&repository, &app, &version, yanked, &by).await?;
-        Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
-    })
-    .await
+    let by = request.by.clone();
+    let yanked = request.truth().await?;
+    set_yanked(&catalogue, app, version, yanked, by).await?;
+    Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
 }
 
 /// Whether a version is yanked.
@@ -106,47 +97,10 @@ pub(crate) async fn put(
     )
 )]
 pub(crate) async fn get(
-    State(repository): State<Arc<Repository>>,
-    Names((app, version)): Names<(AppName, VersionName)>,
+    Known((app, version), log): Known<VersionPath>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let entry = repository.catalogue.known(&app).await?;
-    let yanked = entry.read(|state| match state.version(&version) {
-        Some(found) => Ok(found.is_yanked()),
-        None => Err(missing(&app, &version, state)),
-    })?;
-    tagged(
-        &headers,
-        TEXT,
-        &format!("\"{yanked}\""),
-        format!("{yanked}\n"),
-    )
-}
-
-pub(crate) async fn set(
-    repository: &Repository,
-    app: &AppName,
-    version: &VersionName,
-    yanked: bool,
-    by: &str,
-) -> Result<(), Failure> {
-    let entry = repository.catalogue.known(app).await?;
-    entry
-        .commit(&repository.storage, by, |state| {
-            let Some(found) = state.version(version) else {
-                return Err(missing(app, version, state));
-            };
-            if found.is_yanked() == yanked {
-                return Ok(Decision::Settled(()));
-            }
-            if yanked {
-                purge::refuse_while_named(app, version, state)?;
-            }
-            let event = Event::Yank {
-                version: version.clone(),
-                yanked,
-            };
-            Ok(Decision::Append(vec![event], ()))
-        })
-        .await
+    let yanked = log.read(|state| Ok::<_, Error>(state.existing(&app, &version)?.is_yanked()))?;
+    let etag = format!("\"{yanked}\"");
+    tagged(&headers, TEXT, &etag, format!("{yanked}\n"))
 }

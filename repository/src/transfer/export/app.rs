@@ -1,171 +1,216 @@
-//! One app in the tree: its log, and what follows from it.
+//! An app, the default layer and the tokens in the tree: their logs, and the files that follow from them.
 
 use futures_util::StreamExt as _;
 use repository_api::{AppName, FileName, Reference, ReleaseNumber, VersionName, routes};
-use serde::Serialize;
 
+use super::ExportError;
+use super::log::ExportedLog;
 use super::tree::{Tree, Unfinished};
-use super::{End, ExportError};
-use crate::Repository;
-use crate::cli::output::{Progress, complain, say};
-use crate::domain::catalogue::{AppState, ArtefactRecord, Event, is_still_named};
+use crate::domain::catalogue::{Catalogue, is_still_named};
+use crate::domain::layer_file::LayerFile;
 use crate::domain::releases;
-use crate::http::handlers::legacy::archive;
-use crate::storage::entry::Entry;
+use crate::domain::state::LogState as _;
+use crate::domain::state::app::AppState;
+use crate::domain::state::default_layer::DefaultLayerState;
+use crate::domain::state::layers::Layers;
+use crate::domain::state::tokens::TokensState;
+use crate::domain::state::version::ArtefactRecord;
 use crate::storage::keys::Owner;
+use crate::transfer::report::Report;
 
 pub(super) enum Outcome {
-    Done,
-    /// Something was purged, or healed, that was about to be copied.
+    Done {
+        damaged: usize,
+    },
+    /// Something that was to be copied was purged or healed meanwhile.
     Changed,
 }
 
-pub(super) struct Export<'a> {
-    pub(super) repository: &'a Repository,
-    pub(super) tree: &'a Tree,
-    pub(super) owner: &'a Owner,
-    pub(super) state: AppState,
-    pub(super) damaged: usize,
-    pub(super) new: usize,
-    pub(super) progress: &'a mut Progress,
+/// Whether a file that was to be copied is still the one of its version.
+enum Copied {
+    Yes,
+    Changed,
+}
+
+/// An artefact, or the problem of one whose bytes cannot be copied.
+enum Copy {
+    Whole(Unfinished),
+    Damaged(String),
+}
+
+struct Artefact {
+    version: VersionName,
+    file: FileName,
+    record: ArtefactRecord,
+}
+
+struct Export<'a> {
+    catalogue: &'a Catalogue,
+    tree: &'a Tree,
+    app: &'a AppName,
+    state: &'a AppState,
+    damaged: usize,
+    new: usize,
+    report: &'a mut dyn Report,
+}
+
+pub(super) async fn export(
+    catalogue: &Catalogue,
+    tree: &Tree,
+    app: &AppName,
+    report: &mut dyn Report,
+) -> Result<Outcome, ExportError> {
+    let owner = Owner::App(app.clone());
+    let log = ExportedLog::<AppState>::begin(catalogue.storage(), tree, &owner).await?;
+    let mut export = Export {
+        catalogue,
+        tree,
+        app,
+        state: &log.state,
+        damaged: 0,
+        new: 0,
+        report: &mut *report,
+    };
+    let copied = export.files().await?;
+    let (new, damaged) = (export.new, export.damaged);
+    if let Copied::Changed = copied {
+        log.abandon();
+        return Ok(Outcome::Changed);
+    }
+    let entries = log.state.position();
+    let artefacts = log.state.artefacts().count();
+    log.finish(tree)?;
+    report.done(&format!(
+        "{app}: {entries} entries, {artefacts} artefacts, {new} of them new"
+    ));
+    Ok(Outcome::Done { damaged })
+}
+
+pub(super) async fn export_default_layer(
+    catalogue: &Catalogue,
+    tree: &Tree,
+    report: &mut dyn Report,
+) -> Result<usize, ExportError> {
+    let owner = Owner::DefaultLayer;
+    let log = ExportedLog::<DefaultLayerState>::begin(catalogue.storage(), tree, &owner).await?;
+    let entries = log.state.position();
+    write_layers(catalogue, tree, &log.state.layers, |_| LayerFile::Default).await?;
+    log.finish(tree)?;
+    report.done(&format!("{owner}: {entries} entries"));
+    Ok(0)
+}
+
+pub(super) async fn export_tokens(
+    catalogue: &Catalogue,
+    tree: &Tree,
+    report: &mut dyn Report,
+) -> Result<usize, ExportError> {
+    let owner = Owner::Tokens;
+    let log = ExportedLog::<TokensState>::begin(catalogue.storage(), tree, &owner).await?;
+    let entries = log.state.position();
+    log.finish(tree)?;
+    report.done(&format!("{owner}: {entries} entries"));
+    Ok(0)
+}
+
+/// Writes the newest generation of each layer.
+async fn write_layers(
+    catalogue: &Catalogue,
+    tree: &Tree,
+    layers: &Layers,
+    file: impl Fn(&repository_api::release::LayerName) -> LayerFile,
+) -> Result<(), ExportError> {
+    for pin in layers.pins() {
+        let file = file(&pin.layer);
+        let content = catalogue.content(&file, pin.generation).await?;
+        let path = format!("/config/{}/{}", file.owner(), file.name());
+        tree.write(&path, content.as_bytes())?;
+    }
+    Ok(())
 }
 
 impl Export<'_> {
-    pub(super) async fn all(&mut self) -> Result<Outcome, ExportError> {
-        let log = self.log().await?;
-        let entries = self.state.position;
-        if let Owner::App(app) = self.owner {
-            if let Outcome::Changed = self.artefacts(app).await? {
-                log.abandon();
-                return Ok(Outcome::Changed);
-            }
-            self.channels(app)?;
-            self.documents(app).await?;
-            if let Outcome::Changed = self.legacy(app).await? {
-                log.abandon();
-                return Ok(Outcome::Changed);
-            }
-            self.remove_purged(app)?;
+    async fn files(&mut self) -> Result<Copied, ExportError> {
+        if let Copied::Changed = self.artefacts().await? {
+            return Ok(Copied::Changed);
         }
-        self.layers().await?;
-        // Last, and once all else is durable: where the log is, everything that it names is.
-        self.tree.sync()?;
-        self.tree
-            .finish(log, &format!("/log/{}.jsonl", self.owner))?;
-        let (artefacts, new) = (self.state.artefacts().count(), self.new);
-        say(&format!(
-            "{}: {entries} entries, {artefacts} artefacts, {new} of them new",
-            self.owner
-        ));
-        Ok(Outcome::Done)
-    }
-
-    fn log_path(&self) -> String {
-        format!("/log/{}.jsonl", self.owner)
-    }
-
-    /// The log as it is now, and in `state` what follows from it.
-    async fn log(&mut self) -> Result<Unfinished, ExportError> {
-        let mut there = self.tree.ids(&self.log_path())?.into_iter();
-        let mut is_continued = true;
-        let mut file = self.tree.begin()?;
-        let mut written = Ok(());
-        let state = &mut self.state;
-        let take = |entry: Entry<Event>| {
-            is_continued &= there.next().is_none_or(|id| id == entry.id);
-            if written.is_ok() {
-                written = line(&entry).and_then(|line| file.write(&line));
-            }
-            let _ = state.apply(entry);
-        };
-        let storage = &self.repository.storage;
-        storage.read_log(self.owner, 0, take).await?;
-        written?;
-        if !is_continued || there.next().is_some() {
-            file.abandon();
-            return Err(ExportError::Other {
-                path: self.tree.path(&self.log_path()),
-            });
+        self.channels()?;
+        self.documents().await?;
+        if let Copied::Changed = self.legacy().await? {
+            return Ok(Copied::Changed);
         }
-        let (_, sha256) = file.sum();
-        let end = End {
-            entries: self.state.position,
-            sha256,
-        };
-        file.write(&line(&end)?)?;
-        Ok(file)
+        self.remove_purged()?;
+        let app = self.app;
+        write_layers(self.catalogue, self.tree, &self.state.layers, |layer| {
+            LayerFile::of(app, layer)
+        })
+        .await?;
+        Ok(Copied::Yes)
     }
 
-    async fn artefacts(&mut self, app: &AppName) -> Result<Outcome, ExportError> {
-        let artefacts: Vec<Artefact> = self
-            .state
-            .artefacts()
-            .map(|(version, file, record)| Artefact {
+    async fn artefacts(&mut self) -> Result<Copied, ExportError> {
+        for (version, file, record) in self.state.artefacts() {
+            let artefact = Artefact {
                 version: version.clone(),
                 file: file.clone(),
                 record: record.clone(),
-            })
-            .collect();
-        for artefact in artefacts {
-            let path = routes::artefact(app, &artefact.version, &artefact.file);
-            if let Outcome::Changed = self.artefact(&path, &artefact).await? {
-                return Ok(Outcome::Changed);
+            };
+            let path = routes::artefact(self.app, version, file);
+            if let Copied::Changed = self.artefact(&path, &artefact).await? {
+                return Ok(Copied::Changed);
             }
             if self.tree.has_file(&path) {
-                let line = artefact.record.sha256.line(artefact.file.as_str());
+                let line = record.sha256.line(file.as_str());
                 self.tree
                     .write(&format!("{path}.sha256"), line.as_bytes())?;
             }
         }
-        Ok(Outcome::Done)
+        Ok(Copied::Yes)
     }
 
-    async fn artefact(&mut self, path: &str, artefact: &Artefact) -> Result<Outcome, ExportError> {
+    async fn artefact(&mut self, path: &str, artefact: &Artefact) -> Result<Copied, ExportError> {
         let Artefact {
             version,
             file,
             record,
         } = artefact;
-        self.progress.count(record.size);
+        self.report.file(record.size);
         if self.tree.has(path, record.size, record.sha256) {
-            return Ok(Outcome::Done);
+            return Ok(Copied::Yes);
         }
         let problem = match self.copy(record).await? {
-            Ok(copy) if copy.sum() == (record.size, record.sha256) => {
+            Copy::Whole(copy) if copy.sum() == (record.size, record.sha256) => {
                 self.tree.finish(copy, path)?;
                 self.new += 1;
-                return Ok(Outcome::Done);
+                return Ok(Copied::Yes);
             }
-            Ok(copy) => {
+            Copy::Whole(copy) => {
                 let (_, found) = copy.sum();
                 copy.abandon();
                 format!("expected sha256:{}, found sha256:{found}", record.sha256)
             }
-            Err(problem) => problem,
+            Copy::Damaged(problem) => problem,
         };
         let name = (version, file, record.blob);
-        let position = self.state.position;
-        if !is_still_named(&self.repository.storage, self.owner, name, position).await? {
-            return Ok(Outcome::Changed);
+        let position = self.state.position();
+        if !is_still_named(self.catalogue.storage(), self.app, name, position).await? {
+            return Ok(Copied::Changed);
         }
         self.damaged += 1;
         self.tree.remove(path)?;
-        complain(&format!(
+        self.report.left_out(&format!(
             "{} {version} {file} is left out: {problem}",
-            self.owner
+            self.app
         ));
-        Ok(Outcome::Done)
+        Ok(Copied::Yes)
     }
 
-    /// What lies in the store, as it is; or why it cannot be read.
-    async fn copy(
-        &self,
-        record: &ArtefactRecord,
-    ) -> Result<Result<Unfinished, String>, ExportError> {
-        let mut chunks = match self.repository.storage.read_blob(record.blob).await {
+    /// Copies the bytes in the store as they are.
+    async fn copy(&self, record: &ArtefactRecord) -> Result<Copy, ExportError> {
+        let mut chunks = match self.catalogue.storage().read_blob(record.blob).await {
             Ok(Some(chunks)) => chunks,
-            Ok(None) => return Ok(Err("its bytes are missing".to_owned())),
-            Err(error) => return Ok(Err(error.chain())),
+            Ok(None) => return Ok(Copy::Damaged("its bytes are missing".to_owned())),
+            Err(error) => return Ok(Copy::Damaged(error.chain())),
         };
         let mut copy = self.tree.begin()?;
         while let Some(chunk) = chunks.next().await {
@@ -173,34 +218,19 @@ impl Export<'_> {
                 Ok(chunk) => copy.write(&chunk)?,
                 Err(error) => {
                     copy.abandon();
-                    return Ok(Err(format!("its bytes cannot be read ({error})")));
+                    let problem = format!("its bytes cannot be read ({error})");
+                    return Ok(Copy::Damaged(problem));
                 }
             }
         }
-        Ok(Ok(copy))
+        Ok(Copy::Whole(copy))
     }
 
-    async fn layers(&self) -> Result<(), ExportError> {
-        for pin in self.state.pins() {
-            let path = match self.owner {
-                Owner::Default => "/config/_default/_default.config".to_owned(),
-                Owner::App(app) => routes::config(app, &pin.layer),
-                Owner::Tokens => continue,
-            };
-            if let Some(generation) = self.state.generation(&pin.layer, pin.generation) {
-                let layers = &self.repository.layers;
-                let content = layers.content(self.owner, &pin.layer, generation).await?;
-                self.tree.write(&path, content.as_bytes())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn channels(&self, app: &AppName) -> Result<(), ExportError> {
+    fn channels(&self) -> Result<(), ExportError> {
         for channel in self.state.channels.keys() {
-            if let Some((_, entry)) = self.state.channel(channel) {
-                let line = format!("r{}\n", entry.release);
-                let path = format!("/channels/{app}/{channel}");
+            if let Some((_, moved)) = self.state.channel(channel) {
+                let line = format!("r{}\n", moved.release);
+                let path = format!("/channels/{}/{channel}", self.app);
                 self.tree.write(&path, line.as_bytes())?;
             }
         }
@@ -208,7 +238,7 @@ impl Export<'_> {
     }
 
     fn references(&self) -> Vec<Reference> {
-        let state = &self.state;
+        let state = self.state;
         let versions = state.versions.keys().cloned().map(Reference::Version);
         let numbers = state.releases.keys().copied();
         let releases = numbers
@@ -222,28 +252,30 @@ impl Export<'_> {
             .collect()
     }
 
-    async fn documents(&self, app: &AppName) -> Result<(), ExportError> {
-        let default = self.repository.catalogue.default_layer().await?;
-        let default_pins = default.read(AppState::pins);
+    async fn documents(&self) -> Result<(), ExportError> {
+        let default = self.catalogue.default_layer().await?;
+        let default_pins = default.read(|state| state.layers.pins());
         for reference in self.references() {
-            let path = routes::release(app, &reference, None);
-            match releases::resolve_in(app, &reference, &self.state, default_pins.clone()) {
+            let path = routes::release(self.app, &reference, None);
+            match releases::resolve_in(self.app, &reference, self.state, default_pins.clone()) {
                 Ok(resolved) => {
-                    let document = releases::document(self.repository, resolved, |_| true).await?;
+                    let document = releases::document(self.catalogue, resolved, |_| true).await?;
                     self.tree.write(&path, &serde_json::to_vec(&document)?)?;
                 }
-                // It was purged; or there is no latest.
+                // The version was purged, or there is no latest.
                 Err(_) => self.tree.remove(&path)?,
             }
         }
         Ok(())
     }
 
-    async fn legacy(&mut self, app: &AppName) -> Result<Outcome, ExportError> {
+    /// The archive of `latest` at the address of the original design.
+    async fn legacy(&mut self) -> Result<Copied, ExportError> {
+        let app = self.app;
         let (path, checksum) = (routes::legacy_artefact(app), routes::legacy_checksum(app));
         let chosen = self.state.latest().and_then(|version| {
             let found = self.state.version(version)?;
-            let chosen = archive(found.artefacts(), app, version).ok()?;
+            let chosen = releases::gzipped_archive(found.artefacts(), app, version).ok()?;
             let record = found.file(&chosen.file)?;
             Some(Artefact {
                 version: version.clone(),
@@ -251,48 +283,33 @@ impl Export<'_> {
                 record: record.clone(),
             })
         });
+        // A damaged archive was reported and left out under its version.
+        let chosen = chosen.filter(|artefact| {
+            let path = routes::artefact(app, &artefact.version, &artefact.file);
+            self.tree.has_file(&path)
+        });
         let Some(artefact) = chosen else {
             self.tree.remove(&path)?;
             self.tree.remove(&checksum)?;
-            return Ok(Outcome::Done);
+            return Ok(Copied::Yes);
         };
         let counted = (self.new, self.damaged);
-        if !self
-            .tree
-            .has_file(&routes::artefact(app, &artefact.version, &artefact.file))
-        {
-            // It is damaged, and was named under its version.
-            self.tree.remove(&path)?;
-            self.tree.remove(&checksum)?;
-            return Ok(Outcome::Done);
-        }
-        if let Outcome::Changed = self.artefact(&path, &artefact).await? {
-            return Ok(Outcome::Changed);
+        if let Copied::Changed = self.artefact(&path, &artefact).await? {
+            return Ok(Copied::Changed);
         }
         (self.new, self.damaged) = counted;
         let line = artefact.record.sha256.line(&format!("{app}.tgz"));
         self.tree.write(&checksum, line.as_bytes())?;
-        Ok(Outcome::Done)
+        Ok(Copied::Yes)
     }
 
-    fn remove_purged(&self, app: &AppName) -> Result<(), ExportError> {
+    fn remove_purged(&self) -> Result<(), ExportError> {
         for version in self.state.versions.keys() {
             if self.state.is_purged(version) {
-                self.tree.remove(&format!("/artefacts/{app}/{version}"))?;
+                self.tree
+                    .remove(&format!("/artefacts/{}/{version}", self.app))?;
             }
         }
         Ok(())
     }
-}
-
-struct Artefact {
-    version: VersionName,
-    file: FileName,
-    record: ArtefactRecord,
-}
-
-fn line(value: &impl Serialize) -> Result<Vec<u8>, ExportError> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line)
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::ExportError;
 use crate::storage::blob::Sum;
 
-/// What is being written. No name of the tree begins with a dot.
+/// The directory of unfinished files. No other name in the tree begins with a dot.
 const UNFINISHED: &str = ".unfinished";
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Unfinished {
 }
 
 impl Tree {
-    /// Sweeps what an export left that was cut off.
+    /// Opens a tree, and removes what an interrupted export left.
     pub(super) fn open(root: &Path) -> Result<Self, ExportError> {
         let tree = Self {
             root: root.to_owned(),
@@ -76,7 +76,7 @@ impl Tree {
         self.finish(unfinished, path)
     }
 
-    /// What lies in a directory, if it is there.
+    /// The names in a directory; none if it does not exist.
     pub(super) fn names(&self, path: &str) -> Result<Vec<String>, ExportError> {
         let place = self.path(path);
         let entries = match fs::read_dir(&place) {
@@ -89,8 +89,7 @@ impl Tree {
             .map_err(|error| failed(&place, error))
     }
 
-    /// The ids of the entries of a log that an export left here. What is no entry has none: another export makes
-    /// it whole.
+    /// The ids of the entries in a log of an earlier export, up to the first line that is no entry.
     pub(super) fn ids(&self, path: &str) -> Result<Vec<Uuid>, ExportError> {
         #[derive(serde::Deserialize)]
         struct Entry {
@@ -116,7 +115,7 @@ impl Tree {
         self.path(path).is_file()
     }
 
-    /// Whether the file is there, with these bytes. It is read: a size tells little.
+    /// Whether the file exists with these bytes. Reads it: the size alone proves little.
     pub(super) fn has(&self, path: &str, size: u64, sha256: Digest) -> bool {
         let Ok(mut file) = File::open(self.path(path)) else {
             return false;
@@ -138,12 +137,12 @@ impl Tree {
         }
     }
 
-    /// A file, or a directory with all that is in it; what is not there is removed already.
+    /// Removes a file, or a directory with its content, if it exists.
     pub(super) fn remove(&self, path: &str) -> Result<(), ExportError> {
         remove(&self.path(path))
     }
 
-    /// Waits until all that was written is durable.
+    /// Makes everything that was written durable.
     pub(super) fn sync(&self) -> Result<(), ExportError> {
         File::open(&self.root)
             .and_then(|root| Ok(syncfs(root)?))
@@ -164,13 +163,13 @@ impl Unfinished {
             .map_err(|error| failed(&self.path, error))
     }
 
-    /// Size and digest of what was written until now.
+    /// Size and digest of the bytes written so far.
     pub(super) fn sum(&self) -> (u64, Digest) {
         self.sum.clone().end()
     }
 
     pub(super) fn abandon(self) {
-        // What is left is swept by the next export.
+        // The next export removes what is left.
         let _ = fs::remove_file(self.path);
     }
 }

@@ -1,30 +1,32 @@
 //! The original layout, as nginx served it: `files/APP/APP.tgz`, `config/APP/APP.config`,
 //! `config/APP/ENVIRONMENT.config`, `config/_default/_default.config`.
 //!
-//! It knew no versions: an artefact gets one from the time at which it was last written, in UTC, such as
-//! `20260131.174500`. So importing the same again changes nothing.
+//! It has no versions. The modification time of an artefact in UTC becomes its version, such as `20260131.174500`, so a
+//! second import changes nothing.
 
 use std::io::Read as _;
 use std::path::Path;
 
-use http::HeaderMap;
-use repository_api::release::LayerName;
 use repository_api::{AppName, Digest, config};
 
 use super::{ImportError, children, regular, upload};
-use crate::Repository;
-use crate::cli::output::say;
-use crate::domain::configure::{self, LayerFile};
-use crate::domain::publish::{Address, commit};
-use crate::storage::keys::DEFAULT_OWNER;
+use crate::domain::configure;
+use crate::domain::layer_file::LayerFile;
+use crate::domain::precondition::Precondition;
+use crate::domain::publish::{Address, Publisher};
+use crate::transfer::report::Report;
 
-/// Who does it.
+/// The author of imported entries.
 const IMPORT: &str = "import";
 
-/// Bytes of a config, or of a checksum, at the most.
+/// Maximum bytes of a config or a checksum.
 const MAX_TEXT: u64 = 1 << 20;
 
-pub(super) async fn import(repository: &Repository, source: &Path) -> Result<(), ImportError> {
+pub(super) async fn import(
+    publisher: &Publisher,
+    source: &Path,
+    report: &mut dyn Report,
+) -> Result<(), ImportError> {
     let files = source.join("files");
     if !files.is_dir() {
         return Err(ImportError::Nothing {
@@ -33,18 +35,16 @@ pub(super) async fn import(repository: &Repository, source: &Path) -> Result<(),
     }
     let default = source.join("config/_default/_default.config");
     if default.is_file() {
-        let nobody = "default"
-            .parse()
-            .map_err(|error| refused(&default, &error))?;
-        layer(repository, &nobody, LayerName::Default, &default).await?;
-        say(&format!("{DEFAULT_OWNER}: its config"));
+        let file = LayerFile::Default;
+        layer(publisher, &file, &default).await?;
+        report.done(&format!("{}: its config", file.owner()));
     }
     for (name, directory) in children(&files)? {
         let app: AppName = name.parse().map_err(|error| refused(&directory, &error))?;
         let archive = directory.join(format!("{app}.tgz"));
-        let version = publish(repository, &app, &archive).await?;
-        let layers = layers(repository, source, &app).await?;
-        say(&format!(
+        let version = publish(publisher, &app, &archive).await?;
+        let layers = layers(publisher, source, &app).await?;
+        report.done(&format!(
             "{app}: version {version}, {layers} layers of config"
         ));
     }
@@ -59,7 +59,7 @@ fn refused(path: &Path, reason: &impl ToString) -> ImportError {
 }
 
 async fn publish(
-    repository: &Repository,
+    publisher: &Publisher,
     app: &AppName,
     archive: &Path,
 ) -> Result<String, ImportError> {
@@ -93,7 +93,7 @@ async fn publish(
     } else {
         None
     };
-    let received = upload(repository, archive).await?;
+    let received = upload(publisher.catalogue().storage(), archive).await?;
     if let Some(expected) = expected.filter(|expected| *expected != received.sha256) {
         let found = received.sha256;
         received.upload.abort().await;
@@ -103,50 +103,36 @@ async fn publish(
             found,
         });
     }
-    commit(repository, &address, received, IMPORT).await?;
-    Ok(address.version.to_string())
+    let version = address.version.to_string();
+    publisher
+        .publish(address, received, IMPORT.to_owned())
+        .await?;
+    Ok(version)
 }
 
-/// Returns how many.
-async fn layers(
-    repository: &Repository,
-    source: &Path,
-    app: &AppName,
-) -> Result<usize, ImportError> {
+/// Imports the layers of an app; returns their number.
+async fn layers(publisher: &Publisher, source: &Path, app: &AppName) -> Result<usize, ImportError> {
     let directory = source.join("config").join(app.as_str());
     if !directory.is_dir() {
         return Ok(0);
     }
     let mut count = 0;
     for (name, path) in children(&directory)? {
-        let Some(name) = name.strip_suffix(".config") else {
+        if !name.ends_with(".config") {
             continue;
-        };
-        let name = if name == app.as_str() {
-            LayerName::App
-        } else {
-            let environment = name.parse().map_err(|error| refused(&path, &error))?;
-            LayerName::Environment(environment)
-        };
-        layer(repository, app, name, &path).await?;
+        }
+        let file = LayerFile::parse(app.as_str(), &name).map_err(|error| refused(&path, &error))?;
+        layer(publisher, &file, &path).await?;
         count += 1;
     }
     Ok(count)
 }
 
-async fn layer(
-    repository: &Repository,
-    app: &AppName,
-    layer: LayerName,
-    path: &Path,
-) -> Result<(), ImportError> {
+async fn layer(publisher: &Publisher, file: &LayerFile, path: &Path) -> Result<(), ImportError> {
     let content = text(path)?;
     config::parse(content.as_bytes()).map_err(|error| refused(path, &error))?;
-    let address = LayerFile {
-        app: app.clone(),
-        layer,
-    };
-    configure::write(repository, &address, &HeaderMap::new(), content, IMPORT).await?;
+    let any = Precondition::none();
+    configure::write(publisher.catalogue(), file, &any, content, IMPORT).await?;
     Ok(())
 }
 

@@ -1,39 +1,41 @@
-//! An exported log: an entry a line, and a last line that says how many there are, with their digest. It is
-//! read twice, so that nothing is taken over of one that is not whole.
+//! An exported log: an entry per line, and a last line with their number and digest. It is read twice, so that nothing
+//! is imported from one that is incomplete.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use repository_api::Digest;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::{ImportError, regular};
-use crate::domain::catalogue::{AppState, Event};
+use crate::domain::state::LogState;
 use crate::storage::blob::Sum;
 use crate::storage::entry::Entry;
-use crate::transfer::export::End;
+use crate::transfer::log_end::LogEnd;
 
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct Log<S> {
     path: PathBuf,
-    /// What follows from all of it.
-    pub(super) end: AppState,
+    /// The state that all entries lead to.
+    pub(super) end: S,
 }
 
-/// Of an entry: two MiB at the most, for a config of one MiB whose every byte is escaped; and the rest of it.
+/// Maximum bytes of a line: a config of 1 MiB with escapes, and the rest of its entry.
 const MAX_LINE: u64 = 16 << 20;
 
-impl Log {
+impl<S: LogState> Log<S> {
     pub(super) fn read(path: &Path) -> Result<Self, ImportError> {
-        let mut end = AppState::default();
-        let mut lines = Lines::open(path)?;
+        let mut end = S::default();
+        let mut lines = Lines::<S::Event>::open(path)?;
         while let Some(entry) = lines.next()? {
-            let expected = end.position + 1;
+            let expected = end.position() + 1;
             if entry.number != expected || end.apply(entry.clone()).is_err() {
                 return Err(lines.refused(format!("entry {expected} is missing")));
             }
-            refuse_damaged(path, &entry)?;
+            refuse_damaged::<S>(path, &entry)?;
         }
         Ok(Self {
             path: path.to_owned(),
@@ -41,20 +43,21 @@ impl Log {
         })
     }
 
-    pub(super) fn entries(&self) -> Result<Lines, ImportError> {
+    pub(super) fn entries(&self) -> Result<Lines<S::Event>, ImportError> {
         Lines::open(&self.path)
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct Lines<E> {
     path: PathBuf,
     file: BufReader<File>,
     entries: u64,
     sum: Sum,
+    event: PhantomData<E>,
 }
 
-impl Lines {
+impl<E: DeserializeOwned> Lines<E> {
     fn open(path: &Path) -> Result<Self, ImportError> {
         let file = regular(path)?;
         Ok(Self {
@@ -62,13 +65,14 @@ impl Lines {
             file: BufReader::with_capacity(256 << 10, file),
             entries: 0,
             sum: Sum::default(),
+            event: PhantomData,
         })
     }
 
     fn refused(&self, what: impl std::fmt::Display) -> ImportError {
         ImportError::Refused {
             path: self.path.clone(),
-            reason: format!("{what}: it is cut, damaged, or put together by hand; export again"),
+            reason: format!("{what}: the file is truncated, damaged or edited; export again"),
         }
     }
 
@@ -84,13 +88,13 @@ impl Lines {
         }
     }
 
-    /// The next entry; `None` behind the last one, if all of it was as it should be.
-    pub(super) fn next(&mut self) -> Result<Option<Entry<Event>>, ImportError> {
+    /// The next entry; `None` after the last one of a complete log.
+    pub(super) fn next(&mut self) -> Result<Option<Entry<E>>, ImportError> {
         let line = self.line()?;
-        if let Ok(End { entries, sha256 }) = serde_json::from_str(&line) {
+        if let Ok(LogEnd { entries, sha256 }) = serde_json::from_str(&line) {
             let (_, found) = std::mem::take(&mut self.sum).end();
             if (entries, sha256) != (self.entries, found) || !self.line()?.is_empty() {
-                return Err(self.refused("its last line is not that of these entries"));
+                return Err(self.refused("its last line does not match its entries"));
             }
             return Ok(None);
         }
@@ -106,18 +110,15 @@ impl Lines {
     }
 }
 
-/// What says its own digest must have it.
-fn refuse_damaged(path: &Path, entry: &Entry<Event>) -> Result<(), ImportError> {
+/// Refuses an entry with a config that does not have its digest.
+fn refuse_damaged<S: LogState>(path: &Path, entry: &Entry<S::Event>) -> Result<(), ImportError> {
     for event in &entry.events {
-        if let Event::Configure {
-            sha256, content, ..
-        } = event
-        {
+        if let Some((sha256, content)) = S::config(event) {
             let found = Digest::new(Sha256::digest(content.as_bytes()).into());
-            if found != *sha256 {
+            if found != sha256 {
                 return Err(ImportError::Damaged {
                     path: path.to_owned(),
-                    expected: *sha256,
+                    expected: sha256,
                     found,
                 });
             }

@@ -1,37 +1,24 @@
-//! An app's state: what follows from its log.
+//! An app.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use repository_api::release::{LayerName, LayerPin, Statement};
+use repository_api::release::{LayerName, Statement};
 use repository_api::{ChannelName, Digest, FileName, VersionName};
 
-use super::event::Event;
+use super::layers::{Generation, Layers};
 use super::version::{ArtefactRecord, VersionState};
+use super::{HasLayers, LogState};
+use crate::domain::event::AppEvent;
 use crate::domain::policy::Policy;
-use crate::domain::scope::Scope;
-use crate::domain::token::{Hash, TokenName};
 use crate::storage::entry::Entry;
-
-/// A generation of a layer. Its content may be large, and stays in the log.
-#[derive(Debug, Clone)]
-pub(crate) struct Generation {
-    pub(crate) sha256: Digest,
-    /// The number of the entry that holds the content.
-    pub(crate) entry: u64,
-    /// Who wrote it.
-    pub(crate) by: Arc<str>,
-    pub(crate) created: String,
-}
 
 #[derive(Debug, Clone)]
 pub(crate) struct MoveRecord {
     pub(crate) release: u64,
     pub(crate) from: Option<u64>,
-    /// The number of the entry that says so.
+    /// The number of the entry that holds the move.
     pub(crate) entry: u64,
-    /// Who moved it.
     pub(crate) by: Arc<str>,
     pub(crate) created: String,
 }
@@ -41,61 +28,45 @@ pub(crate) struct ReleaseEntry {
     pub(crate) text: String,
     pub(crate) statement: Statement,
     pub(crate) minisig: Option<String>,
-    /// Who made it.
     pub(crate) by: Arc<str>,
     pub(crate) created: String,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct TokenRecord {
-    pub(crate) name: TokenName,
-    pub(crate) hash: Hash,
-    pub(crate) scopes: Vec<Scope>,
-    pub(crate) expires: Option<String>,
-    pub(crate) created: String,
-}
-
-impl TokenRecord {
-    /// What cannot be read as a time is over.
-    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
-        self.expires.as_ref().is_some_and(|expires| {
-            humantime::parse_rfc3339(expires).map_or(true, |expires| expires <= now)
-        })
-    }
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct AppState {
-    /// The number of the last entry that is in here.
-    pub(crate) position: u64,
+    position: u64,
     pub(crate) versions: BTreeMap<VersionName, VersionState>,
-    /// From generation 1 on.
-    layers: BTreeMap<LayerName, Vec<Generation>>,
+    pub(crate) layers: Layers,
     pub(crate) releases: BTreeMap<u64, ReleaseEntry>,
     pub(crate) channels: BTreeMap<ChannelName, BTreeMap<u64, MoveRecord>>,
     /// Channels that take signed releases only.
     pub(crate) signed_only: BTreeSet<ChannelName>,
     pub(crate) policy: Policy,
-    /// Of all artefacts.
+    /// The size of all artefacts.
     pub(crate) bytes: u64,
-    /// Of the log of tokens.
-    pub(crate) tokens: BTreeMap<TokenName, TokenRecord>,
-    /// When something last happened, and who did it.
+    /// Time and author of the last entry.
     pub(crate) last: Option<(String, Arc<str>)>,
-    /// Whoever did something: few names, which many records share.
-    people: BTreeSet<Arc<str>>,
+    /// Few names, which many records share.
+    authors: BTreeSet<Arc<str>>,
 }
 
-impl AppState {
-    /// Takes the next entry over; one that is in here already changes nothing. Returns the number of
-    /// the entry that is missing before this one, if there is one.
-    pub(crate) fn apply(&mut self, entry: Entry<Event>) -> Result<(), u64> {
-        if entry.number <= self.position {
-            return Ok(());
+impl LogState for AppState {
+    type Event = AppEvent;
+
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn config(event: &AppEvent) -> Option<(Digest, &str)> {
+        match event {
+            AppEvent::Configure {
+                sha256, content, ..
+            } => Some((*sha256, content)),
+            _ => None,
         }
-        if entry.number != self.position + 1 {
-            return Err(self.position + 1);
-        }
+    }
+
+    fn record(&mut self, entry: Entry<AppEvent>) {
         let Entry {
             number,
             created,
@@ -104,26 +75,52 @@ impl AppState {
             ..
         } = entry;
         self.position = number;
-        let by = self.person(&by);
+        let by = self.author(&by);
         for event in events {
             self.happened(event, &created, &by);
         }
         self.last = Some((created, by));
-        Ok(())
+    }
+}
+
+impl HasLayers for AppState {
+    fn layers(&self) -> &Layers {
+        &self.layers
     }
 
-    fn person(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.people.get(name) {
+    fn configure(layer: LayerName, sha256: Digest, content: String) -> AppEvent {
+        AppEvent::Configure {
+            layer,
+            sha256,
+            content,
+        }
+    }
+
+    fn content(event: AppEvent, of: &LayerName, wanted: Digest) -> Option<String> {
+        match event {
+            AppEvent::Configure {
+                layer,
+                sha256,
+                content,
+            } if layer == *of && sha256 == wanted => Some(content),
+            _ => None,
+        }
+    }
+}
+
+impl AppState {
+    fn author(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.authors.get(name) {
             return Arc::clone(known);
         }
         let name: Arc<str> = name.into();
-        self.people.insert(Arc::clone(&name));
+        self.authors.insert(Arc::clone(&name));
         name
     }
 
-    fn happened(&mut self, event: Event, created: &str, by: &Arc<str>) {
+    fn happened(&mut self, event: AppEvent, created: &str, by: &Arc<str>) {
         match event {
-            Event::Publish {
+            AppEvent::Publish {
                 version,
                 file,
                 blob,
@@ -140,7 +137,7 @@ impl AppState {
                 self.bytes += size;
                 self.version_mut(version).insert(file, record);
             }
-            Event::Heal {
+            AppEvent::Heal {
                 version,
                 file,
                 blob,
@@ -150,24 +147,24 @@ impl AppState {
                     record.blob = blob;
                 }
             }
-            Event::Yank { version, yanked } => self.version_mut(version).yanked = yanked,
-            Event::Purge { version } => {
+            AppEvent::Yank { version, yanked } => self.version_mut(version).yanked = yanked,
+            AppEvent::Purge { version } => {
                 let version = self.version_mut(version);
                 version.purged = true;
                 let files = std::mem::take(&mut version.files);
                 self.bytes -= files.iter().map(|(_, record)| record.size).sum::<u64>();
             }
-            Event::Configure { layer, sha256, .. } => {
+            AppEvent::Configure { layer, sha256, .. } => {
                 let generation = Generation {
                     sha256,
                     entry: self.position,
                     by: Arc::clone(by),
                     created: created.to_owned(),
                 };
-                self.layers.entry(layer).or_default().push(generation);
+                self.layers.push(layer, generation);
             }
-            Event::Release { statement: text } => self.released(text, created, by),
-            Event::Move { channel, release } => {
+            AppEvent::Release { statement: text } => self.released(text, created, by),
+            AppEvent::Move { channel, release } => {
                 let moves = self.channels.entry(channel).or_default();
                 let (number, from) = match moves.last_key_value() {
                     None => (1, None),
@@ -182,7 +179,7 @@ impl AppState {
                 };
                 moves.insert(number, record);
             }
-            Event::Restrict {
+            AppEvent::Restrict {
                 channel,
                 signed_only,
             } => {
@@ -192,37 +189,19 @@ impl AppState {
                     self.signed_only.remove(&channel);
                 }
             }
-            Event::Sign { release, minisig } => {
+            AppEvent::Sign { release, minisig } => {
                 if let Some(entry) = self.releases.get_mut(&release) {
                     entry.minisig = Some(minisig);
                 }
             }
-            Event::Retain { policy } => self.policy = policy,
-            Event::Grant {
-                token,
-                hash,
-                scopes,
-                expires,
-            } => {
-                let record = TokenRecord {
-                    name: token.clone(),
-                    hash,
-                    scopes,
-                    expires,
-                    created: created.to_owned(),
-                };
-                self.tokens.insert(token, record);
-            }
-            Event::Revoke { token } => {
-                self.tokens.remove(&token);
-            }
+            AppEvent::Retain { policy } => self.policy = policy,
         }
     }
 
     fn released(&mut self, text: String, created: &str, by: &Arc<str>) {
         let Ok(statement) = Statement::from_text(&text) else {
-            // It was made here, and its entry had the right sum: another version wrote it.
-            tracing::error!("a release's statement cannot be read: the release is left out");
+            // The entry has the right checksum, so another version of the server wrote it.
+            tracing::error!("skipped a release whose statement cannot be read");
             return;
         };
         let Some(number) = statement.release else {
@@ -241,11 +220,6 @@ impl AppState {
 
     fn version_mut(&mut self, version: VersionName) -> &mut VersionState {
         self.versions.entry(version).or_default()
-    }
-
-    /// Whether nothing was ever written for it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.position == 0
     }
 
     pub(crate) fn version(&self, version: &VersionName) -> Option<&VersionState> {
@@ -268,46 +242,6 @@ impl AppState {
             .map(|(version, _)| version)
     }
 
-    /// The newest generation of a layer.
-    pub(crate) fn newest(&self, layer: &LayerName) -> Option<(u64, Digest)> {
-        let generations = self.layers.get(layer)?;
-        Some((generations.len() as u64, generations.last()?.sha256))
-    }
-
-    pub(crate) fn generation(&self, layer: &LayerName, number: u64) -> Option<Generation> {
-        let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.layers.get(layer)?.get(index).cloned()
-    }
-
-    /// The generations of a layer, from the first one on.
-    pub(crate) fn generations(&self, layer: &LayerName) -> &[Generation] {
-        self.layers.get(layer).map_or(&[], Vec::as_slice)
-    }
-
-    /// The newest generation of every layer, as a statement pins them.
-    pub(crate) fn pins(&self) -> Vec<LayerPin> {
-        self.layers
-            .keys()
-            .filter_map(|layer| {
-                let (generation, sha256) = self.newest(layer)?;
-                Some(LayerPin {
-                    layer: layer.clone(),
-                    generation,
-                    sha256,
-                })
-            })
-            .collect()
-    }
-
-    pub(crate) fn environments(&self) -> Vec<&str> {
-        let environment = |layer: &LayerName| matches!(layer, LayerName::Environment(_));
-        self.layers
-            .keys()
-            .filter(|layer| environment(layer))
-            .map(LayerName::as_str)
-            .collect()
-    }
-
     /// A channel whose release is one of `version`.
     pub(crate) fn channel_that_names(&self, version: &VersionName) -> Option<&ChannelName> {
         self.channels.keys().find(|channel| {
@@ -317,23 +251,12 @@ impl AppState {
         })
     }
 
-    /// Where a channel points: the number of its newest move, and the move.
+    /// The number of a channel's newest move, and the move.
     pub(crate) fn channel(&self, channel: &ChannelName) -> Option<(u64, &MoveRecord)> {
         self.channels
             .get(channel)?
             .last_key_value()
             .map(|(number, entry)| (*number, entry))
-    }
-
-    /// The token of this hash: each is looked at, so that none is quicker than the others.
-    pub(crate) fn token(&self, hash: &Hash) -> Option<&TokenRecord> {
-        let mut found = None;
-        for record in self.tokens.values() {
-            if record.hash.is(hash) {
-                found = Some(record);
-            }
-        }
-        found
     }
 
     /// Every artefact whose bytes are kept.
@@ -354,7 +277,7 @@ mod tests {
     use super::*;
     use crate::storage::keys::BlobId;
 
-    fn entry(number: u64, events: Vec<Event>) -> Entry<Event> {
+    fn entry(number: u64, events: Vec<AppEvent>) -> Entry<AppEvent> {
         Entry {
             number,
             id: uuid::Uuid::now_v7(),
@@ -364,8 +287,8 @@ mod tests {
         }
     }
 
-    fn publish(version: &str) -> Event {
-        Event::Publish {
+    fn publish(version: &str) -> AppEvent {
+        AppEvent::Publish {
             version: version.parse().unwrap(),
             file: "a.tar.gz".parse().unwrap(),
             blob: BlobId::new(),
@@ -374,8 +297,8 @@ mod tests {
         }
     }
 
-    fn yank(yanked: bool) -> Event {
-        Event::Yank {
+    fn yank(yanked: bool) -> AppEvent {
+        AppEvent::Yank {
             version: "1.10.0".parse().unwrap(),
             yanked,
         }
@@ -393,7 +316,7 @@ mod tests {
         state.apply(entry(3, vec![yank(false)])).unwrap();
         assert_eq!(latest(&state), "1.10.0");
         let version: VersionName = "1.10.0".parse().unwrap();
-        let purge = Event::Purge {
+        let purge = AppEvent::Purge {
             version: version.clone(),
         };
         state.apply(entry(4, vec![purge])).unwrap();

@@ -14,7 +14,6 @@ pub(crate) struct ArtefactRecord {
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) sha256: Digest,
-    /// Who published it.
     pub(crate) by: Arc<str>,
     pub(crate) created: String,
 }
@@ -31,7 +30,7 @@ impl ArtefactRecord {
 
 #[derive(Debug, Default)]
 pub(crate) struct VersionState {
-    /// By name. Mostly there is one, and for that a map would take ten times the room.
+    /// Sorted by name. A map would take ten times the memory for the usual single file.
     pub(super) files: Vec<(FileName, ArtefactRecord)>,
     pub(super) sealed: bool,
     pub(super) yanked: bool,
@@ -52,7 +51,7 @@ impl VersionState {
         self.files.get(at).map(|(_, record)| record)
     }
 
-    /// Where it is, or where it would be.
+    /// The index of a file, or the index at which to insert it.
     fn position(&self, file: &FileName) -> Result<usize, usize> {
         self.files.binary_search_by(|(name, _)| name.cmp(file))
     }

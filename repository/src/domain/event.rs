@@ -1,18 +1,19 @@
-//! What can happen to an app. An app's log is a list of these, and its state is what follows from them;
-//! so their JSON is what the store keeps, and must stay readable.
+//! What can happen, by the kind of log that says so. The JSON of these types is what the store keeps: it must stay
+//! readable.
 
 use repository_api::release::LayerName;
 use repository_api::{ChannelName, Digest, FileName, VersionName};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::policy::Policy;
-use crate::domain::scope::Scope;
-use crate::domain::token::{Hash, TokenName};
+use super::policy::Policy;
+use super::scope::Scope;
+use super::token::{Hash, TokenName};
 use crate::storage::keys::BlobId;
 
+/// An event in the log of an app.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub(crate) enum Event {
+pub(crate) enum AppEvent {
     /// A file of a version.
     Publish {
         version: VersionName,
@@ -22,7 +23,7 @@ pub(crate) enum Event {
         size: u64,
         sha256: Digest,
     },
-    /// The same bytes lie in another blob, because the first one was damaged.
+    /// Another blob holds the bytes now, because the first one was damaged.
     Heal {
         version: VersionName,
         file: FileName,
@@ -32,7 +33,7 @@ pub(crate) enum Event {
         version: VersionName,
         yanked: bool,
     },
-    /// The version's bytes are deleted for ever, and its name is never used again.
+    /// The version's bytes are deleted for ever; its name stays taken.
     Purge {
         version: VersionName,
     },
@@ -42,9 +43,9 @@ pub(crate) enum Event {
         sha256: Digest,
         content: String,
     },
-    /// The next release; its version is sealed from here on.
+    /// The next release, which seals its version.
     Release {
-        /// The statement's text, byte for byte what is served and signed.
+        /// The text of the statement, byte for byte as it is served and signed.
         statement: String,
     },
     /// A channel points at another release.
@@ -62,16 +63,32 @@ pub(crate) enum Event {
         release: u64,
         minisig: String,
     },
-    /// What is kept from now on.
+    /// The app's retention policy.
     Retain {
         policy: Policy,
     },
-    /// A token, in the log of the tokens.
+}
+
+/// An event in the log of the layer under every app.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum DefaultLayerEvent {
+    Configure {
+        layer: LayerName,
+        sha256: Digest,
+        content: String,
+    },
+}
+
+/// An event in the log of the tokens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum TokenEvent {
     Grant {
         token: TokenName,
         hash: Hash,
         scopes: Vec<Scope>,
-        /// When it ends (RFC 3339), if it does.
+        /// When the token expires (RFC 3339), if it does.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires: Option<String>,
     },
@@ -80,8 +97,8 @@ pub(crate) enum Event {
     },
 }
 
-/// Shows no content of a config: it may hold secrets.
-impl std::fmt::Debug for Event {
+/// Omits the content of a config, which may hold secrets.
+impl std::fmt::Debug for AppEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Publish { .. } => "Publish",
@@ -94,8 +111,13 @@ impl std::fmt::Debug for Event {
             Self::Restrict { .. } => "Restrict",
             Self::Sign { .. } => "Sign",
             Self::Retain { .. } => "Retain",
-            Self::Grant { .. } => "Grant",
-            Self::Revoke { .. } => "Revoke",
         })
+    }
+}
+
+/// Omits the content, which may hold secrets.
+impl std::fmt::Debug for DefaultLayerEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Configure")
     }
 }
