@@ -151,7 +151,7 @@ fn somebody_signs_in_and_out() {
     browser.open(&url(&server, "/apps/hello"));
     browser.write("#token", "rpt_nonsense");
     browser.press('\u{e007}');
-    browser.shows("there is no such token");
+    browser.shows("the token is unknown or revoked");
     browser.write("#token", &boss);
     browser.press('\u{e007}');
     browser.shows("Sign out");

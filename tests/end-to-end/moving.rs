@@ -139,7 +139,7 @@ fn everything_moves_from_a_disk_to_s3_and_back() {
     let (other, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/f", "another");
     let refused = command(&on_disk(other.path()), &["import", &tree("one")], 1);
-    refused.says("hello has another history here from entry 1 on");
+    refused.says("hello has another history in this store from entry 1 on");
     assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "another");
 }
 
@@ -366,7 +366,7 @@ fn a_log_that_is_not_whole_is_refused() {
     let made = Command::new("mkfifo").arg(&artefact).status();
     assert!(made.unwrap().success());
     let target = tempfile::tempdir().unwrap();
-    command(&on_disk(target.path()), &["import", source], 1).says("it is no file");
+    command(&on_disk(target.path()), &["import", source], 1).says("it is not a regular file");
 }
 
 /// A backup is not written over by another history, and what cannot be taken over keeps nothing else from it.
@@ -397,7 +397,7 @@ fn a_backup_is_kept_from_others_and_from_losses() {
     let imported = command(&on_disk(restored.path()), &["import", target], 1);
     imported
         .says("see what is said of hello")
-        .says("hello is not taken over: ")
+        .says("hello is not imported: ")
         .says("extra\" is not in the export");
     let restored = Server::start(restored.path());
     assert_eq!(restored.get("/artefacts/other/0.1.0/other.bin").status, 200);
