@@ -198,7 +198,10 @@ fn cycles_among(arrows: &BTreeSet<Arrow>) -> Vec<String> {
     }
     let reaches = |from: &str, to: &str| reached.get(from).is_some_and(|found| found.contains(to));
     let mut cycles: BTreeMap<Vec<&str>, Vec<String>> = BTreeMap::new();
-    for arrow in arrows.iter().filter(|arrow| reaches(&arrow.to, &arrow.from)) {
+    for arrow in arrows
+        .iter()
+        .filter(|arrow| reaches(&arrow.to, &arrow.from))
+    {
         let circle = reached
             .keys()
             .filter(|other| reaches(&arrow.from, other) && reaches(other, &arrow.from));

@@ -204,7 +204,8 @@ fn members(group: &str) -> Vec<&str> {
 
 /// The paths in expressions and types, such as `crate::a::f`.
 pub(super) fn inline_paths(code: &str) -> Vec<Vec<String>> {
-    let is_name = |character: char| character.is_alphanumeric() || character == '_' || character == ':';
+    let is_name =
+        |character: char| character.is_alphanumeric() || character == '_' || character == ':';
     code.split(|character: char| !is_name(character))
         .filter(|word| word.contains("::"))
         .map(|word| {
