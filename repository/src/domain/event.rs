@@ -121,3 +121,31 @@ impl std::fmt::Debug for DefaultLayerEvent {
         f.write_str("Configure")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stores that exist hold these texts.
+    #[test]
+    fn the_json_of_events_stays_as_it_was() {
+        let digest = "0".repeat(64);
+        let configure = format!(
+            r#"{{"event":"configure","layer":"default","sha256":"{digest}","content":"A=1\n"}}"#
+        );
+        let event: DefaultLayerEvent = serde_json::from_str(&configure).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), configure);
+        let grant = format!(
+            r#"{{"event":"grant","token":"ci","hash":"{digest}","scopes":["publish:hello"]}}"#
+        );
+        let revoke = r#"{"event":"revoke","token":"ci"}"#;
+        for text in [grant.as_str(), revoke] {
+            let event: TokenEvent = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&event).unwrap(), text);
+        }
+        let moved = r#"{"event":"move","channel":"stable","release":3}"#;
+        let event: AppEvent = serde_json::from_str(moved).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), moved);
+        assert!(serde_json::from_str::<TokenEvent>(moved).is_err());
+    }
+}

@@ -15,7 +15,7 @@ impl Precondition {
         Self::new(|_| true)
     }
 
-    pub(super) fn allows(&self, current: Option<u64>) -> bool {
+    pub(crate) fn allows(&self, current: Option<u64>) -> bool {
         (self.0)(current)
     }
 }

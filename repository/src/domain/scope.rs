@@ -1,4 +1,4 @@
-//! What a token covers, and what a request needs.
+//! Scopes: what a token covers, and what a request needs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,16 +42,16 @@ pub(crate) struct ScopeError(String);
 /// What a request needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// A token, whatever it covers.
+    /// Any token.
     Valid,
     Admin,
-    /// Any app's, where it is not one's own.
+    /// To read one app, or all of them.
     Read(Option<AppName>),
-    /// The layer under every app: whoever may read anything.
+    /// To read the layer under every app, which a token for any app may.
     ReadDefault,
     Publish(AppName),
     Config(LayerOwner),
-    /// All channels of the app, where it is not one.
+    /// To release to one channel, or to all channels of the app.
     Release(AppName, Option<ChannelName>),
 }
 
@@ -184,7 +184,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// As the scope that would cover it.
+/// The scope that would cover the need.
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

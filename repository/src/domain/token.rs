@@ -10,19 +10,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// Who writes without a token.
+/// The author of writes without a token.
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
-/// Who has the admin token.
+/// The author of writes with the admin token.
 pub(crate) const ADMIN: &str = "admin";
 
-/// What every token begins with, so that people, and programs that look for secrets, know one.
+/// The prefix of every token, by which people and secret scanners recognize one.
 const PREFIX: &str = "rpt_";
 
-/// Bytes of a secret: nobody guesses it, so its digest needs no salt and no slow hash.
+/// Bytes of a secret: too many to guess, so its digest needs no salt and no slow hash.
 const SECRET: usize = 32;
 
-/// What people call a token by, and what the log says who did something.
+/// The name of a token, which the log records as the author of writes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct TokenName(String);
@@ -33,12 +33,12 @@ pub(crate) struct TokenName(String);
 )]
 pub(crate) struct TokenNameError(String);
 
-/// What tells whether somebody has the secret.
+/// The digest that proves a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Hash(Digest);
 
-/// A new token, as it is shown once.
+/// Makes a token.
 pub(crate) fn make() -> Result<String, getrandom::Error> {
     let mut secret = [0; SECRET];
     getrandom::fill(&mut secret)?;
@@ -50,7 +50,7 @@ impl Hash {
         Self(Digest::new(Sha256::digest(token.as_bytes()).into()))
     }
 
-    /// Takes as long whatever differs.
+    /// Compares in constant time.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0.bytes().ct_eq(&other.0.bytes()).into()
     }

@@ -129,4 +129,23 @@ mod tests {
             Outcome::Proceed
         );
     }
+
+    #[test]
+    fn a_precondition_takes_the_tag_of_any_form() {
+        let allows = |name: &'static str, value: &str, current: Option<u64>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            precondition(&headers, |number| {
+                [format!("\"m{number}\""), format!("\"m{number}.json\"")]
+            })
+            .allows(current)
+        };
+        assert!(allows("if-match", "\"m7\"", Some(7)));
+        assert!(allows("if-match", "\"m7.json\"", Some(7)));
+        assert!(!allows("if-match", "\"m6\"", Some(7)));
+        assert!(!allows("if-match", "\"m7\"", None));
+        assert!(allows("if-none-match", "*", None));
+        assert!(!allows("if-none-match", "*", Some(7)));
+        assert!(allows("x-other", "*", Some(7)));
+    }
 }

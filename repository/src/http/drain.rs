@@ -1,4 +1,4 @@
-//! What is left of a body when its request was refused.
+//! The rest of a body whose request was refused.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,12 +10,12 @@ use http::{Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// What is read of a refused body, so that its sender sees the answer and not a reset.
+/// Maximum bytes to read of a refused body, so that the client sees the answer and not a reset.
 const DRAIN_BYTES: u64 = 64 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// A request body that, when it is dropped unread, is read on within bounds. One whose sender waits
-/// for `100 Continue` is not: asking for it would begin the upload that was just refused.
+/// A request body whose rest is read within bounds when it is dropped. Not if the client waits for `100 Continue`:
+/// reading would start the upload that was just refused.
 #[derive(Debug)]
 pub(crate) struct Drained {
     body: Option<hyper::body::Incoming>,
@@ -81,7 +81,7 @@ impl Drop for Drained {
                     }
                 }
             };
-            // Out of time is out of bounds: the connection is then closed.
+            // After the time-out, the connection is closed.
             let _ = tokio::time::timeout(DRAIN_TIME, drain).await;
         });
     }

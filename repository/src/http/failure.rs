@@ -279,3 +279,67 @@ impl IntoResponse for Failure {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What may be repeated as it is is answered with 5xx, and with the quota's 507; a refusal with 4xx.
+    #[test]
+    fn statuses_agree_with_refusals() {
+        let app = || "hello".parse().unwrap();
+        let version = || "1.0.0".parse().unwrap();
+        let channel = || "stable".parse().unwrap();
+        for (error, status, step) in [
+            (Error::UnknownApp(app()), 404, "PUT /artefacts/hello/"),
+            (
+                Error::Purged {
+                    app: app(),
+                    version: version(),
+                },
+                410,
+                "another version",
+            ),
+            (
+                Error::VersionInUse {
+                    app: app(),
+                    version: version(),
+                    channel: channel(),
+                },
+                409,
+                "PUT /channels/hello/stable",
+            ),
+            (
+                Error::StaleLayer { current: Some(7) },
+                412,
+                "If-Match: \"g7\"",
+            ),
+            (
+                Error::Unreleasable {
+                    app: app(),
+                    version: version(),
+                    reason: Unreleasable::Yanked,
+                    release: None,
+                },
+                422,
+                "yanked and the body false",
+            ),
+            (Error::Contended, 503, "try again"),
+            (Error::UnreadableKeys, 500, "log says why"),
+        ] {
+            let is_refusal = error.is_refusal();
+            let failure = Failure::from(error);
+            assert_eq!(failure.status.as_u16(), status, "{}", failure.detail);
+            assert_eq!(failure.status.is_client_error(), is_refusal);
+            assert!(failure.detail.contains(step), "{}", failure.detail);
+        }
+    }
+
+    #[test]
+    fn an_answer_says_nothing_about_the_inside() {
+        let key = "apps/hello/log/0000000007.json".to_owned();
+        let failure = Failure::from(Error::from(StorageError::Missing { key }));
+        assert_eq!(failure.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!failure.detail.contains("apps/hello"), "{}", failure.detail);
+    }
+}

@@ -9,8 +9,8 @@ pub(crate) enum Form {
     Text,
 }
 
-/// The first form that `Accept` names, or `default`. Quality values are not weighed: browsers name
-/// HTML first, and scripts name one form.
+/// The first form that `Accept` names, or `default`. Ignores quality values: browsers name HTML first, and scripts name
+/// one form.
 pub(crate) fn form(headers: &HeaderMap, default: Form) -> Form {
     let accept = headers
         .get(header::ACCEPT)

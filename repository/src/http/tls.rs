@@ -1,4 +1,4 @@
-//! TLS: the certificate and its key, read again when their files change; and how a connection begins.
+//! TLS: the certificate and its key, loaded again when their files change; and the handshake.
 //!
 //! - [`client`]: how the health check asks
 //! - [`stream`]: what is written of a blob is read from its file first, because encrypting looks at the bytes
@@ -22,7 +22,7 @@ use crate::http::watched_file::{INTERVAL, Revision, revision};
 pub(crate) use client::to_this_machine;
 pub(crate) use stream::Encrypted;
 
-/// Where the certificate is, with those that it rests on, and its key: both PEM.
+/// The files of the certificate with its chain, and of its key, both in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Files {
     pub(crate) certificate: PathBuf,
@@ -49,7 +49,7 @@ pub(crate) enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
-/// Whoever renews a certificate writes two files; what is seen in between is looked at again.
+/// Revisions of both files. A renewal writes them one after the other, so the second change triggers another load.
 type Revisions = [Revision; 2];
 
 impl Files {
@@ -86,7 +86,7 @@ impl Files {
 }
 
 impl Tls {
-    /// Fails where the files cannot be used: a server that nobody can talk to is none.
+    /// Loads the files, and again whenever they change.
     pub(crate) fn open(files: Files) -> Result<Arc<Self>, TlsError> {
         let current = files.revisions();
         let tls = Arc::new(Self {
@@ -97,7 +97,7 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Takes renewed files up. Those that cannot be used leave the old ones in use.
+    /// Loads changed files. Unusable files leave the old certificate in use.
     async fn follow(self: Arc<Self>, mut used: Revisions) {
         let mut told = used;
         loop {
@@ -110,16 +110,16 @@ impl Tls {
                 Ok(config) => {
                     used = current;
                     *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-                    tracing::info!("the certificate was renewed: new connections get it");
+                    tracing::info!("loaded a new certificate");
                 }
-                // It is tried again: the other file, or the right to read it, may come late.
+                // Retried: the other file, or the permission to read it, may follow.
                 Err(error) if told != current => {
                     told = current;
                     let cause = error.source().map(ToString::to_string);
                     tracing::error!(
                         %error,
                         cause = cause.unwrap_or_default(),
-                        "the certificate cannot be renewed: the old one stays in use"
+                        "failed to load the new certificate: the old one stays in use"
                     );
                 }
                 Err(_) => {}

@@ -1,4 +1,4 @@
-//! The admin token: in a file, made if there is none, and read again when it changes.
+//! The admin token: read from a file, which is created if it does not exist, and read again when the file changes.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -9,9 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::domain::token::{self, Hash};
 use crate::http::watched_file::{INTERVAL, Revision, revision};
 
-/// Bytes at the least: a shorter one could be guessed.
-const SHORTEST: usize = 16;
-const LONGEST: usize = 1024;
+/// Minimum bytes: a shorter token could be guessed.
+const MIN_BYTES: usize = 16;
+const MAX_BYTES: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminTokenError {
@@ -22,7 +22,7 @@ pub(crate) enum AdminTokenError {
     )]
     Make { path: PathBuf, source: io::Error },
     #[error(
-        "what is in {path:?} is no admin token: expected one word of {SHORTEST} to {LONGEST} bytes; remove the file, and one is made"
+        "{path:?} is no admin token: expected one word of {MIN_BYTES} to {MAX_BYTES} bytes; remove the file, and the repository makes a token"
     )]
     Unusable { path: PathBuf },
 }
@@ -47,7 +47,7 @@ impl Admin {
         admin.is(hash)
     }
 
-    /// Takes another one up. A file that cannot be used leaves the old one in use.
+    /// Loads the token again whenever the file changes. An unusable file leaves the old token in use.
     async fn follow(self: Arc<Self>, path: PathBuf, mut seen: Revision) {
         loop {
             tokio::time::sleep(INTERVAL).await;
@@ -61,7 +61,7 @@ impl Admin {
                     let mut known = self.hash.write().unwrap_or_else(PoisonError::into_inner);
                     if !known.is(&hash) {
                         *known = hash;
-                        tracing::info!(path = %path.display(), "the admin token is another one from now on");
+                        tracing::info!(path = %path.display(), "loaded a new admin token");
                     }
                 }
                 Err(error) => {
@@ -89,16 +89,16 @@ fn read(path: &Path) -> Result<Hash, AdminTokenError> {
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.mode() & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "others than its owner may read the admin token: chmod 600");
+        tracing::warn!(path = %path.display(), "users other than the owner may read the admin token: run chmod 600");
     }
     let mut text = String::new();
-    // One more, so that a longer one is not taken for its beginning; and blanks around it.
-    file.take(LONGEST as u64 + 100)
+    // Room for blanks around the token, and for the excess of one that is too long.
+    file.take(MAX_BYTES as u64 + 100)
         .read_to_string(&mut text)
         .map_err(failed)?;
     let token = text.trim();
     let is_one_word = !token.contains(char::is_whitespace);
-    if is_one_word && (SHORTEST..=LONGEST).contains(&token.len()) {
+    if is_one_word && (MIN_BYTES..=MAX_BYTES).contains(&token.len()) {
         return Ok(Hash::of(token));
     }
     Err(AdminTokenError::Unusable {
@@ -121,6 +121,6 @@ fn make(path: &Path) -> Result<Hash, AdminTokenError> {
     file.write_all(format!("{token}\n").as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
-    tracing::info!(path = %path.display(), "made an admin token: it is in this file, and nowhere else");
+    tracing::info!(path = %path.display(), "made an admin token: this file holds the only copy");
     Ok(Hash::of(&token))
 }

@@ -1,11 +1,11 @@
-//! The cookie that holds a browser's token: for the browser alone, never for a script in a page, and not sent
-//! along with what a page of another site asks for.
+//! The cookie with the token of a browser. Scripts cannot read it, and browsers do not send it with the requests of other
+//! sites.
 
 use http::{HeaderMap, HeaderValue, header};
 
 const NAME: &str = "repository-token";
 
-/// No other port, path or domain can set one of this name: browsers see to it, where the connection is encrypted.
+/// Browsers let no other port, path or domain set a cookie of this name, and accept it over https only.
 const HOST_NAME: &str = "__Host-repository-token";
 
 /// The token of a request, if it has one.
@@ -24,7 +24,7 @@ fn named(headers: &HeaderMap, wanted: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-/// What makes a browser keep `token`, until it is closed; `None` for one that no cookie can hold.
+/// The `Set-Cookie` that stores `token` until the browser closes; `None` for a token that no cookie can hold.
 pub(crate) fn set(token: &str, is_encrypted: bool) -> Option<HeaderValue> {
     let is_plain = token
         .bytes()
@@ -37,12 +37,12 @@ pub(crate) fn set(token: &str, is_encrypted: bool) -> Option<HeaderValue> {
     } else {
         (NAME, "")
     };
-    // Lax: whoever follows a link from elsewhere is signed in. What writes is looked at by its origin.
+    // Lax: a user who follows a link from another site is signed in. Writes are checked by their origin.
     let text = format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&text).ok()
 }
 
-/// What makes a browser forget it.
+/// The `Set-Cookie` that deletes the token.
 pub(crate) fn forget(is_encrypted: bool) -> HeaderValue {
     HeaderValue::from_static(if is_encrypted {
         "__Host-repository-token=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"

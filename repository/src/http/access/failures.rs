@@ -1,25 +1,25 @@
-//! How often somebody was turned away: whoever tries one secret after the other is told to wait.
+//! Failed authentications per address: a client that guesses tokens must wait.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many within the interval are answered as usual.
-const FREE: u32 = 20;
+/// Failures per interval without a wait.
+const MAX_FAILURES: u32 = 20;
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Addresses that are remembered at the most; then the oldest half is forgotten.
+/// Maximum addresses to remember; beyond it, the oldest half is dropped.
 const MAX_ADDRESSES: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
-    /// Since when, and how many.
+    /// Start of the interval, and failures in it.
     counts: Mutex<HashMap<IpAddr, (Instant, u32)>>,
 }
 
 impl Failures {
-    /// Counts another one; returns how long to wait, if there were too many.
+    /// Counts a failure; returns how long the client must wait after too many of them.
     pub(super) fn count(&self, from: IpAddr) -> Option<Duration> {
         self.count_at(network(from), Instant::now())
     }
@@ -37,14 +37,14 @@ impl Failures {
             (*since, *count) = (now, 0);
         }
         *count = count.saturating_add(1);
-        if *count == FREE + 1 {
-            tracing::warn!(%from, "somebody tries one token after the other");
+        if *count == MAX_FAILURES + 1 {
+            tracing::warn!(%from, "a client guesses tokens");
         }
-        (*count > FREE).then(|| INTERVAL.saturating_sub(now.duration_since(*since)))
+        (*count > MAX_FAILURES).then(|| INTERVAL.saturating_sub(now.duration_since(*since)))
     }
 }
 
-/// Whoever has one address of IPv6 has 2^64 of them.
+/// The network of an address: a client with one IPv6 address has 2^64 of them.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -65,7 +65,7 @@ mod tests {
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let now = Instant::now();
         let (one, other) = (address("10.0.0.1"), address("10.0.0.2"));
-        for _ in 0..FREE {
+        for _ in 0..MAX_FAILURES {
             assert_eq!(failures.count_at(one, now), None);
         }
         assert_eq!(failures.count_at(one, now), Some(INTERVAL));

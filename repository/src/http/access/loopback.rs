@@ -1,5 +1,5 @@
-//! Whether a request was made by somebody on this machine, for this machine: a browser sends along the foreign
-//! host or origin that made it, and a proxy says that it passed it on.
+//! Whether a local user made a request for this machine. A browser names the foreign host or origin behind a request, and
+//! a proxy marks what it forwards.
 
 use std::net::IpAddr;
 
@@ -13,20 +13,20 @@ pub(super) fn is_of_this_machine(request: &Parts) -> bool {
     !is_of_others && names_loopback(request)
 }
 
-/// HTTP/1.0 is what proxies speak that say nothing of themselves; people's tools do not any more.
+/// Proxies that do not mark requests speak HTTP/1.0, which other clients no longer do.
 fn is_old_write(request: &Parts) -> bool {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     request.version < Version::HTTP_11 && !reads
 }
 
-/// What browsers say of a request that a page of somebody else made (Fetch Metadata).
+/// Whether a page of another site made the request (Fetch Metadata).
 fn is_of_another_site(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-/// Somebody followed a link to a page: the other site sees nothing of what it says.
+/// Whether a user followed a link. The other site cannot read the page that opens.
 fn is_followed_link(request: &Parts) -> bool {
     let is = |name, wanted: &str| {
         request
@@ -39,7 +39,7 @@ fn is_followed_link(request: &Parts) -> bool {
         && is("sec-fetch-dest", "document")
 }
 
-/// Who passes a request on, by other names than those that begin with `x-forwarded`.
+/// Headers of proxies that do not begin with `x-forwarded`.
 const OTHERS: [&str; 7] = [
     "forwarded",
     "via",
@@ -57,7 +57,7 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether `Host` (and `Origin`, which a browser sends with every write) names this machine.
+/// Whether `Host` names this machine, and `Origin`, which browsers send with every write.
 fn names_loopback(request: &Parts) -> bool {
     let text = |name| {
         request

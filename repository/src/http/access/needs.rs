@@ -1,4 +1,4 @@
-//! What a request needs, by its method and its path. A segment is decoded once, as the router's are.
+//! What a request needs, by its method and path. Segments are decoded once, as in the router.
 
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
@@ -7,7 +7,6 @@ use crate::domain::scope::{LayerOwner, Need};
 use crate::http::query::{has_parameter, parameter};
 use crate::storage::keys::DEFAULT_OWNER;
 
-/// `None` for a path that means nothing: whoever may do anything is told so.
 pub(super) fn of(method: &Method, uri: &Uri) -> Need {
     let segments: Option<Vec<String>> = uri
         .path()
@@ -25,13 +24,13 @@ pub(super) fn of(method: &Method, uri: &Uri) -> Need {
     } else {
         write(method, uri, &segments)
     };
-    // Names that are none are refused by the handlers, whoever asks.
+    // The handlers refuse invalid names.
     need.unwrap_or(Need::Valid)
 }
 
 fn read(uri: &Uri, segments: &[&str]) -> Option<Need> {
     match segments {
-        // A name that is none, or is given twice, is refused by the handler.
+        // The handler refuses an invalid or repeated name.
         ["events"] => Some(Need::Read(parameter(uri.query(), "app").ok()?)),
         ["artefacts" | "metrics"] => Some(Need::Read(None)),
         ["config" | "apps", DEFAULT_OWNER, ..] => Some(Need::ReadDefault),
@@ -46,7 +45,7 @@ fn read(uri: &Uri, segments: &[&str]) -> Option<Need> {
 
 fn write(method: &Method, uri: &Uri, segments: &[&str]) -> Option<Need> {
     match segments {
-        // Forms of the console, each of which does what a verb of the API does.
+        // Forms of the console, which do what verbs of the API do.
         ["apps", app, "versions", ..] => Some(Need::Publish(app.parse().ok()?)),
         ["artefacts", app, ..] => {
             let purges = *method == Method::DELETE && has_parameter(uri.query(), "purge");

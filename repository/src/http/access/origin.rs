@@ -1,5 +1,5 @@
-//! Whether it was a page of ours that made a browser write. Every browser says with each POST where its page came
-//! from (`Origin`, RFC 6454), and those of today say it also in words (Fetch Metadata); whoever says nothing is none.
+//! Whether a page of this server made a browser write. Browsers name the origin of the page in each POST (`Origin`,
+//! RFC 6454; newer ones also Fetch Metadata). A request without either is refused.
 
 use http::header;
 use http::request::Parts;
@@ -14,7 +14,7 @@ pub(super) fn is_own(request: &Parts) -> bool {
         .authority()
         .map(http::uri::Authority::as_str)
         .or_else(|| text(header::HOST));
-    // Without the scheme: a proxy in front may speak another one.
+    // Without the scheme, because a proxy may use another one.
     let origin = text(header::ORIGIN)
         .and_then(|origin| origin.split_once("://"))
         .map(|(_, authority)| authority);
