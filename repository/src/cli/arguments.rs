@@ -36,7 +36,7 @@ pub(crate) enum TokenCommand {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsageError {
-    #[error("{0:?} is no command: see repository --help")]
+    #[error("unknown argument {0:?}: see repository --help")]
     Unknown(OsString),
     #[error("{0}: see repository --help")]
     Wrong(String),
@@ -46,16 +46,16 @@ const HELP: &str = "\
 repository keeps versioned, immutable artefacts and layered config, and serves them over HTTP.
 
 Usage: repository [serve]        serve until SIGTERM
-       repository healthcheck    0 when the server on this machine is ready, 1 when not
-       repository check          read everything that is kept, and name what is damaged; 1 if anything is
-       repository gc             say which versions their policy lets go, and which blobs are nobody's
+       repository healthcheck    exit with 0 if the server on this machine is ready, with 1 otherwise
+       repository check          read the whole store and report damage; exit with 1 if there is any
+       repository gc             list expired versions and unreferenced blobs
        repository gc --delete    delete them
        repository export DIR     write everything into a tree that any static server can serve
-       repository import DIR     take over such a tree, or an nginx docroot with files/APP/APP.tgz
+       repository import DIR     import such a tree, or an nginx docroot with files/APP/APP.tgz
        repository token create NAME SCOPE... [--expires 90d]
-                                 make a token, and print it once; scopes: admin, read:APP, publish:APP,
+                                 make a token and print it once; scopes: admin, read:APP, publish:APP,
                                  config:APP, release:APP/CHANNEL, with * for any
-       repository token list     names, scopes, and when they end
+       repository token list     list names, scopes and expiry
        repository token revoke NAME
        repository --help | --version
 
@@ -67,26 +67,26 @@ Release:
 
 Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2GiB):
   REPOSITORY_LISTEN            address and port              [127.0.0.1:8080]
-  REPOSITORY_STORAGE           where everything is kept: file:// and a directory, or s3://BUCKET/PREFIX
-                               with the usual AWS_ variables [file:///var/lib/repository]
-  REPOSITORY_CACHE             with S3, where artefacts are kept near  [/var/cache/repository]
-  REPOSITORY_CACHE_SIZE        and how much of them; 0 for none  [10GiB]
-  REPOSITORY_TLS_CERT          for https: a file with the certificate and those it rests on, PEM;
-  REPOSITORY_TLS_KEY           and its key. Both are read again when they change  [none: plain HTTP]
-  REPOSITORY_ADMIN_TOKEN_FILE  the token that may do anything; made if it is not there  [none]
-  REPOSITORY_TRUSTED_KEYS_FILE minisign's public keys: who signs what a channel marked as signed-only takes  [none]
-  REPOSITORY_OPEN_READS        true: whoever has no token may read  [false]
-  REPOSITORY_ANONYMOUS_WRITES  true: anybody may write       [false; on a loopback address writes are open]
-  REPOSITORY_MAX_UPLOAD        size of one artefact          [16GiB]
-  REPOSITORY_QUOTA             size of one app's artefacts, where PUT /retention/APP says nothing  [none]
-  REPOSITORY_UPLOAD_TIMEOUT    for one upload, to its end    [24h]
-  REPOSITORY_GC_INTERVAL       between two runs of gc, which deletes; 0s for none  [1h]
-  REPOSITORY_GC_AGE            of a blob that nobody names, before it goes
+  REPOSITORY_STORAGE           file:// and a directory, or s3://BUCKET/PREFIX with the usual AWS_ variables
+                               [file:///var/lib/repository]
+  REPOSITORY_CACHE             with S3, the directory for cached artefacts  [/var/cache/repository]
+  REPOSITORY_CACHE_SIZE        maximum size of the cache; 0 for no cache  [10GiB]
+  REPOSITORY_TLS_CERT          for https: a file with the certificate and its chain in PEM,
+  REPOSITORY_TLS_KEY           and a file with its key; loaded again when they change  [none: plain HTTP]
+  REPOSITORY_ADMIN_TOKEN_FILE  the file of the admin token; created if it does not exist  [none]
+  REPOSITORY_TRUSTED_KEYS_FILE public keys of minisign that signed-only channels trust  [none]
+  REPOSITORY_OPEN_READS        true: reads need no token     [false]
+  REPOSITORY_ANONYMOUS_WRITES  true: writes need no token    [false; on a loopback address writes are open]
+  REPOSITORY_MAX_UPLOAD        maximum size of an artefact   [16GiB]
+  REPOSITORY_QUOTA             maximum size of an app, unless PUT /retention/APP sets another  [none]
+  REPOSITORY_UPLOAD_TIMEOUT    for an upload, to its end     [24h]
+  REPOSITORY_GC_INTERVAL       between two runs of gc, which delete; 0s for none  [1h]
+  REPOSITORY_GC_AGE            minimum age at which gc deletes an unreferenced blob
                                [twice REPOSITORY_UPLOAD_TIMEOUT and 10m]
-  REPOSITORY_CHECK_RATE        a second, read to find damage; 0 for none  [4MiB]
-  REPOSITORY_HEADER_TIMEOUT    for a request's head          [10s]
-  REPOSITORY_STALL_TIMEOUT     for a body that stands still  [30s]
-  REPOSITORY_GRACE_PERIOD      for requests under way when told to stop  [8s]
+  REPOSITORY_CHECK_RATE        bytes per second that the check for damage reads; 0 for no check  [4MiB]
+  REPOSITORY_HEADER_TIMEOUT    for the head of a request     [10s]
+  REPOSITORY_STALL_TIMEOUT     for a body that stalls        [30s]
+  REPOSITORY_GRACE_PERIOD      for open requests when the server stops  [8s]
   REPOSITORY_LOG               error, warn, info, debug, trace  [info]
   REPOSITORY_LOG_FORMAT        text, json                    [text]
 ";
@@ -132,10 +132,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     }
 }
 
-/// A hundred years: nobody needs to write years of five digits.
+/// A hundred years. Later ones would need years of five digits.
 const MAX_DAYS: u64 = 100 * 366;
 
-/// In days, such as `90d`, or as other durations are written.
+/// A number of days, such as `90d`, or any other duration.
 fn lifetime(text: &str) -> Result<Duration, UsageError> {
     let days = text
         .strip_suffix('d')
@@ -143,7 +143,7 @@ fn lifetime(text: &str) -> Result<Duration, UsageError> {
     match days {
         Some(days) if days <= MAX_DAYS => Ok(Duration::from_hours(24 * days)),
         Some(_) => Err(UsageError::Wrong(format!(
-            "--expires: expected {MAX_DAYS}d at the most"
+            "--expires: expected at most {MAX_DAYS}d"
         ))),
         None => units::duration(text).map_err(|error| {
             UsageError::Wrong(format!("--expires: {error}, or days, such as 90d"))
@@ -200,7 +200,7 @@ fn token(arguments: impl Iterator<Item = OsString>) -> Result<TokenCommand, Usag
     }
 }
 
-/// Prints to standard output; a reader that went away is no failure of ours to report.
+/// Prints to standard output; fails if the reader is gone.
 pub(crate) fn print(text: &str) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,4 @@
-//! `repository healthcheck`: asks the server on this machine whether it is ready, for images
-//! without curl.
+//! `repository healthcheck`: asks the server on this machine whether it is ready, for images without curl.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -56,7 +55,7 @@ fn ask(address: SocketAddr, is_encrypted: bool) -> io::Result<String> {
     exchange(&mut StreamOwned::new(session, connection))
 }
 
-/// The first line of the answer, or as much of it as comes in time.
+/// The first line of the answer, or the part of it that arrives in time.
 fn exchange(connection: &mut (impl Read + Write)) -> io::Result<String> {
     connection.write_all(REQUEST)?;
     let mut line = Vec::new();

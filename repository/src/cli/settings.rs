@@ -1,8 +1,8 @@
 //! `REPOSITORY_*` variables.
 //!
-//! 1. keep the pairs that are UTF-8 (`envy` panics on others) and bear the prefix
+//! 1. take the pairs with the prefix, all UTF-8 (`envy` panics on others)
 //! 2. `envy` fills a struct of texts
-//! 3. each text is parsed here, so that an error names the variable and never shows its value
+//! 3. parse each text here, so that an error names the variable and never shows its value
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -111,7 +111,7 @@ const KNOWN: [&str; 21] = [
     "TRUSTED_KEYS_FILE",
 ];
 
-/// Reads the settings, and what deserves a warning once the log has started.
+/// Reads the settings, and warnings for the log once it has started.
 pub(crate) fn read(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(Settings, Vec<String>), SettingsError> {
@@ -128,7 +128,7 @@ pub(crate) fn read(
             (true, Ok(value)) => pairs.push((name.to_owned(), value)),
             (true, Err(_)) => return Err(SettingsError::NotUtf8(name[PREFIX.len()..].to_owned())),
             (false, _) => warnings.push(format!(
-                "{name} is no setting of the repository: it is ignored"
+                "{name} is no setting of the repository and is ignored"
             )),
         }
     }
@@ -243,7 +243,7 @@ fn setting<T, E: ToString>(
     })
 }
 
-/// A file of keys that can be read now: it is read anew when it is needed.
+/// A file of keys that is readable now. The server reads it again for each decision.
 fn trusted_keys_file(text: &str) -> Result<Option<PathBuf>, SettingsError> {
     if text.is_empty() {
         return Ok(None);
@@ -262,7 +262,7 @@ fn trusted_keys_file(text: &str) -> Result<Option<PathBuf>, SettingsError> {
     Ok(Some(path))
 }
 
-/// A time-out of nothing would refuse everybody.
+/// A time-out above zero: zero would refuse every request.
 fn timeout(text: &str) -> Result<Duration, &'static str> {
     match units::duration(text) {
         Ok(Duration::ZERO) | Err(_) => Err("expected a duration above zero, such as 500ms or 15s"),
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(
             warnings,
-            ["REPOSITORY_PORT is no setting of the repository: it is ignored"]
+            ["REPOSITORY_PORT is no setting of the repository and is ignored"]
         );
     }
 

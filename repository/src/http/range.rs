@@ -11,7 +11,7 @@ pub(crate) enum Wanted {
     Unsatisfiable,
 }
 
-/// What a `Range` header asks of `size` bytes.
+/// The range of `size` bytes that a `Range` header asks for.
 pub(crate) fn wanted(header: &str, size: u64) -> Wanted {
     let Some((unit, set)) = header.split_once('=') else {
         return Wanted::Whole;

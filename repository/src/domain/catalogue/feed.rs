@@ -14,7 +14,7 @@ use super::news::{Draft, News};
 use super::{AppLog, Catalogue};
 use crate::domain::error::Error;
 use crate::domain::event::AppEvent;
-use crate::domain::state::LogState as _;
+use crate::domain::state::LogState;
 use crate::domain::state::app::AppState;
 use crate::storage::StorageError;
 use crate::storage::entry::Entry;
@@ -67,7 +67,7 @@ impl Feed {
         let news = catalogue.announcer.listen();
         let app = catalogue.known(name).await?;
         let default = catalogue.default_layer().await?;
-        let now = app.read(|state| state.position());
+        let now = app.read(LogState::position);
         // A number in the future is from another history.
         let is_foreign = since.is_some_and(|since| since > now);
         let since = since.unwrap_or(now).min(now);
@@ -81,7 +81,7 @@ impl Feed {
             app: Some(Followed {
                 name: name.clone(),
                 last: now,
-                last_default: default.read(|state| state.position()),
+                last_default: default.read(LogState::position),
             }),
             earlier,
             has_missed,
