@@ -396,7 +396,7 @@ fn a_backup_is_kept_from_others_and_from_losses() {
     let restored = tempfile::tempdir().unwrap();
     let imported = command(&on_disk(restored.path()), &["import", target], 1);
     imported
-        .says("see what is said of hello")
+        .says("failed to import hello")
         .says("hello is not imported: ")
         .says("extra\" is not in the export");
     let restored = Server::start(restored.path());

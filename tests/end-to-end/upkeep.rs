@@ -238,7 +238,11 @@ fn a_policy_lets_versions_go_but_not_those_that_are_needed() {
         201
     );
     let young = command(storage.path(), &["gc"], &[], 0);
-    assert!(young.stdout.contains("0 versions"), "{}", young.stdout);
+    assert!(
+        young.stdout.contains("0 expired versions"),
+        "{}",
+        young.stdout
+    );
 }
 
 #[test]

@@ -149,14 +149,13 @@ impl Crate {
             let arrow = |from: String, to: String, importer: &Module, imported: &Module| Arrow {
                 from,
                 to,
-                importer: importer.join("::"),
-                imported: imported.join("::"),
+                importer: name(importer),
+                imported: name(imported),
             };
             let mut add = |arrow| arrows.entry(parent.clone()).or_default().insert(arrow);
             if from.len() > common && to.len() > common {
                 add(arrow(child(from), child(to), from, to));
             } else if to.is_empty() && !from.is_empty() {
-                const ROOT: &str = "the crate root";
                 let is_used = |(user, used): &&(Module, Module)| {
                     user.is_empty() && used.first() == from.first()
                 };
@@ -177,6 +176,16 @@ impl Crate {
     /// Each cycle, as the arrows between the modules that reach each other.
     pub(super) fn cycles(&self) -> Vec<String> {
         self.arrows().values().flat_map(cycles_among).collect()
+    }
+}
+
+const ROOT: &str = "the crate root";
+
+fn name(module: &Module) -> String {
+    if module.is_empty() {
+        ROOT.to_owned()
+    } else {
+        module.join("::")
     }
 }
 
