@@ -41,7 +41,7 @@ use crate::http::failure::Failure;
 )]
 struct Base;
 
-/// What all routes have in common.
+/// The parts that all routes share.
 pub(crate) fn base() -> OpenApi {
     let mut base = <Base as utoipa::OpenApi>::openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut base.info.version);
@@ -68,7 +68,7 @@ impl Modify for Schemes {
             "basic",
             scheme(
                 HttpAuthScheme::Basic,
-                "The token as the password of whatever user: `curl -u token:SECRET`.",
+                "The token as the password of any user: `curl -u token:SECRET`.",
             ),
         );
     }
@@ -105,7 +105,7 @@ fn parameters(document: &mut Value) -> impl Iterator<Item = &mut Value> {
         .flatten()
 }
 
-/// What may be left out is not `null` when it is there: there is none in a path, a query or a header.
+/// Removes `null` from the schema of an optional parameter: paths, queries and headers have no `null`.
 fn without_null(schema: &mut Value) {
     let is_null = |value: &Value| value == "null" || value["type"] == "null";
     if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
@@ -158,11 +158,11 @@ grammar! {
     File r"^(?!yanked$)(?!.*\.(sha256|minisig)$)[A-Za-z0-9][A-Za-z0-9._+-]{0,254}$" "hello-world-1.0.0.tar.gz"
     /// A release, a version, a channel or `latest`.
     Reference r"^(r[1-9][0-9]{0,8}|[0-9][A-Za-z0-9._+-]{0,127}|[a-z][a-z0-9-]{0,62})$" "stable"
-    /// A number of a release.
+    /// The number of a release.
     Release r"^r[1-9][0-9]{0,8}$" "r42"
     /// The layer of a config: `{app}.config`, or `{environment}.config`.
     LayerFile r"^[a-z][a-z0-9-]{0,62}\.config$" "hello-world.config"
-    /// What a channel is pointed at.
+    /// The target of a channel.
     Target r"^(r[1-9][0-9]{0,8}|[0-9][A-Za-z0-9._+-]{0,127})\n?$" "1.0.0"
     /// Yes or no.
     Truth r"^(true|false)\n?$" "true"
@@ -192,7 +192,7 @@ impl ToSchema for Binary {
 /// A refusal (RFC 9457).
 #[derive(Debug, ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "it describes what repository-api writes")]
+#[expect(dead_code, reason = "describes the documents of repository-api")]
 pub(crate) struct ProblemDocument {
     title: String,
     status: u16,
@@ -202,20 +202,20 @@ pub(crate) struct ProblemDocument {
     excerpt: Option<String>,
 }
 
-/// What any request may be answered.
+/// Answers to any request.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "it describes what failure.rs answers")]
+#[expect(dead_code, reason = "describes the answers of failure.rs")]
 pub(crate) enum Refused {
     /// A name, a parameter or a header is malformed.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(#[to_schema] ProblemDocument),
-    /// It needs a token.
+    /// The request needs a token.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(#[to_schema] ProblemDocument),
-    /// The token does not cover it.
+    /// The token does not cover the request.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(#[to_schema] ProblemDocument),
-    /// Too many tokens were tried that are none.
+    /// Too many invalid tokens came from this address.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(#[to_schema] ProblemDocument),
     /// The storage failed: the server's log says why.
@@ -223,23 +223,23 @@ pub(crate) enum Refused {
     Failed(#[to_schema] ProblemDocument),
 }
 
-/// What a request for something may be answered.
+/// Answers to a request for a resource.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "it describes what failure.rs answers")]
+#[expect(dead_code, reason = "describes the answers of failure.rs")]
 pub(crate) enum Absent {
-    /// There is no such thing.
+    /// The resource does not exist.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] ProblemDocument),
-    /// It was purged.
+    /// The version was purged.
     #[response(status = 410, content_type = "application/problem+json")]
     Gone(#[to_schema] ProblemDocument),
 }
 
-/// What a conditional request may be answered.
+/// Answers to a conditional request.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "it describes what conditional.rs answers")]
+#[expect(dead_code, reason = "describes the answers of conditional.rs")]
 pub(crate) enum Conditional {
-    /// What `If-None-Match` names is current.
+    /// `If-None-Match` names the current entity tag.
     #[response(status = 304)]
     NotModified,
     /// A condition does not hold.
@@ -247,23 +247,23 @@ pub(crate) enum Conditional {
     Failed(#[to_schema] ProblemDocument),
 }
 
-/// What a body may be answered.
+/// Answers to a request with a body.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "it describes what receive.rs answers")]
+#[expect(dead_code, reason = "describes the answers of receive.rs")]
 pub(crate) enum Body {
-    /// It took too long.
+    /// The body took too long.
     #[response(status = 408, content_type = "application/problem+json")]
     Slow(#[to_schema] ProblemDocument),
-    /// It is larger than it may be.
+    /// The body is too large.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(#[to_schema] ProblemDocument),
-    /// It is encoded.
+    /// The body has a content encoding.
     #[response(status = 415, content_type = "application/problem+json")]
     Encoded(#[to_schema] ProblemDocument),
-    /// Its transfer coding is unknown.
+    /// The transfer coding is unknown.
     #[response(status = 501, content_type = "application/problem+json")]
     NotUnderstood(#[to_schema] ProblemDocument),
-    /// Others wrote at the same time, again and again: nothing was changed.
+    /// Other writers won every attempt: nothing was changed.
     #[response(status = 503, content_type = "application/problem+json")]
     Contended(#[to_schema] ProblemDocument),
     /// The disk or the quota is full.
@@ -271,20 +271,20 @@ pub(crate) enum Body {
     Full(#[to_schema] ProblemDocument),
 }
 
-/// What a write may be answered that contradicts what is there.
+/// Answers to a write that contradicts existing data.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "it describes what failure.rs answers")]
+#[expect(dead_code, reason = "describes the answers of failure.rs")]
 pub(crate) enum Contradicts {
-    /// It contradicts what is there, which never changes.
+    /// Existing data, which never changes, contradicts the write.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] ProblemDocument),
 }
 
-/// What a body that says something may be answered.
+/// Answers to a body with a meaning.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "it describes what failure.rs answers")]
+#[expect(dead_code, reason = "describes the answers of failure.rs")]
 pub(crate) enum Unusable {
-    /// It is understood, and cannot be done.
+    /// The body is understood, and the request cannot be fulfilled.
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(#[to_schema] ProblemDocument),
 }
@@ -294,7 +294,7 @@ pub(crate) enum Unusable {
 pub(crate) struct ReleaseDocument {
     /// JSON, byte for byte what is signed.
     statement: String,
-    /// The `.minisig`, if it is signed.
+    /// The `.minisig`, if the release is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<String>,
     config: Vec<Layer>,
@@ -313,7 +313,7 @@ mod tests {
 
     use super::*;
 
-    /// What is described elsewhere is what is written here.
+    /// The stand-ins must have the fields of the originals.
     #[test]
     fn stand_ins_have_the_fields_of_what_they_describe() {
         let fields = |value: serde_json::Value| -> Vec<String> {

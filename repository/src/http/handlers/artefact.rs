@@ -61,15 +61,15 @@ fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
         ("app" = openapi::App, Path),
         ("version" = openapi::Version, Path),
         ("file" = openapi::File, Path),
-        ("range" = Option<String>, Header, description = "A part of it"),
+        ("range" = Option<String>, Header, description = "A range of bytes"),
     ),
     responses(
         (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
-        (status = 206, description = "A part of them", body = openapi::Binary, content_type = "application/octet-stream"),
+        (status = 206, description = "The range of bytes", body = openapi::Binary, content_type = "application/octet-stream"),
         openapi::Refused,
         openapi::Absent,
         openapi::Conditional,
-        (status = 416, description = "It has no such bytes", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 416, description = "The range is outside the file", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(
@@ -241,7 +241,7 @@ fn describe(
     headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
 }
 
-/// Publishes a file. It never changes again.
+/// Publishes a file, which never changes.
 #[utoipa::path(
     put,
     path = "/artefacts/{app}/{version}/{file}",
@@ -250,12 +250,12 @@ fn describe(
         ("app" = openapi::App, Path),
         ("version" = openapi::Version, Path),
         ("file" = openapi::File, Path),
-        ("x-checksum-sha256" = Option<openapi::Sha256>, Header, description = "Compared; Repr-Digest and Content-Digest are, too"),
+        ("x-checksum-sha256" = Option<openapi::Sha256>, Header, description = "The expected digest. Repr-Digest and Content-Digest work, too"),
     ),
-    request_body(content = Option<openapi::Binary>, content_type = "application/octet-stream", description = "The file as it is"),
+    request_body(content = Option<openapi::Binary>, content_type = "application/octet-stream", description = "The bytes of the file"),
     responses(
-        (status = 200, description = "The same bytes are there", body = String, content_type = "text/plain"),
-        (status = 201, description = "It is published", body = String, content_type = "text/plain"),
+        (status = 200, description = "The same bytes were published earlier", body = String, content_type = "text/plain"),
+        (status = 201, description = "The file is published", body = String, content_type = "text/plain"),
         openapi::Refused,
         openapi::Absent,
         openapi::Contradicts,

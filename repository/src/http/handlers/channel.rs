@@ -1,4 +1,4 @@
-//! `/channels/{app}/{channel}`: the one mutable thing, with its history.
+//! `/channels/{app}/{channel}`: what changes in place, with its history.
 
 use std::sync::Arc;
 
@@ -91,8 +91,8 @@ pub(crate) async fn get(
     tag = "channels",
     params(
         ("app" = openapi::App, Path),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
-        ("after" = Option<String>, Query, description = "The last row of the page before"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Maximum rows of a page"),
+        ("after" = Option<String>, Query, description = "The last row of the previous page"),
     ),
     responses(
         (status = 200, description = "Channels, by name", body = Channels),
@@ -155,7 +155,7 @@ pub(crate) struct Moved {
     to: String,
 }
 
-/// Who moved a channel, when, from what to what; newest first.
+/// The moves of a channel with author, time, old and new release; newest first.
 #[utoipa::path(
     get,
     path = "/channels/{app}/{channel}/history",
@@ -203,12 +203,12 @@ pub(crate) async fn history(
     params(
         ("app" = openapi::App, Path),
         ("channel" = openapi::Channel, Path),
-        ("if-match" = Option<String>, Header, description = "The entity tag of the move that was seen"),
+        ("if-match" = Option<String>, Header, description = "The entity tag of the channel as you read it"),
     ),
     request_body(content = openapi::Target, content_type = "text/plain", description = "A version, or a release such as r41"),
     responses(
-        (status = 200, description = "It points there already", body = String, content_type = "text/plain"),
-        (status = 201, description = "It points there now", body = String, content_type = "text/plain"),
+        (status = 200, description = "The channel already points at the release", body = String, content_type = "text/plain"),
+        (status = 201, description = "The channel points at the release now", body = String, content_type = "text/plain"),
         openapi::Refused,
         openapi::Absent,
         openapi::Conditional,
@@ -244,7 +244,7 @@ pub(crate) async fn put(
     Ok(response)
 }
 
-/// Whether the channel takes signed releases only.
+/// Whether a channel is signed-only.
 #[utoipa::path(
     get,
     path = "/channels/{app}/{channel}/signed-only",
@@ -268,7 +268,7 @@ pub(crate) async fn get_signed_only(Known((_, channel), log): Known<ChannelPath>
     response
 }
 
-/// Marks a channel as one for signed releases only, or takes the mark away.
+/// Marks a channel as signed-only, or removes the mark.
 #[utoipa::path(
     put,
     path = "/channels/{app}/{channel}/signed-only",
@@ -279,7 +279,7 @@ pub(crate) async fn get_signed_only(Known((_, channel), log): Known<ChannelPath>
     ),
     request_body(content = openapi::Truth, content_type = "text/plain", description = "true or false"),
     responses(
-        (status = 204, description = "It is so"),
+        (status = 204, description = "Done"),
         openapi::Refused,
         openapi::Absent,
         openapi::Body,

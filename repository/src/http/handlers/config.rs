@@ -1,4 +1,4 @@
-//! `/config/{app}/…`: layers with generations, and the merge of them.
+//! `/config/{app}/…`: layers with their generations, and the merged layers.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::http::{conditional, etag, openapi};
     params(
         ("app" = openapi::App, Path),
         ("file" = openapi::LayerFile, Path),
-        ("generation" = Option<u64>, Query, description = "An old one"),
+        ("generation" = Option<u64>, Query, description = "An old generation"),
     ),
     responses(
         (status = 200, description = "The layer", body = String, content_type = "text/plain"),
@@ -89,11 +89,11 @@ pub(crate) struct Listed {
     params(
         ("app" = openapi::App, Path),
         ("file" = openapi::LayerFile, Path),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
-        ("after" = Option<u64>, Query, description = "The last generation of the page before"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Maximum rows of a page"),
+        ("after" = Option<u64>, Query, description = "The last generation of the previous page"),
     ),
     responses(
-        (status = 200, description = "Who wrote what, and when", body = LayerHistory),
+        (status = 200, description = "Generations with author and time", body = LayerHistory),
         openapi::Refused,
         openapi::Absent,
     )
@@ -150,12 +150,12 @@ fn absent(owner: &str, file: &str) -> Failure {
     params(
         ("app" = openapi::App, Path),
         ("file" = openapi::LayerFile, Path),
-        ("if-match" = Option<String>, Header, description = "The entity tag of the generation that was read"),
+        ("if-match" = Option<String>, Header, description = "The entity tag of the generation as you read it"),
     ),
     request_body(content = Option<String>, content_type = "text/plain", description = "NAME=value lines"),
     responses(
-        (status = 200, description = "It says so already", body = String, content_type = "text/plain"),
-        (status = 201, description = "It is written", body = String, content_type = "text/plain"),
+        (status = 200, description = "The newest generation has this content", body = String, content_type = "text/plain"),
+        (status = 201, description = "A new generation is written", body = String, content_type = "text/plain"),
         openapi::Refused,
         openapi::Absent,
         openapi::Conditional,
@@ -202,7 +202,7 @@ pub(crate) async fn put(
     tag = "config",
     params(
         ("app" = openapi::App, Path),
-        ("environment" = Option<openapi::Channel>, Query, description = "With the layer of this environment"),
+        ("environment" = Option<openapi::Channel>, Query, description = "Include the layer of this environment"),
     ),
     responses(
         (status = 200, description = "NAME=value lines", body = String, content_type = "text/plain"),

@@ -48,20 +48,20 @@ struct Stream {
     _following: Counted,
 }
 
-/// What is published, configured and released from now on, as server-sent events.
+/// Server-sent events for everything that is published, configured and released from now on.
 #[utoipa::path(
     get,
     path = "/events",
     tag = "events",
     params(
-        ("app" = Option<openapi::App>, Query, description = "Of one app only"),
-        ("last-event-id" = Option<u64>, Header, description = "Begin behind this event of the app"),
+        ("app" = Option<openapi::App>, Query, description = "Events of one app"),
+        ("last-event-id" = Option<u64>, Header, description = "Resume after this event of the app"),
     ),
     responses(
-        (status = 200, description = "It goes on until the server or the client ends it", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, until the server or the client closes the stream", body = String, content_type = "text/event-stream"),
         openapi::Refused,
         openapi::Absent,
-        (status = 503, description = "Too many follow already", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "Too many event streams are open", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(

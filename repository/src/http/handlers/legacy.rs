@@ -27,11 +27,11 @@ use crate::storage::Located;
     ),
     responses(
         (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
-        (status = 206, description = "A part of them", body = openapi::Binary, content_type = "application/octet-stream"),
+        (status = 206, description = "The range of bytes", body = openapi::Binary, content_type = "application/octet-stream"),
         openapi::Refused,
         openapi::Absent,
         openapi::Conditional,
-        (status = 416, description = "It has no such bytes", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 416, description = "The range is outside the file", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn get(

@@ -107,8 +107,8 @@ fn listing<T, L: Serialize>(
     path = "/artefacts/",
     tag = "artefacts",
     params(
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
-        ("after" = Option<String>, Query, description = "The last row of the page before"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Maximum rows of a page"),
+        ("after" = Option<String>, Query, description = "The last row of the previous page"),
     ),
     responses(
         (status = 200, description = "Apps, by name; HTML by Accept; Link leads to the next page", body = AppsPage),
@@ -133,8 +133,8 @@ pub(crate) async fn apps(
     tag = "artefacts",
     params(
         ("app" = openapi::App, Path),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
-        ("after" = Option<openapi::Version>, Query, description = "The last row of the page before"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Maximum rows of a page"),
+        ("after" = Option<openapi::Version>, Query, description = "The last row of the previous page"),
     ),
     responses(
         (status = 200, description = "Versions, in their order", body = VersionsPage),
@@ -199,8 +199,8 @@ pub(crate) async fn versions(
     params(
         ("app" = openapi::App, Path),
         ("version" = openapi::Version, Path),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
-        ("after" = Option<String>, Query, description = "The last row of the page before"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Maximum rows of a page"),
+        ("after" = Option<String>, Query, description = "The last row of the previous page"),
     ),
     responses(
         (status = 200, description = "Files of a version", body = FilesPage),

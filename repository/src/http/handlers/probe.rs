@@ -1,4 +1,4 @@
-//! `/healthz`: the process answers. `/readyz`: its store does, too. `/metrics`: figures.
+//! `/healthz`: whether the process answers. `/readyz`: whether its store answers. `/metrics`: for Prometheus.
 
 use std::sync::Arc;
 
@@ -20,22 +20,22 @@ use crate::upkeep::readiness::Readiness;
     tag = "probes",
     security(()),
     responses(
-        (status = 200, description = "It does", body = String, content_type = "text/plain"),
+        (status = 200, description = "The process answers", body = String, content_type = "text/plain"),
     )
 )]
 pub(crate) async fn live() -> Response {
     now(TEXT, "ok\n")
 }
 
-/// Whether the store answers, too.
+/// Whether the store answers.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "probes",
     security(()),
     responses(
-        (status = 200, description = "It does", body = String, content_type = "text/plain"),
-        (status = 503, description = "It does not", body = openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 200, description = "The store answers", body = String, content_type = "text/plain"),
+        (status = 503, description = "The store does not answer", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Response, Failure> {
@@ -49,7 +49,7 @@ pub(crate) async fn ready(State(readiness): State<Arc<Readiness>>) -> Result<Res
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Figures for Prometheus.
+/// Metrics for Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -1,4 +1,4 @@
-//! `/releases/{app}/…`: the document that `bootstrap` needs, the list, and what differs between two.
+//! `/releases/{app}/…`: the document that `bootstrap` needs, the list of releases, and differences.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::http::openapi;
 use crate::http::page::Page;
 use crate::http::query::{has_parameter, parameter};
 
-/// The one document that `bootstrap` needs. Also `r41...r42`: what differs; and `r42.minisig`: a signature.
+/// The release document that `bootstrap` needs; for `r41...r42` the differences, for `r42.minisig` a signature.
 #[utoipa::path(
     get,
     path = "/releases/{app}/{reference}",
@@ -29,7 +29,7 @@ use crate::http::query::{has_parameter, parameter};
     params(
         ("app" = openapi::App, Path),
         ("reference" = openapi::Reference, Path),
-        ("environment" = Option<openapi::Channel>, Query, description = "With the layer of this environment"),
+        ("environment" = Option<openapi::Channel>, Query, description = "Include the layer of this environment"),
     ),
     responses(
         (status = 200, description = "The release", body = openapi::ReleaseDocument),
@@ -85,7 +85,7 @@ pub(crate) struct Listed {
     created: String,
     by: String,
     signed: bool,
-    /// The channels that point here.
+    /// The channels that point at the release.
     #[schema(value_type = Vec<String>)]
     channels: Vec<ChannelName>,
 }
@@ -97,11 +97,11 @@ pub(crate) struct Listed {
     tag = "releases",
     params(
         ("app" = openapi::App, Path),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Rows of a page"),
-        ("after" = Option<openapi::Release>, Query, description = "The last release of the page before"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Maximum rows of a page"),
+        ("after" = Option<openapi::Release>, Query, description = "The last release of the previous page"),
     ),
     responses(
-        (status = 200, description = "Which version each names, and which channels point at it", body = Releases),
+        (status = 200, description = "Releases with their versions and channels", body = Releases),
         openapi::Refused,
         openapi::Absent,
     )

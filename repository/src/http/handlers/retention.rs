@@ -47,9 +47,9 @@ pub(crate) async fn get(
     ),
     request_body(content = Option<String>, content_type = "text/plain", description = "Words such as keep=10 keep-for=720h quota=20GiB"),
     responses(
-        (status = 200, description = "It is so already", body = String, content_type = "text/plain"),
-        (status = 201, description = "It is so now", body = String, content_type = "text/plain"),
-        (status = 204, description = "It is so now"),
+        (status = 200, description = "The app already has this policy", body = String, content_type = "text/plain"),
+        (status = 201, description = "The policy is set", body = String, content_type = "text/plain"),
+        (status = 204, description = "The policy is set"),
         openapi::Refused,
         openapi::Absent,
         openapi::Conditional,

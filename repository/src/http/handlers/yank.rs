@@ -19,7 +19,7 @@ use crate::http::query::parameter;
 
 type VersionPath = (AppName, VersionName);
 
-/// Yanks a version: it leaves `latest` and is still fetched by name. With `purge`, its bytes go for ever.
+/// Yanks a version: it leaves `latest` and can still be fetched by name. With `purge`, deletes its bytes for ever.
 #[utoipa::path(
     delete,
     path = "/artefacts/{app}/{version}/",
@@ -30,7 +30,7 @@ type VersionPath = (AppName, VersionName);
         ("purge" = Option<bool>, Query, description = "Delete the bytes for ever"),
     ),
     responses(
-        (status = 204, description = "It is so"),
+        (status = 204, description = "Done"),
         openapi::Refused,
         openapi::Absent,
         openapi::Contradicts,
@@ -51,7 +51,7 @@ pub(crate) async fn delete(
     Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
 }
 
-/// Yanks a version, or undoes it.
+/// Yanks a version, or undoes the yank.
 #[utoipa::path(
     put,
     path = "/artefacts/{app}/{version}/yanked",
@@ -62,7 +62,7 @@ pub(crate) async fn delete(
     ),
     request_body(content = openapi::Truth, content_type = "text/plain", description = "true or false"),
     responses(
-        (status = 204, description = "It is so"),
+        (status = 204, description = "Done"),
         openapi::Refused,
         openapi::Absent,
         openapi::Contradicts,
