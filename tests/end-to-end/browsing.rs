@@ -139,7 +139,7 @@ fn a_user_signs_in_and_out() {
     browser.open(&url(&server, "/apps/hello"));
     browser.write("#token", "rpt_nonsense");
     browser.press('\u{e007}');
-    browser.shows("there is no such token");
+    browser.shows("the token is unknown or revoked");
     browser.write("#token", &boss);
     browser.press('\u{e007}');
     browser.shows("Sign out");

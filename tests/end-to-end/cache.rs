@@ -278,7 +278,7 @@ fn one_process_has_it_and_leaves_it_to_the_next() {
     one.server.stop().expect(0);
     two.server
         .process()
-        .wait_for_stderr("there is a cache from now on");
+        .wait_for_stderr("the cache is open now");
     // What a crash left behind, shorter than it was, is fetched anew.
     let kept = std::fs::read_dir(directory.path())
         .unwrap()

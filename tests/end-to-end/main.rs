@@ -32,6 +32,7 @@ mod init;
 mod interruption;
 mod job_control;
 mod kubernetes;
+mod layering;
 mod loadbalancer;
 mod model;
 mod moments;

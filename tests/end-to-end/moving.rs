@@ -138,7 +138,7 @@ fn all_objects_move_from_a_disk_to_s3_and_back() {
     let (other, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/f", "another");
     let refused = command(&on_disk(other.path()), &["import", &tree("one")], 1);
-    refused.says("hello has another history here from entry 1 on");
+    refused.says("hello has another history in this store from entry 1 on");
     assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "another");
 }
 

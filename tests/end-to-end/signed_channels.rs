@@ -78,7 +78,7 @@ fn a_channel_may_take_signed_releases_only() {
     server
         .stop()
         .expect(0)
-        .says("the trusted keys cannot be read");
+        .says("failed to read the trusted keys");
     // Without keys nothing is trusted, and the mark stays.
     let server = Server::start(&storage);
     assert!(refused(&server, STABLE, "r2").contains("REPOSITORY_TRUSTED_KEYS_FILE"));

@@ -152,7 +152,7 @@ fn gc_takes_what_is_old_and_nobody_s_and_leaves_slow_uploads_alone() {
     );
     assert!(
         dry.stdout
-            .contains("2 leftovers of what was cut off; nothing was deleted")
+            .contains("2 leftovers of interrupted uploads; nothing was deleted")
     );
     assert!(left.exists());
     let mut upload = TcpStream::connect(server.address).unwrap();
@@ -238,7 +238,11 @@ fn a_policy_lets_versions_go_but_not_those_that_are_needed() {
         201
     );
     let young = command(storage.path(), &["gc"], &[], 0);
-    assert!(young.stdout.contains("0 versions"), "{}", young.stdout);
+    assert!(
+        young.stdout.contains("0 expired versions"),
+        "{}",
+        young.stdout
+    );
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl From<Key> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Owner {
     /// The layer under every app.
-    Default,
+    DefaultLayer,
     /// The tokens of the server.
     Tokens,
     App(AppName),
@@ -62,7 +62,7 @@ pub(crate) enum Owner {
 impl Owner {
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            Self::Default => DEFAULT_OWNER,
+            Self::DefaultLayer => DEFAULT_OWNER,
             Self::Tokens => TOKENS_OWNER,
             Self::App(app) => app.as_str(),
         }
@@ -74,7 +74,7 @@ impl FromStr for Owner {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            DEFAULT_OWNER => Ok(Self::Default),
+            DEFAULT_OWNER => Ok(Self::DefaultLayer),
             TOKENS_OWNER => Ok(Self::Tokens),
             app => app.parse().map(Self::App),
         }

@@ -102,7 +102,7 @@ fn who_signs_in_sees_what_the_token_covers() {
     }
     let wrong = send(&server, "/sign-in", &[], "to=%2F&token=rpt_wrong");
     assert_eq!(wrong.status, 401);
-    assert!(wrong.header("set-cookie").is_none() && wrong.text().contains("no such token"));
+    assert!(wrong.header("set-cookie").is_none() && wrong.text().contains("the token is unknown"));
     let elsewhere = send(
         &server,
         "/sign-in",

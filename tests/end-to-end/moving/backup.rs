@@ -63,7 +63,7 @@ fn a_damaged_export_is_refused_and_a_failed_import_resumed() {
     fs::create_dir(&empty).unwrap();
     import(&empty, target.path(), 1).says("is neither an export");
     let missing = backup.directory.path().join("missing");
-    export(&missing, &backup.tree, 1).says("holds no repository");
+    export(&missing, &backup.tree, 1).says("contains no repository");
 }
 
 #[test]

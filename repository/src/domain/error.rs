@@ -1,0 +1,247 @@
+//! Why a domain operation is refused, or fails. The text of a variant says what is wrong; which status it has over
+//! HTTP, and what to do next there, is for `crate::http::failure`.
+
+use repository_api::config::ConfigError;
+use repository_api::release::LayerName;
+use repository_api::units::show_size;
+use repository_api::{
+    AppName, ChannelName, Digest, FileName, NameError, ReleaseNumber, VersionName,
+};
+
+use super::token::TokenName;
+use crate::storage::StorageError;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Other writers won every attempt.
+    #[error("too many others wrote at the same time: nothing was changed")]
+    Contended,
+    /// The process stops while a write is under way.
+    #[error("the repository was stopped while it wrote: nothing was acknowledged")]
+    Interrupted,
+    #[error("the file that REPOSITORY_TRUSTED_KEYS_FILE names cannot be read: nothing was moved")]
+    UnreadableKeys,
+    /// `gc` may already treat the blob as unreferenced.
+    #[error("the upload waited too long to be recorded: nothing was published")]
+    UploadExpired,
+    #[error("{app} may have {} and has {} already", show_size(*.quota), show_size(*.used))]
+    OverQuota {
+        app: AppName,
+        /// Bytes.
+        quota: u64,
+        /// Bytes.
+        used: u64,
+    },
+
+    #[error(transparent)]
+    InvalidName(#[from] NameError),
+    #[error("_default has one layer")]
+    InvalidDefaultLayer,
+    #[error("a config is named {0}.config, or ENVIRONMENT.config for one environment")]
+    InvalidLayerFile(AppName),
+
+    #[error("there is no app {0}")]
+    UnknownApp(AppName),
+    #[error("{app} has no version {version}")]
+    UnknownVersion { app: AppName, version: VersionName },
+    #[error("{app} {version} has no file {file}: there is {}", names(.existing))]
+    UnknownFile {
+        app: AppName,
+        version: VersionName,
+        file: FileName,
+        existing: Vec<String>,
+    },
+    #[error("{app} {version} was purged: its bytes are gone, and its name stays taken")]
+    Purged { app: AppName, version: VersionName },
+    #[error("{0} has no version")]
+    NoVersion(AppName),
+    #[error("{0} has no latest: each of its versions is a pre-release or yanked")]
+    NoLatest(AppName),
+    #[error("{app} has no channel {channel} ({})", existing_names(.existing))]
+    UnknownChannel {
+        app: AppName,
+        channel: ChannelName,
+        existing: Vec<String>,
+    },
+    #[error("{app} has no release {release}")]
+    UnknownRelease {
+        app: AppName,
+        release: ReleaseNumber,
+    },
+    #[error("release {release} of {app} is not signed")]
+    NotSigned {
+        app: AppName,
+        release: ReleaseNumber,
+    },
+    #[error("layer {layer} of {app} has no generation {generation}")]
+    UnknownGeneration {
+        app: String,
+        layer: LayerName,
+        generation: u64,
+    },
+    #[error("{0} has no config")]
+    NoConfig(AppName),
+
+    #[error(
+        "{file} of {app} {version} exists with other bytes: it is sha256:{existing}, this is sha256:{received}"
+    )]
+    FileDiffers {
+        app: AppName,
+        version: VersionName,
+        file: FileName,
+        existing: Box<Digest>,
+        received: Box<Digest>,
+    },
+    #[error("{app} {version} is sealed, because a release names it: {file} cannot be added")]
+    Sealed {
+        app: AppName,
+        version: VersionName,
+        file: FileName,
+    },
+    #[error("channel {channel} of {app} points at a release of {version}")]
+    VersionInUse {
+        app: AppName,
+        version: VersionName,
+        channel: ChannelName,
+    },
+    #[error("release {release} of {app} has another signature, which stays")]
+    AlreadySigned {
+        app: AppName,
+        release: ReleaseNumber,
+    },
+    #[error("there is a token {0} already: revoke it first, or choose another name")]
+    TokenExists(TokenName),
+    #[error("there is no token {0}: repository token list shows the existing ones")]
+    UnknownToken(TokenName),
+
+    /// The writer's precondition names another generation than the current one.
+    #[error("the layer has changed")]
+    StaleLayer { current: Option<u64> },
+    /// The writer's precondition names another move than the newest one.
+    #[error("channel {channel} of {app} has moved")]
+    StaleChannel {
+        app: AppName,
+        channel: ChannelName,
+        current: Option<u64>,
+    },
+
+    #[error("{file}, {error}")]
+    InvalidConfig {
+        file: String,
+        error: ConfigError,
+        /// The line, masked, with a caret below the place.
+        excerpt: Option<String>,
+    },
+    #[error("layer {layer} at generation {generation}: {error}")]
+    InvalidLayer {
+        layer: LayerName,
+        generation: u64,
+        error: ConfigError,
+    },
+    #[error("{0} is not UTF-8")]
+    NotUtf8(String),
+    #[error("the body names no version and no release: {0}")]
+    InvalidTarget(NameError),
+    #[error("{0} is no version and no release")]
+    NotATarget(String),
+    #[error("{app} has no release {release}")]
+    UnknownTarget {
+        app: AppName,
+        release: ReleaseNumber,
+    },
+    #[error("{}", unreleasable(.app, .version, *.reason, *.release))]
+    Unreleasable {
+        app: AppName,
+        version: VersionName,
+        reason: Unreleasable,
+        /// The existing release that was to be released again.
+        release: Option<ReleaseNumber>,
+    },
+    #[error("channel {channel} of {app} takes signed releases only, and this server knows no keys")]
+    NoTrustedKeys { app: AppName, channel: ChannelName },
+    #[error(
+        "channel {channel} of {app} takes signed releases only, and a version would become a new, unsigned release"
+    )]
+    UnsignedVersion { app: AppName, channel: ChannelName },
+    #[error(
+        "channel {channel} of {app} takes signed releases only, and r{release} is refused: {reason}"
+    )]
+    UntrustedRelease {
+        app: AppName,
+        channel: ChannelName,
+        release: u64,
+        reason: String,
+    },
+    #[error("the body is no signature")]
+    NotASignature,
+    #[error("the signature has minisign's old form")]
+    OldSignature,
+}
+
+/// Why a version cannot become a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreleasable {
+    Unknown,
+    Purged,
+    Yanked,
+}
+
+impl Error {
+    /// Whether the operation was refused as it was asked for. Everything else may succeed when it is repeated.
+    pub(crate) fn is_refusal(&self) -> bool {
+        !matches!(
+            self,
+            Self::Storage(_)
+                | Self::Contended
+                | Self::Interrupted
+                | Self::UnreadableKeys
+                | Self::UploadExpired
+        )
+    }
+
+    /// The error with everything that caused it, in one line for the log.
+    pub(crate) fn chain(&self) -> String {
+        match self {
+            Self::Storage(error) => error.chain(),
+            error => error.to_string(),
+        }
+    }
+}
+
+/// The first names, and how many more there are.
+pub(crate) fn names(names: &[impl AsRef<str>]) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn existing_names(existing: &[String]) -> String {
+    if existing.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("there are {}", names(existing))
+    }
+}
+
+fn unreleasable(
+    app: &AppName,
+    version: &VersionName,
+    reason: Unreleasable,
+    release: Option<ReleaseNumber>,
+) -> String {
+    let reason = match reason {
+        Unreleasable::Unknown => format!("{app} has no version {version}"),
+        Unreleasable::Purged => format!("{app} {version} was purged: its bytes are gone"),
+        Unreleasable::Yanked => format!("{app} {version} is yanked"),
+    };
+    match release {
+        Some(release) => format!("{release} cannot be released again: {reason}"),
+        None => reason,
+    }
+}

@@ -1,0 +1,7 @@
+//! What keeps a store in order: garbage collection, the check for damage, readiness, and the cache of a remote store.
+
+pub(crate) mod cache;
+pub(crate) mod check;
+pub(crate) mod gc;
+pub(crate) mod housekeeping;
+pub(crate) mod readiness;
