@@ -26,8 +26,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use blocks::{Block, Class};
-use platformer_tests::skip::skip;
-use platformer_tests::{binaries, docker};
+use platformer_tests::skip::{require_program, skip};
+use platformer_tests::{binaries, docker, platform};
 
 /// Time for all blocks of a page.
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -87,38 +87,25 @@ fn run(pages: &[Page], timeout: Duration, runs: impl Fn(&Block) -> bool) {
     assert!(problems.is_empty(), "\n{}", problems.join("\n\n"));
 }
 
-/// Whether the programs that every page uses are installed. If not, skips `test`.
-fn has_programs(test: &str) -> bool {
-    let is_missing = |program: &&str| Command::new(program).arg("--version").output().is_err();
-    let missing = ["bash", "curl", "tar", "timeout"]
-        .into_iter()
-        .find(is_missing);
-    if let Some(program) = missing {
-        skip(test, &format!("install {program}"));
+/// Leaves the current test out where a program that every page uses is missing.
+fn require_programs() {
+    for program in ["bash", "curl", "tar", "timeout"] {
+        require_program(program, program);
     }
-    missing.is_none()
 }
 
 #[test]
 fn shell_blocks_do_what_the_pages_say() {
-    if !has_programs("documentation::shell_blocks_do_what_the_pages_say") {
-        return;
-    }
+    require_programs();
     run(&pages(), TIMEOUT, |block| block.class == Class::Shell);
 }
 
 #[test]
 fn blocks_with_docker_do_what_the_pages_say() {
-    let test = "documentation::blocks_with_docker_do_what_the_pages_say";
-    if !has_programs(test) || !docker::is_ready(test) {
-        return;
-    }
+    require_programs();
+    platform::require_compose();
     if let Some(taken) = Names::taken() {
-        skip(
-            test,
-            &format!("{taken} exists, and the README uses that name"),
-        );
-        return;
+        skip(&format!("{taken} exists, and the README uses that name"));
     }
     let _names = Names;
     let mut pages = pages();
