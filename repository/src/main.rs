@@ -173,6 +173,8 @@ fn use_cache(storage: &Storage, settings: &Settings) {
 fn run(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // More would make no disk faster, and each thread has a heap.
+        .max_blocking_threads(64)
         .build()
         .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(work));
