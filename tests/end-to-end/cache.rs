@@ -306,5 +306,8 @@ fn one_process_has_it_and_leaves_it_to_the_next() {
         assert!(two.server.get(path).body == bytes);
     }
     assert_eq!(two.reads(), 3);
-    two.server.stop().expect(0).says("another process uses the directory");
+    two.server
+        .stop()
+        .expect(0)
+        .says("another process uses the directory");
 }
