@@ -93,6 +93,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 fn run(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // More would make no disk faster, and each thread has a heap.
+        .max_blocking_threads(64)
         .build()
         .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(work));

@@ -182,7 +182,7 @@ fn without_a_disk_for_it_everything_comes_from_the_store() {
         .server
         .stop()
         .expect(0)
-        .says("the cache cannot be written to");
+        .says("failed to write to the cache");
 }
 
 /// Of what is fetched at the same time, too.
@@ -257,7 +257,7 @@ fn a_full_disk_cuts_no_download_off() {
         .server
         .stop()
         .expect(0)
-        .says("a blob was not fetched into the cache");
+        .says("failed to fetch a blob into the cache");
 }
 
 /// Two processes do not share it; a successor has it when its predecessor has gone.
@@ -290,5 +290,8 @@ fn one_process_has_it_and_leaves_it_to_the_next() {
         assert!(two.server.get(path).body == bytes);
     }
     assert_eq!(two.reads(), 3);
-    two.server.stop().expect(0).says("another process uses it");
+    two.server
+        .stop()
+        .expect(0)
+        .says("another process uses the directory");
 }

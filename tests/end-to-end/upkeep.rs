@@ -114,7 +114,7 @@ fn what_is_missing_is_named() {
     );
     // A hole is not the end: nothing is taken for nobody's, and nothing is written into it.
     let refused = command(storage.path(), &["gc", "--delete"], &[], 1);
-    refused.says("apps/hello/log/0000000002.json is not there");
+    refused.says("apps/hello/log/0000000002.json is missing");
     let server = Server::start(storage.path());
     assert_eq!(server.get("/artefacts/hello/1.2.0/f").status, 500);
     assert_eq!(server.put("/artefacts/hello/1.3.0/f", "x").status, 500);
@@ -298,7 +298,7 @@ fn what_a_lost_log_named_is_not_garbage() {
         checked.stdout
     );
     command(storage.path(), &["gc", "--delete"], &settings, 1)
-        .says("apps/hello/log/0000000001.json is not there");
+        .says("apps/hello/log/0000000001.json is missing");
     assert_eq!(files(&storage.path().join("blobs")).len(), 2);
     std::fs::rename(&gone, &log).unwrap();
     std::fs::create_dir_all(storage.path().join("apps/failed/log")).unwrap();

@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
@@ -18,7 +17,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::store::Chunks;
 
-/// Bytes of a chunk. A connection holds three at most. Larger chunks are no faster: they leave the
+/// Bytes of a chunk. A connection holds two at most. Larger chunks are no faster: they leave the
 /// processor's cache between the read and the write.
 pub(super) const CHUNK: u64 = 64 << 10;
 
@@ -58,86 +57,37 @@ pub(super) fn chunks(file: File, range: Option<Range<u64>>) -> io::Result<Chunks
             format!("the file has {size} bytes, expected {}", range.end),
         ));
     }
-    let reader = Reader {
-        file: Arc::new(file),
-        range,
-        sent: mpsc::channel(),
-    };
-    let chunks = stream::try_unfold(reader, |mut reader| async move {
-        let chunk = reader.next().await?;
-        Ok(chunk.map(|chunk| (chunk, reader)))
+    let file = Arc::new(file);
+    let chunks = stream::try_unfold(range.start, move |start| {
+        let file = Arc::clone(&file);
+        let end = range.end.min(start + CHUNK);
+        async move {
+            if start == end {
+                return Ok(None);
+            }
+            let chunk = read(file, start..end).await?;
+            Ok(Some((chunk, end)))
+        }
     });
     Ok(chunks.boxed())
-}
-
-struct Reader {
-    file: Arc<File>,
-    range: Range<u64>,
-    /// Brings back the buffers of chunks that were sent: clearing new ones costs as much as reading.
-    sent: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
-}
-
-impl Reader {
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        let start = self.range.start;
-        let end = self.range.end.min(start + CHUNK);
-        if start == end {
-            return Ok(None);
-        }
-        let length = usize::try_from(end - start).map_err(io::Error::other)?;
-        let mut buffer = self.sent.1.try_recv().unwrap_or_default();
-        buffer.resize(length, 0);
-        let buffer = fill(Arc::clone(&self.file), start, buffer).await?;
-        self.range.start = end;
-        // Nothing is read after the last chunk.
-        if self.range.is_empty() {
-            return Ok(Some(buffer.into()));
-        }
-        Ok(Some(Bytes::from_owner(Chunk {
-            buffer,
-            sent: self.sent.0.clone(),
-        })))
-    }
-}
-
-struct Chunk {
-    buffer: Vec<u8>,
-    sent: Sender<Vec<u8>>,
-}
-
-impl AsRef<[u8]> for Chunk {
-    fn as_ref(&self) -> &[u8] {
-        &self.buffer
-    }
-}
-
-impl Drop for Chunk {
-    fn drop(&mut self) {
-        // Fails if the reader is gone.
-        let _ = self.sent.send(std::mem::take(&mut self.buffer));
-    }
 }
 
 /// Reads `range`, all of which must exist.
 pub(super) async fn read(file: Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
     let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-    let bytes = fill(file, range.start, vec![0; length]).await?;
-    Ok(bytes.into())
-}
-
-/// Fills `buffer` with the bytes from `start` on, all of which must exist.
-async fn fill(file: Arc<File>, start: u64, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
-    let mut buffers = [IoSliceMut::new(&mut buffer)];
+    let mut bytes = vec![0; length];
+    let mut buffers = [IoSliceMut::new(&mut bytes)];
     // After an error, the read that may block finds out whether it is final.
-    let cached = preadv2(&file, &mut buffers, start, ReadWriteFlags::NOWAIT).unwrap_or_default();
-    if cached == buffer.len() {
-        return Ok(buffer);
+    let cached =
+        preadv2(&file, &mut buffers, range.start, ReadWriteFlags::NOWAIT).unwrap_or_default();
+    if cached < length {
+        bytes = blocking(move || {
+            file.read_exact_at(&mut bytes[cached..], range.start + cached as u64)?;
+            Ok(bytes)
+        })
+        .await?;
     }
-    blocking(move || {
-        file.read_exact_at(&mut buffer[cached..], start + cached as u64)?;
-        Ok(buffer)
-    })
-    .await
+    Ok(bytes.into())
 }
 
 #[cfg(test)]
