@@ -13,8 +13,8 @@ use std::{fs, panic, thread};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::build::{self, Profile};
+use crate::output::note;
 use crate::process;
-use crate::say::remark;
 
 const BUILDER: &str = "platformer/builder";
 /// What the Dockerfile builds on by default.
@@ -82,7 +82,7 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
         "docker does not answer: start it, or see cargo demo, which does without"
     );
     let root = build::root()?;
-    remark("building the binaries, and meanwhile the Debian that the images rest on");
+    note("building the binaries, and meanwhile the Debian that the images rest on");
     let (binaries, base) = thread::scope(|scope| {
         let base = scope.spawn(base);
         let binaries = build::build(&["bootstrap", "repository"], profile);
@@ -124,7 +124,7 @@ pub fn build(profile: Profile) -> anyhow::Result<()> {
 impl Image {
     fn build(&self, root: &Path, arguments: &[(&str, &str)]) -> anyhow::Result<()> {
         let Self { dockerfile, tag } = self;
-        remark(&format!("building {tag}"));
+        note(&format!("building {tag}"));
         let dockerfile = root.join(dockerfile);
         let context = dockerfile
             .parent()
@@ -135,7 +135,7 @@ impl Image {
                 quiet(Command::new("docker").args(["tag", tag, &name])),
                 "docker tag {tag} {name} failed: REGISTRY is a registry and a slash, as in registry.example.org/"
             );
-            remark(&format!("  also as {name}: docker push {name}"));
+            note(&format!("  also as {name}: docker push {name}"));
         }
         Ok(())
     }
@@ -199,25 +199,25 @@ pub(crate) fn docker_build(
 pub(crate) fn base() -> anyhow::Result<&'static str> {
     let has = |image: &str| quiet(Command::new("docker").args(["image", "inspect", image]));
     if has(PUBLIC_BASE) {
-        remark(&format!("building on {PUBLIC_BASE}, which is here already"));
+        note(&format!("building on {PUBLIC_BASE}, which is here already"));
         return Ok(PUBLIC_BASE);
     }
     if process::succeeds_within(
         Command::new("docker").args(["pull", "--quiet", PUBLIC_BASE]),
         PULL_PATIENCE,
     ) {
-        remark(&format!(
+        note(&format!(
             "building on {PUBLIC_BASE}, pulled from a registry"
         ));
         return Ok(PUBLIC_BASE);
     }
     if has(OWN_BASE) {
-        remark(&format!(
+        note(&format!(
             "no registry answers: building on {OWN_BASE}, made here earlier (docker rmi {OWN_BASE} to make it anew)"
         ));
         return Ok(OWN_BASE);
     }
-    remark(&format!(
+    note(&format!(
         "no registry answers: making {OWN_BASE} with mmdebstrap"
     ));
     make_base()?;

@@ -1,27 +1,27 @@
 //! The parts of `platformer`, which the end-to-end tests use too.
 //!
-//! 1. `arguments` tells which command
-//! 2. `commands` has one a file; `deploy` is the one that the others work by way of
-//! 3. `training` and `production` know how the engine is told, `repository` how the repository is
-//! 4. `shell` runs it all, or shows it
+//! 1. `arguments` parses the command line
+//! 2. `commands` has one module for each command; `deploy` is a command of its own
+//! 3. commands plan steps (`step`) with an engine (`engine`: Compose or Swarm) and a repository (`repository`), and then
+//!    execute or print them
+//! 4. `shell` runs docker and curl
 
 mod arguments;
 pub mod build;
 mod commands;
 pub mod demo;
 mod deploy;
+mod engine;
 mod environment;
 pub mod images;
-mod one_off;
+mod output;
 pub mod pack;
-mod plan;
 mod process;
-mod production;
+mod release_spec;
+mod replica_set;
 mod repository;
-mod running;
-mod say;
 mod shell;
-mod training;
+mod step;
 
 use std::ffi::OsString;
 use std::process::Command as Process;
@@ -39,7 +39,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let shell = arguments.shell;
     let environment = || environment::find(arguments.environment, shell);
     match arguments.command {
-        Command::Help => say::say(arguments::HELP.trim_end()),
+        Command::Help => output::print(arguments::HELP.trim_end()),
         Command::Up(kind) => up::run(kind, shell)?,
         Command::Down => down::run(environment()?)?,
         Command::Clean { sure } => clean::run(environment()?, sure)?,

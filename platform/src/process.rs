@@ -110,15 +110,3 @@ pub(crate) fn succeeds_within(command: &mut Command, patience: Duration) -> bool
         }
     }
 }
-
-/// 256 random bits, in hexadecimal.
-pub(crate) fn random_text() -> anyhow::Result<String> {
-    use std::io::Read as _;
-
-    use repository_api::Digest;
-    let mut bytes = [0; 32];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .context("failed to read /dev/urandom")?;
-    Ok(Digest::new(bytes).to_string())
-}

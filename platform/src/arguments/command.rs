@@ -8,7 +8,7 @@ use repository_api::AppReference;
 
 use super::Options;
 use crate::commands::config::Action;
-use crate::deploy::{PATIENCE, Strategy};
+use crate::deploy::{DEFAULT_TIMEOUT, Strategy};
 use crate::environment::Kind;
 
 #[derive(Debug)]
@@ -140,7 +140,7 @@ fn about_a_platform(words: &[&str], options: &Options) -> anyhow::Result<Found> 
 
 /// What changes what runs of an app.
 fn about_running(words: &[&str], options: &Options) -> anyhow::Result<Found> {
-    let patience = options.patience.unwrap_or(PATIENCE);
+    let patience = options.patience.unwrap_or(DEFAULT_TIMEOUT);
     let strategy = options.strategy;
     Ok(Some(match words {
         ["deploy", reference] => (

@@ -7,8 +7,8 @@ use anyhow::bail;
 
 use super::up;
 use crate::images;
-use crate::say::table;
-use crate::shell::{Line, Shell};
+use crate::output::table;
+use crate::shell::{CommandLine, Outcome, Shell};
 
 /// What an environment cannot do without, and what makes it nicer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +25,13 @@ struct Finding {
     outcome: Result<String, String>,
 }
 
-pub(crate) fn run(shell: Shell) -> anyhow::Result<()> {
+pub(crate) fn run(_shell: Shell) -> anyhow::Result<()> {
     let findings = [
-        engine(shell),
-        compose(shell),
-        swarm(shell),
-        built(shell),
-        port(shell),
+        engine(),
+        compose(),
+        swarm(),
+        built(),
+        port(),
         localhost(),
         ipvs(),
     ];
@@ -57,12 +57,21 @@ pub(crate) fn run(shell: Shell) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn engine(shell: Shell) -> Finding {
-    let line = Line::docker(["version", "--format", "{{.Server.Version}}"]);
-    // Without docker there is nothing to start.
-    let outcome = shell
-        .try_ask(&line)
-        .unwrap_or_else(|error| Err(format!("{error:#}")));
+/// The output of a command, or the reason why there is none.
+fn probe(line: &CommandLine) -> Result<String, String> {
+    match line.probe() {
+        Ok(Outcome::Success(output)) => Ok(output),
+        Ok(Outcome::Failure(message)) => Err(message),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+fn engine() -> Finding {
+    let outcome = probe(&CommandLine::docker([
+        "version",
+        "--format",
+        "{{.Server.Version}}",
+    ]));
     Finding {
         what: "Docker engine",
         weight: Weight::Needed,
@@ -71,13 +80,12 @@ fn engine(shell: Shell) -> Finding {
     }
 }
 
-fn compose(shell: Shell) -> Finding {
-    let plugin = shell.try_ask(&Line::docker(["compose", "version", "--short"]));
-    let outcome = match plugin {
-        Ok(Ok(version)) => Ok(format!("docker compose {version}")),
-        _ => match shell.try_ask(&Line::new(["docker-compose", "version", "--short"])) {
-            Ok(Ok(version)) => Ok(format!("docker-compose {version}")),
-            _ => Err(
+fn compose() -> Finding {
+    let outcome = match probe(&CommandLine::docker(["compose", "version", "--short"])) {
+        Ok(version) => Ok(format!("docker compose {version}")),
+        Err(_) => match probe(&CommandLine::new(["docker-compose", "version", "--short"])) {
+            Ok(version) => Ok(format!("docker-compose {version}")),
+            Err(_) => Err(
                 "install docker-compose-plugin, or docker-compose 1.29: training is made by it"
                     .to_owned(),
             ),
@@ -90,15 +98,12 @@ fn compose(shell: Shell) -> Finding {
     }
 }
 
-fn swarm(shell: Shell) -> Finding {
-    let line = Line::docker([
+fn swarm() -> Finding {
+    let state = probe(&CommandLine::docker([
         "info",
         "--format",
         "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}",
-    ]);
-    let state = shell
-        .try_ask(&line)
-        .unwrap_or_else(|error| Err(format!("{error:#}")));
+    ]));
     Finding {
         what: "Swarm manager",
         weight: Weight::Useful,
@@ -112,13 +117,11 @@ fn swarm(shell: Shell) -> Finding {
     }
 }
 
-fn built(shell: Shell) -> Finding {
+fn built() -> Finding {
     let mut missing = Vec::new();
     for tag in images::tags() {
-        let there = shell.try_ask(&Line::docker([
-            "image", "inspect", "--format", "{{.Id}}", tag,
-        ]));
-        if !matches!(there, Ok(Ok(_))) {
+        let inspect = CommandLine::docker(["image", "inspect", "--format", "{{.Id}}", tag]);
+        if probe(&inspect).is_err() {
             missing.push(tag);
         }
     }
@@ -134,16 +137,14 @@ fn built(shell: Shell) -> Finding {
 }
 
 /// Free, or the load balancer's.
-fn port(shell: Shell) -> Finding {
-    let ours = Line::docker([
+fn port() -> Finding {
+    let ours = CommandLine::docker([
         "ps",
         "--quiet",
         "--filter",
         "label=platform.part=loadbalancer",
     ]);
-    let is_ours = shell
-        .try_ask(&ours)
-        .is_ok_and(|found| found.is_ok_and(|ids| !ids.is_empty()));
+    let is_ours = probe(&ours).is_ok_and(|ids| !ids.is_empty());
     let number = up::port("HTTP_PORT", 8080).unwrap_or(8080);
     let outcome = match TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)) {
         Ok(_) => Ok(format!("{number} is free")),

@@ -1,37 +1,31 @@
-//! `platformer releases APP`: what there is, what runs, what was live.
+//! `platformer releases APP`: the releases of an app, and which of them is running.
 
-use crate::deploy;
+use crate::engine;
 use crate::environment::{self, Environment};
+use crate::output::{print, table};
 use crate::repository::Repository;
-use crate::say::{say, table};
 
 pub(crate) fn run(environment: Environment, app: &str) -> anyhow::Result<()> {
     let app = environment::app_name(app)?;
     let repository = Repository::of(environment)?;
-    let running = deploy::running(environment, &app)?;
-    let listed = repository.releases(&app)?;
-    if listed.is_empty() {
-        say(&format!(
-            "{app} has no release yet: platformer deploy {app}@VERSION makes one"
+    let sets = engine::of(environment).replica_sets(Some(&app))?;
+    let releases = repository.releases(&app)?;
+    if releases.is_empty() {
+        print(&format!(
+            "{app} has no release yet: platformer deploy {app}@VERSION creates one"
         ));
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = listed
+    let rows: Vec<Vec<String>> = releases
         .into_iter()
         .map(|release| {
-            let runs = running
-                .iter()
-                .any(|running| running.release == release.number);
+            let is_running = sets.iter().any(|set| set.release == release.number);
             vec![
                 release.number,
                 release.version,
                 release.created,
                 release.by,
-                if runs {
-                    "running".to_owned()
-                } else {
-                    String::new()
-                },
+                if is_running { "running" } else { "" }.to_owned(),
                 release.channels.join(" "),
             ]
         })

@@ -42,7 +42,7 @@ fn a_domain_with_https_and_a_reload_in_place() {
     let said = platform.run(&add);
     assert!(said.stderr.contains("is not the key of"), "{}", said.stderr);
     let said = platform.run(&["domain", "add", "hello-world", "a;b.org"]);
-    assert!(said.stderr.contains("is no host name"), "{}", said.stderr);
+    assert!(said.stderr.contains("isn't a host name"), "{}", said.stderr);
     assert_eq!(get(&platform, "www.example.org", "/greeting").status, 404);
 
     std::fs::write(

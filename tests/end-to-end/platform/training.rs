@@ -20,7 +20,7 @@ fn the_first_hour() {
     assert!(
         platform
             .succeed(&["status"])
-            .contains("nothing was deployed yet")
+            .contains("no app is deployed yet")
     );
     let (dist, version) = packed("hello-world");
     let path = dist.path().display().to_string();
@@ -122,7 +122,7 @@ fn an_interrupted_deploy(platform: &Platform) {
     );
     let status = platform.succeed(&["status"]);
     assert!(
-        status.contains("a deploy is under way, or was interrupted"),
+        status.contains("a deploy is running, or was interrupted"),
         "{status}"
     );
     platform.succeed(&["deploy", "hello-world", "--again"]);
@@ -179,15 +179,14 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
     drop(stranger);
     let said = platform.run(&["-e", "production", "status"]);
     assert!(
-        said.stderr
-            .contains("is up as training, and not as production"),
+        said.stderr.contains("is up as training, not as production"),
         "{}",
         said.stderr
     );
     let said = platform.run(&["publish", "hello-world", path, "2.0.0"]);
     assert!(
         said.stderr
-            .contains("holds hello-world-1.0.0.tar.gz, and not 2.0.0"),
+            .contains("contains hello-world-1.0.0.tar.gz, but not version 2.0.0"),
         "{}",
         said.stderr
     );
@@ -196,7 +195,7 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
     platform.succeed(&["up"]);
     let status = platform.succeed(&["status"]);
     assert!(
-        status.contains("none runs: platformer deploy hello-world@training"),
+        status.contains("not running: platformer deploy hello-world@training"),
         "{status}"
     );
     platform.succeed(&["deploy", "hello-world@training"]);
@@ -236,7 +235,7 @@ fn config_and_back(platform: &Platform) {
     let said = platform.run(&["rollback", "hello-world"]);
     assert_eq!(said.code, 1);
     assert!(
-        said.stderr.contains("nothing was live before r1"),
+        said.stderr.contains("hello-world has no release before r1"),
         "{}",
         said.stderr
     );
@@ -245,6 +244,12 @@ fn config_and_back(platform: &Platform) {
 }
 
 fn secrets_and_commands(platform: &Platform) {
+    // A list creates no volume.
+    assert_eq!(platform.succeed(&["secret", "list", "never-deployed"]), "");
+    let volume = format!("{}_never-deployed_secrets", platform.name);
+    let inspected = docker::docker(&["volume", "inspect", &volume]);
+    assert!(!inspected.status.success(), "{volume} exists");
+
     let said = platform.run_with(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2\n");
     assert_eq!(said.code, 0, "{}", said.stderr);
     let read = [
@@ -263,10 +268,14 @@ fn secrets_and_commands(platform: &Platform) {
         "PASSWORD"
     );
     let said = platform.run_with(&["secret", "set", "hello-world", "PATH"], b"/nowhere");
-    assert!(said.stderr.contains("the image's own"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("reserved for the image"),
+        "{}",
+        said.stderr
+    );
     let said = platform.run(&["secret", "set", "hello-world", "EMPTY"]);
     assert!(
-        said.stderr.contains("no value on standard input"),
+        said.stderr.contains("standard input is empty"),
         "{}",
         said.stderr
     );
@@ -294,7 +303,7 @@ fn secrets_and_commands(platform: &Platform) {
     let said = platform.run(&["deploy", "hello-world"]);
     assert_eq!(said.code, 1);
     assert!(
-        said.stderr.contains("RELEASE_COMMAND ended with 1"),
+        said.stderr.contains("RELEASE_COMMAND exited with code 1"),
         "{}",
         said.stderr
     );
