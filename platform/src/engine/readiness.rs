@@ -1,12 +1,14 @@
 //! Whether new replicas are ready, and the error of a deploy whose replicas are not.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::output::print;
+use crate::shell::CommandLine;
 
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(300);
 /// Lines of a log that an error shows.
-pub(super) const LOG_LINES: &str = "20";
+const LOG_LINES: &str = "20";
 
 /// The state of a replica, or of all replicas of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,19 +60,69 @@ impl fmt::Display for NotReady {
 
 impl std::error::Error for NotReady {}
 
-/// Prints the reason of a wait when it changes, so that users see it before the time-out.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    printed: Option<String>,
+/// One look at the replicas of a rollout.
+pub(super) struct Look {
+    pub(super) readiness: Readiness,
+    /// Replicas of a rolling update that are ready. The time-out begins anew when the number changes.
+    pub(super) ready: usize,
+    /// The command that prints the log of the replica that the reason is about.
+    pub(super) log: Option<CommandLine>,
 }
 
-impl Progress {
-    pub(super) fn waiting(&mut self, reason: &str) {
-        if self.printed.as_deref() != Some(reason) {
-            print(&format!("  not ready yet: {reason}"));
-            self.printed = Some(reason.to_owned());
+/// Looks until all replicas are ready and stay ready for `stable`, because some apps end a moment after their start. The error is a [`NotReady`] if they are not.
+pub(super) fn wait(
+    timeout: Duration,
+    stable: Duration,
+    mut look: impl FnMut() -> anyhow::Result<Look>,
+) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let (mut last_ready, mut last_change) = (0, begin);
+    let mut ready_since = None;
+    let mut printed = String::new();
+    loop {
+        let Look {
+            readiness,
+            ready,
+            log,
+        } = look()?;
+        if ready != last_ready {
+            (last_ready, last_change) = (ready, Instant::now());
         }
+        let report = |reason, log: Option<CommandLine>| Report {
+            after: begin.elapsed(),
+            reason,
+            log: log
+                .and_then(|log| log.probe().ok()?.success())
+                .unwrap_or_default(),
+        };
+        match readiness {
+            Readiness::Ready => {
+                if ready_since.get_or_insert_with(Instant::now).elapsed() >= stable {
+                    return Ok(());
+                }
+            }
+            Readiness::Failed(reason) => {
+                return Err(NotReady::Failed(report(reason, log)).into());
+            }
+            Readiness::Pending(reason) => {
+                ready_since = None;
+                if log.is_some() && printed != reason {
+                    print(&format!("  not ready yet: {reason}"));
+                    printed.clone_from(&reason);
+                }
+                if last_change.elapsed() > timeout {
+                    return Err(NotReady::TimedOut(report(reason, log)).into());
+                }
+            }
+        }
+        std::thread::sleep(POLL_INTERVAL);
     }
+}
+
+/// `docker logs` and `docker service logs` write to standard output and to standard error. This merges both.
+pub(super) fn last_lines(log_command: &str, of: &str) -> CommandLine {
+    let script = format!("exec {log_command} --tail \"$1\" \"$2\" 2>&1");
+    CommandLine::new(["sh", "-c", &script, "sh", LOG_LINES, of])
 }
 
 /// The last line of a failed health check, without the name of the program.

@@ -1,15 +1,13 @@
 //! Waits until new containers are ready and stay ready, or until it is clear that they never will be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::engine::exit_code;
-use crate::engine::readiness::{LOG_LINES, NotReady, Progress, Readiness, Report, health_message};
+use crate::engine::readiness::{self, Look, Readiness, health_message};
 use crate::shell::{CommandLine, Outcome};
 
-const POLL_INTERVAL: Duration = Duration::from_millis(300);
-/// How long containers must stay ready, because some apps end a moment after their start.
 const STABLE: Duration = Duration::from_secs(2);
 /// An app may end and be restarted while a service that it needs is not there yet, but not more often.
 const MAX_RESTARTS: u32 = 3;
@@ -19,48 +17,30 @@ pub(super) fn check(container: &str) -> CommandLine {
     CommandLine::docker(["exec", container, "/usr/local/bin/bootstrap", "healthcheck"])
 }
 
-/// Waits until all containers are ready. The error is a [`NotReady`] if one is not.
+/// Waits until all containers are ready.
 pub(super) fn wait(containers: &[String], timeout: Duration) -> anyhow::Result<()> {
-    let begin = Instant::now();
-    let mut ready_since = None;
-    let mut progress = Progress::default();
     let mut watches: Vec<_> = containers.iter().map(|name| Watch::new(name)).collect();
-    loop {
+    readiness::wait(timeout, STABLE, || {
         let mut pending = None;
         for watch in &mut watches {
-            match watch.look()? {
+            let readiness = watch.look()?;
+            let log = readiness::last_lines("docker logs", watch.container);
+            let look = Look {
+                readiness,
+                ready: 0,
+                log: Some(log),
+            };
+            match look.readiness {
                 Readiness::Ready => {}
-                Readiness::Pending(reason) => {
-                    pending.get_or_insert((watch.container, reason));
-                }
-                Readiness::Failed(reason) => {
-                    let report = report(watch.container, reason, begin)?;
-                    return Err(NotReady::Failed(report).into());
-                }
+                Readiness::Pending(_) => pending = pending.or(Some(look)),
+                Readiness::Failed(_) => return Ok(look),
             }
         }
-        if let Some((container, reason)) = pending {
-            ready_since = None;
-            progress.waiting(&reason);
-            if begin.elapsed() > timeout {
-                let report = report(container, reason, begin)?;
-                return Err(NotReady::TimedOut(report).into());
-            }
-        } else if ready_since.get_or_insert_with(Instant::now).elapsed() >= STABLE {
-            return Ok(());
-        }
-        std::thread::sleep(POLL_INTERVAL);
-    }
-}
-
-fn report(container: &str, reason: String, begin: Instant) -> anyhow::Result<Report> {
-    // `docker logs` writes to standard output and to standard error.
-    const LOGS: &str = "exec docker logs --tail \"$1\" \"$2\" 2>&1";
-    let logs = CommandLine::new(["sh", "-c", LOGS, "sh", LOG_LINES, container]);
-    Ok(Report {
-        after: begin.elapsed(),
-        reason,
-        log: logs.read()?,
+        Ok(pending.unwrap_or(Look {
+            readiness: Readiness::Ready,
+            ready: 0,
+            log: None,
+        }))
     })
 }
 

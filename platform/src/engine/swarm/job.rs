@@ -1,18 +1,15 @@
 //! One-off commands. `docker run` can have neither Swarm secrets nor another node, and removing a service does not
 //! stop a job of Swarm, so the command is a service with one replica that is never restarted.
 
-use std::time::Duration;
-
 use super::{secrets, tasks, token};
 use crate::engine::contract::OneOff;
+use crate::engine::readiness::POLL_INTERVAL;
 use crate::engine::volume;
 use crate::environment::Environment;
 use crate::output::note;
 use crate::release_spec::ReleaseSpec;
 use crate::shell::{CommandLine, SLOW};
 use crate::step::Step;
-
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) fn run(
     environment: Environment,

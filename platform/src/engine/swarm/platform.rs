@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use repository_api::Digest;
 
 use super::{rollout, secrets, services, stack_name};
+use crate::engine::readiness::POLL_INTERVAL;
 use crate::environment::{self, Environment};
 use crate::output::print;
 use crate::shell::{CommandLine, SLOW};
@@ -15,7 +16,6 @@ use crate::step::Step;
 
 /// For Swarm to remove containers and networks.
 const REMOVE_TIMEOUT: Duration = Duration::from_mins(2);
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Variables of the stack files. The service remembers them from one `up` to the next.
 const STORAGE: [&str; 4] = [
     "REPOSITORY_STORAGE",

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::health::{Goal, POLL_INTERVAL};
+use super::health::Goal;
 use super::{secrets, service_name, services, stack_name, tasks};
 use crate::engine::contract::{DNS_REFRESH, Rollout, Strategy};
+use crate::engine::readiness::POLL_INTERVAL;
 use crate::engine::stack_file;
 use crate::environment::Environment;
 use crate::replica_set::{self, Colour, ReplicaSet};
