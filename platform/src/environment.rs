@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, bail, ensure};
 use repository_api::AppName;
 
-use crate::build;
+use crate::embedded;
 use crate::images;
 use crate::shell::{Line, Shell};
 
@@ -219,15 +219,9 @@ impl Environment {
     }
 }
 
-/// A file of `platform/`, as short as it can be typed from where one stands.
+/// The path of a stack file, for docker.
 pub(crate) fn file(name: &str) -> anyhow::Result<String> {
-    let path = build::root()?.join("platform").join(name);
-    let here = std::env::current_dir().unwrap_or_default();
-    Ok(path
-        .strip_prefix(&here)
-        .unwrap_or(&path)
-        .display()
-        .to_string())
+    Ok(embedded::stack_file(name)?.display().to_string())
 }
 
 /// The environment that was named, or the only one that is up here.

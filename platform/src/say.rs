@@ -1,18 +1,26 @@
-//! What is printed for people: progress and tables on standard output, remarks on standard error.
+//! Output: progress, tables and JSON on standard output, remarks on standard error.
 
 use std::io::Write as _;
 
-/// Who does not read any more stops nothing: a deploy goes on to its end.
+use serde::Serialize;
+
+/// Prints a line. A closed pipe is no error, so that a deploy does not stop half-way.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Beside the output of a command of somebody's own, which may be read by a program.
+/// Prints a line that is not part of the output, which a program may be reading.
 pub(crate) fn remark(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Rows under their headings, each column as wide as its widest cell.
+/// Prints JSON for programs. Its fields are documented in docs/platform.md; later versions only add to them.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints rows under their headings, each column as wide as its widest cell.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         rows.iter()

@@ -1,6 +1,6 @@
 //! `platformer publish APP PATH VERSION`: an artefact and, where there is none yet, its config.
 //!
-//! PATH is a file, or a directory: what `platformer pack` wrote into it, or what is to be packed.
+//! PATH is a file, or a directory that holds an archive of the version or the app's files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use anyhow::{Context as _, bail, ensure};
 use repository_api::release::LayerName;
 use repository_api::{AppName, FileName, VersionName, config, routes};
 
+use crate::archive;
 use crate::environment::{self, Environment};
-use crate::pack;
 use crate::repository::Repository;
 use crate::say::say;
 
@@ -64,10 +64,10 @@ fn artefact(
             path.display()
         );
     }
-    let archive = temporary.join(format!("{app}-{version}.tar.gz"));
-    pack::pack_directory(path, &archive, &[&format!("{app}.config")])
+    let packed = temporary.join(format!("{app}-{version}.tar.gz"));
+    archive::pack_directory(path, &packed, &[&format!("{app}.config")])
         .with_context(|| format!("failed to pack {}", path.display()))?;
-    Ok(archive)
+    Ok(packed)
 }
 
 /// An archive of this app that a directory holds: to pack it into another one is nobody's wish.

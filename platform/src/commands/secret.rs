@@ -8,10 +8,11 @@ use std::io::{IsTerminal as _, Read as _};
 use anyhow::{Context as _, ensure};
 use repository_api::AppName;
 use repository_api::config::is_variable_name;
+use serde::Serialize;
 
 use crate::environment::{self, Environment, Kind};
 use crate::production;
-use crate::say::say;
+use crate::say::{json, say};
 use crate::shell::Line;
 
 /// What an image sets, and what would make an app's own start impossible.
@@ -88,10 +89,22 @@ pub(crate) fn set(environment: Environment, app: &str, name: &str) -> anyhow::Re
     Ok(())
 }
 
-/// The names; nobody gets a value back.
-pub(crate) fn list(environment: Environment, app: &str) -> anyhow::Result<()> {
+/// The answer of `secret list --json`.
+#[derive(Debug, Serialize)]
+struct Secrets {
+    app: String,
+    secrets: Vec<String>,
+}
+
+/// Prints the names of the secrets. No command prints their values.
+pub(crate) fn list(environment: Environment, app: &str, as_json: bool) -> anyhow::Result<()> {
     let app = environment::app_name(app)?;
-    for name in names(environment, &app)? {
+    let secrets = names(environment, &app)?;
+    if as_json {
+        let app = app.to_string();
+        return json(&Secrets { app, secrets });
+    }
+    for name in secrets {
         say(&name);
     }
     Ok(())
@@ -152,4 +165,25 @@ fn on_the_volume(environment: Environment, app: &AppName, written: bool) -> anyh
             .and(["--volume", &volume])
             .and([environment.image("platformer/toolbox")?]),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_json_has_its_documented_fields() {
+        let listed = Secrets {
+            app: "hello-world".into(),
+            secrets: vec!["DB_PASSWORD".into()],
+        };
+        assert_eq!(
+            serde_json::to_value(listed).unwrap(),
+            json!({ "app": "hello-world", "secrets": ["DB_PASSWORD"] })
+        );
+    }
 }

@@ -1,15 +1,17 @@
 //! `platformer up [training|production]`: the platform itself. Again, to take up newer images and settings.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use repository_api::Digest;
 
 use crate::environment::{self, Environment, Kind};
 use crate::say::say;
 use crate::shell::{Line, Shell};
-use crate::{images, process, training};
+use crate::{images, training};
 
 /// Until load balancer and repository are healthy.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -72,9 +74,7 @@ fn production(environment: Environment) -> anyhow::Result<()> {
     let is_on_s3 = storage
         .iter()
         .any(|(name, value)| *name == "REPOSITORY_STORAGE" && value.starts_with("s3://"));
-    secret(environment, "admin-token", || {
-        process::random_text().map(Some)
-    })?;
+    secret(environment, "admin-token", || random_token().map(Some))?;
     if is_on_s3 {
         for name in CREDENTIALS {
             secret(environment, name, || Ok(std::env::var(name).ok()))?;
@@ -208,6 +208,15 @@ fn secret(
     shell
         .act(&Line::docker(["secret", "create", "--label", &label, &stored, "-"]).secret(value))?;
     Ok(())
+}
+
+/// 256 random bits, in hexadecimal.
+fn random_token() -> anyhow::Result<String> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("failed to read /dev/urandom")?;
+    Ok(Digest::new(bytes).to_string())
 }
 
 /// Waits until the repository and the load balancer of this machine are healthy.
