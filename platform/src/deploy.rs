@@ -26,9 +26,6 @@ use crate::step::{Step, apply_all};
 
 pub(crate) use crate::engine::Strategy;
 
-/// How long a replica may take to become ready.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// Deploys a release. With `restart`, replicas of the same release are replaced, too.
 pub(crate) fn run(
     environment: Environment,

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, bail, ensure};
 use repository_api::AppName;
 
-use crate::build;
+use crate::embedded;
 use crate::images;
 use crate::shell::{CommandLine, Shell};
 pub(crate) use kind::Kind;
@@ -185,15 +185,9 @@ impl Environment {
     }
 }
 
-/// The path of a file of `platform/`, relative to the current directory where that is shorter to type.
+/// The path of a stack file, for docker.
 pub(crate) fn file(name: &str) -> anyhow::Result<String> {
-    let path = build::root()?.join("platform").join(name);
-    let here = std::env::current_dir().unwrap_or_default();
-    Ok(path
-        .strip_prefix(&here)
-        .unwrap_or(&path)
-        .display()
-        .to_string())
+    Ok(embedded::stack_file(name)?.display().to_string())
 }
 
 /// The environment of the given kind or, without a kind, the only one that is up on this machine.

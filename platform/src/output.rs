@@ -1,8 +1,10 @@
-//! Output for people: results and tables on standard output, notes on standard error.
+//! Output: results, tables and JSON on standard output, notes on standard error.
 //!
 //! A closed pipe is no error: a deploy whose reader has gone continues to its end.
 
 use std::io::Write as _;
+
+use serde::Serialize;
 
 pub(crate) fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -11,6 +13,12 @@ pub(crate) fn print(text: &str) {
 /// A note beside output that a program may read.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Prints JSON for programs. docs/platform.md documents its fields; later versions only add to them.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&serde_json::to_string_pretty(value)?);
+    Ok(())
 }
 
 /// Prints rows under their headings, each column as wide as its widest cell.

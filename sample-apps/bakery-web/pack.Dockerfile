@@ -1,4 +1,4 @@
-# What is packed as bakery-web: `platformer pack bakery-web` copies /artefact out of this image.
+# What is packed as bakery-web: `cargo pack bakery-web` copies /artefact out of this image.
 ARG VERSION=1.0.0
 
 FROM scratch

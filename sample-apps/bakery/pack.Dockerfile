@@ -1,4 +1,4 @@
-# What is packed as bakery: `platformer pack bakery` copies /artefact out of this image.
+# What is packed as bakery: `cargo pack bakery` copies /artefact out of this image.
 ARG BASE_IMAGE=debian:bookworm-slim
 ARG VERSION=1.0.0
 

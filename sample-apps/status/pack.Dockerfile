@@ -1,4 +1,4 @@
-# What is packed as status: `platformer pack status` copies /artefact out of this image.
+# What is packed as status: `cargo pack status` copies /artefact out of this image.
 ARG BASE_IMAGE=debian:bookworm-slim
 ARG VERSION=1.0.0
 

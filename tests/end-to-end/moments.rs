@@ -11,8 +11,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use platformer::build::Profile;
-use platformer::pack::{self, Packed};
 use platformer_tests::fixture::Bootstrap;
 use platformer_tests::http::{self, Response};
 use platformer_tests::redis::Redis;
@@ -21,6 +19,8 @@ use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 use platformer_tests::websocket::WebSocket;
 use tempfile::TempDir;
+use xtask::build::Profile;
+use xtask::pack::{self, Packed};
 
 /// The smallest picture there is, of the kind that is smallest.
 const GIF: &[u8] =
@@ -28,7 +28,7 @@ const GIF: &[u8] =
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 
-/// What `platformer pack moments` makes.
+/// What `cargo pack moments` makes.
 fn packed() -> &'static Packed {
     let (_, packed) = PACKED.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap().keep();

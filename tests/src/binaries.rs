@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use platformer::build::{self, Binaries, Profile};
+use xtask::build::{self, Binaries, Profile};
 
 static BINARIES: OnceLock<Binaries> = OnceLock::new();
 static PROFILE: OnceLock<Profile> = OnceLock::new();

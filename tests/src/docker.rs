@@ -4,11 +4,14 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use platformer::build::Profile;
 use platformer::images;
+use xtask::build::Profile;
 
 use crate::binaries;
 use crate::skip::skip;
+
+/// The profile of the binaries in the images.
+pub const PROFILE: Profile = Profile::Release;
 
 static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
 
@@ -30,7 +33,7 @@ pub fn is_ready(test: &str) -> bool {
         return false;
     }
     let built =
-        BUILT.get_or_init(|| images::build(Profile::Release).map_err(|error| format!("{error:#}")));
+        BUILT.get_or_init(|| xtask::images::build(PROFILE).map_err(|error| format!("{error:#}")));
     if let Err(error) = built {
         panic!("the images do not build: {error}");
     }

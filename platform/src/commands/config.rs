@@ -9,11 +9,12 @@ use anyhow::{Context as _, bail, ensure};
 use repository_api::config::{self, is_variable_name};
 use repository_api::release::LayerName;
 use repository_api::{AppName, Reference, routes};
+use serde::Serialize;
 use similar::TextDiff;
 
 use crate::engine;
 use crate::environment::{self, Environment};
-use crate::output::print;
+use crate::output::{json, print};
 use crate::release_spec::merged_config;
 use crate::replica_set;
 use crate::repository::Repository;
@@ -21,7 +22,7 @@ use crate::repository::Repository;
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Prints a layer, or all layers merged.
-    Get,
+    Get { json: bool },
     /// Sets each `NAME=value` in a layer.
     Set(Vec<String>),
     /// Opens a layer in `$EDITOR`.
@@ -30,6 +31,16 @@ pub(crate) enum Action {
     Diff,
     /// Replaces a layer with a file.
     Put(std::path::PathBuf),
+}
+
+/// The answer of `config get --json`.
+#[derive(Debug, Serialize)]
+struct Shown {
+    app: String,
+    environment: String,
+    /// `null` for all layers merged.
+    layer: Option<String>,
+    config: BTreeMap<String, String>,
 }
 
 pub(crate) fn run(
@@ -45,7 +56,7 @@ pub(crate) fn run(
         .transpose()?;
     let own = layer.clone().unwrap_or(LayerName::App);
     match action {
-        Action::Get => get(environment, &repository, &app, layer.as_ref()),
+        Action::Get { json } => get(environment, &repository, &app, layer.as_ref(), *json),
         Action::Diff => diff(environment, &repository, &app),
         Action::Set(assignments) => {
             let before = read(&repository, &app, &own)?;
@@ -71,6 +82,7 @@ fn get(
     repository: &Repository,
     app: &AppName,
     layer: Option<&LayerName>,
+    as_json: bool,
 ) -> anyhow::Result<()> {
     let path = match layer {
         Some(layer) => routes::config(app, layer),
@@ -79,8 +91,28 @@ fn get(
     let text = repository.text(&path, "text/plain")?.with_context(|| {
         format!("{app} has no such config yet: run platformer config set {app} NAME=value")
     })?;
+    if as_json {
+        return json(&Shown::new(environment.layer(), app, layer, &text)?);
+    }
     print(text.trim_end());
     Ok(())
+}
+
+impl Shown {
+    fn new(
+        environment: &str,
+        app: &AppName,
+        layer: Option<&LayerName>,
+        text: &str,
+    ) -> anyhow::Result<Self> {
+        let parsed = config::parse(text.as_bytes()).context("the config does not parse")?;
+        Ok(Self {
+            app: app.to_string(),
+            environment: environment.to_owned(),
+            layer: layer.map(LayerName::to_string),
+            config: config::merge([&parsed]),
+        })
+    }
 }
 
 fn read(repository: &Repository, app: &AppName, layer: &LayerName) -> anyhow::Result<String> {
@@ -251,7 +283,26 @@ fn rendered(config: &BTreeMap<String, String>) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn the_json_has_its_documented_fields() {
+        let app = "hello-world".parse().unwrap();
+        let text = "# a comment\nGREETING='Good day'\n";
+        let shown = |layer| Shown::new("training", &app, layer, text).unwrap();
+        assert_eq!(
+            serde_json::to_value(shown(Some(&LayerName::App))).unwrap(),
+            json!({
+                "app": "hello-world",
+                "environment": "training",
+                "layer": "app",
+                "config": { "GREETING": "Good day" },
+            })
+        );
+        assert_eq!(shown(None).layer, None);
+    }
 
     fn with(text: &str, assignment: &str) -> anyhow::Result<String> {
         set(text, &[assignment.to_owned()])

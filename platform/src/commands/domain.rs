@@ -9,10 +9,11 @@ use rustls::crypto::ring;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde::Serialize;
 
 use crate::engine;
 use crate::environment::{self, Environment};
-use crate::output::table;
+use crate::output::{json, table};
 use crate::shell::CommandLine;
 use crate::step::{Step, apply_all};
 
@@ -113,29 +114,57 @@ fn other_nodes(environment: Environment) -> anyhow::Result<Option<Step>> {
     }))
 }
 
-pub(crate) fn list(environment: Environment) -> anyhow::Result<()> {
+/// The answer of `domain list --json`.
+#[derive(Debug, Serialize)]
+struct Domains {
+    domains: Vec<Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Entry {
+    domain: String,
+    app: String,
+    /// Whether the load balancer has a certificate for the domain.
+    https: bool,
+}
+
+pub(crate) fn list(environment: Environment, as_json: bool) -> anyhow::Result<()> {
     let container = environment.container("loadbalancer")?;
     let both = format!(
         "cat {DIRECTORY}/domains/*.map 2>/dev/null; echo; cat {DIRECTORY}/certificates/*.map 2>/dev/null; true"
     );
     let printed = CommandLine::docker(["exec", &container, "sh", "-c", &both]).read()?;
-    let (domains, certificates) = printed.split_once("\n\n").unwrap_or((&printed, ""));
+    let domains = parse_maps(&printed);
+    if as_json {
+        return json(&Domains { domains });
+    }
     let rows: Vec<Vec<String>> = domains
-        .lines()
-        .filter_map(|line| line.trim_end_matches(';').split_once(' '))
-        .map(|(domain, app)| {
-            let has_certificate = certificates
-                .lines()
-                .any(|line| line.split(' ').next() == Some(domain));
-            vec![
-                domain.to_owned(),
-                app.to_owned(),
-                if has_certificate { "yes" } else { "no" }.to_owned(),
-            ]
+        .into_iter()
+        .map(|Entry { domain, app, https }| {
+            vec![domain, app, if https { "yes" } else { "no" }.to_owned()]
         })
         .collect();
     table(&["DOMAIN", "APP", "HTTPS"], &rows);
     Ok(())
+}
+
+/// Reads nginx's map of domains, an empty line, and the map of certificates.
+fn parse_maps(printed: &str) -> Vec<Entry> {
+    let (domains, certificates) = printed.split_once("\n\n").unwrap_or((printed, ""));
+    let has_certificate = |domain: &str| {
+        certificates
+            .lines()
+            .any(|line| line.split(' ').next() == Some(domain))
+    };
+    domains
+        .lines()
+        .filter_map(|line| line.trim_end_matches(';').split_once(' '))
+        .map(|(domain, app)| Entry {
+            domain: domain.to_owned(),
+            app: app.to_owned(),
+            https: has_certificate(domain),
+        })
+        .collect()
 }
 
 /// A host name or a wildcard such as `*.example.org`, in lower case.
@@ -196,7 +225,23 @@ fn read_pair(directory: &Path) -> anyhow::Result<[Vec<u8>; 2]> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn the_json_has_its_documented_fields() {
+        let printed = "www.example.org hello-world;\n*.example.net bakery;\n\nwww.example.org www.example.org;\n";
+        let domains = parse_maps(printed);
+        assert_eq!(
+            serde_json::to_value(Domains { domains }).unwrap(),
+            json!({ "domains": [
+                { "domain": "www.example.org", "app": "hello-world", "https": true },
+                { "domain": "*.example.net", "app": "bakery", "https": false },
+            ] })
+        );
+        assert_eq!(parse_maps(""), []);
+    }
 
     #[test]
     fn only_host_names_become_files_and_settings() {

@@ -1,6 +1,6 @@
 //! `platformer publish APP PATH VERSION`: uploads an artefact and, if the app has none yet, its config.
 //!
-//! PATH is a file, a directory with an archive of the version, or a directory to pack.
+//! PATH is a file, or a directory that holds an archive of the version or the app's files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use anyhow::{Context as _, bail, ensure};
 use repository_api::release::LayerName;
 use repository_api::{AppName, FileName, VersionName, config, routes};
 
+use crate::archive;
 use crate::environment::{self, Environment};
 use crate::output::print;
-use crate::pack;
 use crate::repository::Repository;
 use crate::step::{Step, apply_all};
 
@@ -70,10 +70,10 @@ fn artefact(
             path.display()
         );
     }
-    let archive = temporary.join(format!("{app}-{version}.tar.gz"));
-    pack::pack_directory(path, &archive, &[&format!("{app}.config")])
+    let packed = temporary.join(format!("{app}-{version}.tar.gz"));
+    archive::pack_directory(path, &packed, &[&format!("{app}.config")])
         .with_context(|| format!("failed to pack {}", path.display()))?;
-    Ok(archive)
+    Ok(packed)
 }
 
 /// An archive of the app in the directory. Packing the directory would put that archive into another one.

@@ -4,10 +4,11 @@ use std::io::{IsTerminal as _, Read as _};
 
 use anyhow::{Context as _, ensure};
 use repository_api::config::is_variable_name;
+use serde::Serialize;
 
 use crate::engine;
 use crate::environment::{self, Environment};
-use crate::output::print;
+use crate::output::{json, print};
 use crate::step::{Step, apply_all};
 
 /// Variables that the image sets, or that would break the app's own start.
@@ -51,10 +52,22 @@ pub(crate) fn set(environment: Environment, app: &str, name: &str) -> anyhow::Re
     apply_all(steps, environment.shell)
 }
 
-/// Prints the names of an app's secrets. Values cannot be read back.
-pub(crate) fn list(environment: Environment, app: &str) -> anyhow::Result<()> {
+/// The answer of `secret list --json`.
+#[derive(Debug, Serialize)]
+struct Secrets {
+    app: String,
+    secrets: Vec<String>,
+}
+
+/// Prints the names of the secrets. No command prints their values.
+pub(crate) fn list(environment: Environment, app: &str, as_json: bool) -> anyhow::Result<()> {
     let app = environment::app_name(app)?;
-    for name in engine::of(environment).secret_names(&app)? {
+    let secrets = engine::of(environment).secret_names(&app)?;
+    if as_json {
+        let app = app.to_string();
+        return json(&Secrets { app, secrets });
+    }
+    for name in secrets {
         print(&name);
     }
     Ok(())
@@ -73,4 +86,25 @@ pub(crate) fn remove(environment: Environment, app: &str, name: &str) -> anyhow:
         "{name} is removed; running replicas of {app} have it until the next deploy"
     )));
     apply_all(steps, environment.shell)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_json_has_its_documented_fields() {
+        let listed = Secrets {
+            app: "hello-world".into(),
+            secrets: vec!["DB_PASSWORD".into()],
+        };
+        assert_eq!(
+            serde_json::to_value(listed).unwrap(),
+            json!({ "app": "hello-world", "secrets": ["DB_PASSWORD"] })
+        );
+    }
 }

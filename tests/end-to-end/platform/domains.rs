@@ -73,6 +73,8 @@ fn a_domain_with_https_and_a_reload_in_place() {
     // No certificate for another name.
     assert!(self::encrypted(&platform, "other.example.org", made.cert.der()).is_err());
 
+    let listed = platform.json(&["domain", "list", "--json"]);
+    assert_eq!(listed["domains"][0]["app"], "hello-world");
     let list = platform.succeed(&["domain", "list"]);
     let row: Vec<&str> = list.lines().last().unwrap().split_whitespace().collect();
     assert_eq!(row, ["www.example.org", "hello-world", "yes"]);

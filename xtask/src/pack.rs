@@ -1,16 +1,15 @@
-//! A sample app, built and packed with its config: what `curl -T` then publishes.
+//! Packs a sample app with its config, ready for `curl -T` or `platformer publish`.
 //!
-//! What is in its folder says how: `Cargo.toml` is built with cargo, `pack.Dockerfile` with docker.
+//! A folder with a `Cargo.toml` is built with cargo, one with a `pack.Dockerfile` with docker.
 
-mod archive;
 mod dockerfile;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use platformer::archive::{self, Content, Entries, Entry};
 
-use self::archive::{Content, Entries, Entry};
 use crate::build::{self, Profile};
 
 /// An app's files, ready to be published.
@@ -19,16 +18,6 @@ pub struct Packed {
     pub version: String,
     pub archive: PathBuf,
     pub config: PathBuf,
-}
-
-/// `platformer pack APP DIR`
-pub fn run(app: &str, directory: &Path) -> anyhow::Result<()> {
-    let packed = pack(app, directory, Profile::Release)?;
-    #[expect(clippy::print_stdout, reason = "what the command is asked for")]
-    {
-        println!("{}\n{}", packed.archive.display(), packed.config.display());
-    }
-    Ok(())
 }
 
 /// Builds `app` and packs it into `directory`.
@@ -41,9 +30,11 @@ pub fn pack(app: &str, directory: &Path, profile: Profile) -> anyhow::Result<Pac
         let version = dockerfile::version(&dockerfile)?;
         (version, dockerfile::build(app, &dockerfile)?)
     } else if is_name && manifest.is_file() {
-        (version(&manifest)?, executable(app, profile)?)
+        (manifest_version(&manifest)?, executable(app, profile)?)
     } else {
-        bail!("there is no sample app {app}: see the directory sample-apps");
+        bail!(
+            "there is no sample app {app}. The directory sample-apps has one folder for each app"
+        );
     };
     fs::create_dir_all(directory)
         .with_context(|| format!("failed to make {}", directory.display()))?;
@@ -60,16 +51,16 @@ pub fn pack(app: &str, directory: &Path, profile: Profile) -> anyhow::Result<Pac
     })
 }
 
-/// The version in the app's own manifest.
-fn version(manifest: &Path) -> anyhow::Result<String> {
+/// The version in an app's own manifest.
+fn manifest_version(manifest: &Path) -> anyhow::Result<String> {
     fs::read_to_string(manifest)?
         .lines()
         .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
         .map(str::to_owned)
-        .with_context(|| format!("no version in {}", manifest.display()))
+        .with_context(|| format!("{} has no line version = \"…\"", manifest.display()))
 }
 
-/// What an app in Rust consists of.
+/// The one file of an app in Rust.
 fn executable(app: &str, profile: Profile) -> anyhow::Result<Entries> {
     let path = build::build(&[app], profile)?.path(app);
     let file = Entry::File {
@@ -77,14 +68,4 @@ fn executable(app: &str, profile: Profile) -> anyhow::Result<Entries> {
         executable: true,
     };
     Ok(Entries::from([(app.into(), file)]))
-}
-
-/// A directory as an archive; `except` are left out at the top.
-pub fn pack_directory(directory: &Path, archive: &Path, except: &[&str]) -> anyhow::Result<()> {
-    let mut entries = archive::below(directory)?;
-    if entries.is_empty() {
-        bail!("{} is empty", directory.display());
-    }
-    entries.retain(|path, _| except.iter().all(|name| path != Path::new(name)));
-    archive::write(archive, &entries)
 }
