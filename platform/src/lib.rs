@@ -46,7 +46,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
     let shell = arguments.shell;
     match arguments.command {
         Command::Up { .. } => up::run(arguments.environment.unwrap_or(Kind::Training), shell)?,
-        Command::Doctor => doctor::run(shell)?,
+        Command::Doctor => doctor::run()?,
         Command::Images => images::run()?,
         Command::Completions { shell } => completions::run(shell),
         command => return run_in(environment::find(arguments.environment, shell)?, command),
