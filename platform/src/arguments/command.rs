@@ -366,7 +366,7 @@ pub(crate) enum DomainCommand {
     #[command(after_help = "\
 Examples:
   platformer domain add hello-world www.example.org
-  platformer domain add hello-world www.example.org --certificates /etc/letsencrypt/live/www.example.org")]
+  platformer domain add hello-world www.example.org --certificates /etc/certificates")]
     Add {
         /// App that serves the domain
         app: String,
