@@ -1,11 +1,12 @@
 //! The command line, declared once for parsing, `--help`, completions and man pages.
 //!
-//! - [`command`]: the commands and their options
+//! - [`command`]: the commands and their options; [`subcommand`]: those below `config`, `secret` and `domain`
 //! - [`values`]: values that several commands take
 //! - [`mistakes`]: better advice than the parser's for mistakes that people make
 
 mod command;
 mod mistakes;
+mod subcommand;
 mod values;
 
 use std::ffi::OsString;
@@ -14,7 +15,8 @@ use anyhow::{anyhow, ensure};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-pub(crate) use self::command::{Command, ConfigCommand, DomainCommand, SecretCommand};
+pub(crate) use self::command::Command;
+pub(crate) use self::subcommand::{ConfigCommand, DomainCommand, SecretCommand};
 use crate::environment::Kind;
 use crate::shell::Shell;
 
