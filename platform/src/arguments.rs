@@ -15,7 +15,7 @@ use anyhow::{anyhow, ensure};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-pub(crate) use self::command::Command;
+pub(crate) use self::command::{Command, EnvironmentCommand};
 pub(crate) use self::subcommand::{ConfigCommand, DomainCommand, SecretCommand};
 use crate::environment::Kind;
 use crate::shell::Shell;
@@ -121,7 +121,7 @@ fn message(error: &clap::Error) -> String {
 fn check(line: CommandLine) -> anyhow::Result<Arguments> {
     let CommandLine { global, command } = line;
     ensure!(
-        !global.dry_run || command.drives_docker(),
+        !global.dry_run || command.can_dry_run(),
         "--dry-run has no effect on this command. Leave it out"
     );
     let named = command.environment();
@@ -189,22 +189,27 @@ mod tests {
             Some(Kind::Training)
         );
         let publish = arguments("publish hello-world ./dist 1.0.0");
-        assert!(matches!(publish.command, Command::Publish { .. }));
+        assert!(matches!(
+            publish.command,
+            Command::InEnvironment(EnvironmentCommand::Publish { .. })
+        ));
         let deploy = arguments("deploy hello-world@1.0.0 --strategy blue-green --dry-run");
         assert!(deploy.shell.dry_run);
         assert!(matches!(
             deploy.command,
-            Command::Deploy {
+            Command::InEnvironment(EnvironmentCommand::Deploy {
                 strategy: Some(Strategy::BlueGreen),
                 ..
-            }
+            })
         ));
     }
 
     #[test]
     fn words_behind_two_dashes_may_look_like_options() {
         let line = "run hello-world -- ./hello-world --help";
-        let Command::Run { app, command } = arguments(line).command else {
+        let Command::InEnvironment(EnvironmentCommand::Run { app, command }) =
+            arguments(line).command
+        else {
             panic!("not a run");
         };
         assert_eq!(

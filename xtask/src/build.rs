@@ -63,7 +63,7 @@ pub fn build_for(
     let root = root()?;
     match profile {
         // One call compiles each dependency once: 292 compilations for the binaries under test instead of 424. The
-        // packages share the features of their dependencies, so that none may behave differently with another's.
+        // packages share the features of their dependencies, so no package may depend on a feature being off.
         Profile::Debug => cargo(&root, packages, profile, target)?,
         // A shipped binary has no features that only another one needs.
         Profile::Release => {

@@ -38,6 +38,43 @@ Examples:
         kind: Option<Kind>,
     },
 
+    #[command(flatten)]
+    InEnvironment(EnvironmentCommand),
+
+    /// Check this machine for what platformer needs
+    #[command(after_help = "\
+Examples:
+  platformer doctor")]
+    Doctor,
+
+    /// Build the images from the binaries beside this command
+    ///
+    /// `bootstrap` and `repository` must be in the same directory as `platformer`, as in a release archive.
+    #[command(after_help = "\
+Environment variables:
+  REGISTRY  Tag the images for this registry too, such as registry.example.org/
+
+Examples:
+  platformer images
+  REGISTRY=registry.example.org/ platformer images")]
+    Images,
+
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  platformer completions bash > ~/.local/share/bash-completion/completions/platformer
+  platformer completions zsh > \"${fpath[1]}/_platformer\"
+  platformer completions fish > ~/.config/fish/completions/platformer.fish")]
+    Completions {
+        /// Shell that reads the script
+        #[arg(value_parser = values::shell())]
+        shell: Shell,
+    },
+}
+
+/// Commands that work on an environment that is up.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvironmentCommand {
     /// Upload the files of an app as a version
     ///
     /// PATH is a file or a directory. A directory that holds APP-VERSION.tar.gz is published as that archive; any other
@@ -225,49 +262,22 @@ Examples:
         #[arg(long)]
         yes: bool,
     },
-
-    /// Check this machine for what platformer needs
-    #[command(after_help = "\
-Examples:
-  platformer doctor")]
-    Doctor,
-
-    /// Build the images from the binaries beside this command
-    ///
-    /// `bootstrap` and `repository` must be in the same directory as `platformer`, as in a release archive.
-    #[command(after_help = "\
-Environment variables:
-  REGISTRY  Tag the images for this registry too, such as registry.example.org/
-
-Examples:
-  platformer images
-  REGISTRY=registry.example.org/ platformer images")]
-    Images,
-
-    /// Print a completion script for a shell
-    #[command(after_help = "\
-Examples:
-  platformer completions bash > ~/.local/share/bash-completion/completions/platformer
-  platformer completions zsh > \"${fpath[1]}/_platformer\"
-  platformer completions fish > ~/.config/fish/completions/platformer.fish")]
-    Completions {
-        /// Shell that reads the script
-        #[arg(value_parser = values::shell())]
-        shell: Shell,
-    },
 }
 
 impl Command {
     /// The environment that the command itself names, without `--environment`.
     pub(super) fn environment(&self) -> Option<Kind> {
         match self {
-            Self::Up { kind } | Self::Down { kind } | Self::Clean { kind, .. } => *kind,
+            Self::Up { kind }
+            | Self::InEnvironment(
+                EnvironmentCommand::Down { kind } | EnvironmentCommand::Clean { kind, .. },
+            ) => *kind,
             _ => None,
         }
     }
 
-    /// Whether the command works on an environment, so that `--dry-run` has an effect.
-    pub(super) fn drives_docker(&self) -> bool {
-        !matches!(self, Self::Doctor | Self::Images | Self::Completions { .. })
+    /// Whether `--dry-run` has an effect.
+    pub(super) fn can_dry_run(&self) -> bool {
+        matches!(self, Self::Up { .. } | Self::InEnvironment(_))
     }
 }
