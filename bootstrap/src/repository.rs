@@ -94,6 +94,8 @@ impl Repository {
             // Retries happen in one layer, ours; a proxy only where somebody asks for one.
             .retry(reqwest::retry::never())
             .no_proxy()
+            // In every build: with the repository, cargo enables HTTP/2 in reqwest.
+            .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(Policy::custom(move |redirect| within(&origin, redirect)))
             .dns_resolver(resolve::Resolver)

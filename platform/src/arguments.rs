@@ -1,11 +1,12 @@
 //! The command line, declared once for parsing, `--help`, completions and man pages.
 //!
-//! - [`command`]: the commands and their options
+//! - [`command`]: the commands and their options; [`subcommand`]: those below `config`, `secret` and `domain`
 //! - [`values`]: values that several commands take
 //! - [`mistakes`]: better advice than the parser's for mistakes that people make
 
 mod command;
 mod mistakes;
+mod subcommand;
 mod values;
 
 use std::ffi::OsString;
@@ -14,7 +15,8 @@ use anyhow::{anyhow, ensure};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-pub(crate) use self::command::{Command, ConfigCommand, DomainCommand, SecretCommand};
+pub(crate) use self::command::{Command, EnvironmentCommand};
+pub(crate) use self::subcommand::{ConfigCommand, DomainCommand, SecretCommand};
 use crate::environment::Kind;
 use crate::shell::Shell;
 
@@ -52,6 +54,7 @@ struct CommandLine {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 struct GlobalOptions {
     /// Environment to use; needed only if both are up
     #[arg(short, long, global = true, value_parser = values::kind())]
@@ -118,7 +121,7 @@ fn message(error: &clap::Error) -> String {
 fn check(line: CommandLine) -> anyhow::Result<Arguments> {
     let CommandLine { global, command } = line;
     ensure!(
-        !global.dry_run || command.drives_docker(),
+        !global.dry_run || command.can_dry_run(),
         "--dry-run has no effect on this command. Leave it out"
     );
     let named = command.environment();
@@ -186,22 +189,27 @@ mod tests {
             Some(Kind::Training)
         );
         let publish = arguments("publish hello-world ./dist 1.0.0");
-        assert!(matches!(publish.command, Command::Publish { .. }));
+        assert!(matches!(
+            publish.command,
+            Command::InEnvironment(EnvironmentCommand::Publish { .. })
+        ));
         let deploy = arguments("deploy hello-world@1.0.0 --strategy blue-green --dry-run");
         assert!(deploy.shell.dry_run);
         assert!(matches!(
             deploy.command,
-            Command::Deploy {
+            Command::InEnvironment(EnvironmentCommand::Deploy {
                 strategy: Some(Strategy::BlueGreen),
                 ..
-            }
+            })
         ));
     }
 
     #[test]
     fn words_behind_two_dashes_may_look_like_options() {
         let line = "run hello-world -- ./hello-world --help";
-        let Command::Run { app, command } = arguments(line).command else {
+        let Command::InEnvironment(EnvironmentCommand::Run { app, command }) =
+            arguments(line).command
+        else {
             panic!("not a run");
         };
         assert_eq!(
@@ -221,18 +229,18 @@ mod tests {
         assert_eq!(shown(""), shown("--help"));
     }
 
-    /// Help is not wrapped, so that it must fit.
     #[test]
     fn every_command_has_examples_and_lines_that_fit() {
         fn visit(command: &mut clap::Command, path: &str) {
             let path = format!("{path}{} ", command.get_name());
             let help = command.render_long_help().to_string();
             for line in help.lines() {
-                assert!(line.chars().count() <= 120, "{path}: {line}");
+                assert!(line.chars().count() <= 100, "{path}: {line}");
             }
             let is_leaf = command.get_subcommands().next().is_none();
             assert!(!is_leaf || help.contains("Example"), "{path}: {help}");
-            for child in command.get_subcommands_mut() {
+            let children = command.get_subcommands_mut();
+            for child in children.filter(|child| child.get_name() != "help") {
                 visit(child, &path);
             }
         }

@@ -61,7 +61,7 @@ const FILES: &[File] = &[
 
 /// The path of a stack file such as `platform.yml`, below the user's cache directory.
 pub(crate) fn stack_file(name: &str) -> anyhow::Result<PathBuf> {
-    let directory = cache_directory().join(identity());
+    let directory = cache_directory()?.join(identity());
     let path = directory.join("platform").join(name);
     ensure!(
         FILES
@@ -103,13 +103,14 @@ impl File {
     }
 }
 
-/// `$XDG_CACHE_HOME/platformer`, `~/.cache/platformer`, or a temporary directory of this user's if neither is known.
-fn cache_directory() -> PathBuf {
+/// `$XDG_CACHE_HOME/platformer`, or `~/.cache/platformer`. Never a directory that other users may write to.
+fn cache_directory() -> anyhow::Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let base = variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("platformer")
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")))
+        .context("there is no place for the stack files, because neither XDG_CACHE_HOME nor HOME is set. Set HOME")?;
+    Ok(base.join("platformer"))
 }
 
 /// Names this set of files, so that two versions of `platformer` do not overwrite each other's.

@@ -27,7 +27,7 @@ mod step;
 use std::ffi::OsString;
 
 pub use arguments::definition;
-use arguments::{Command, ConfigCommand, DomainCommand, Parsed, SecretCommand};
+use arguments::{Command, ConfigCommand, DomainCommand, EnvironmentCommand, Parsed, SecretCommand};
 use commands::{
     clean, completions, config, console, doctor, domain, down, logs, publish, releases, rollback,
     scale, secret, status, up,
@@ -49,48 +49,52 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
         Command::Doctor => doctor::run()?,
         Command::Images => images::run()?,
         Command::Completions { shell } => completions::run(shell),
-        command => return run_in(environment::find(arguments.environment, shell)?, command),
+        Command::InEnvironment(command) => {
+            return run_in(environment::find(arguments.environment, shell)?, command);
+        }
     }
     Ok(0)
 }
 
 /// Runs a command that works on an environment that is up.
-fn run_in(environment: Environment, command: Command) -> anyhow::Result<u8> {
+fn run_in(environment: Environment, command: EnvironmentCommand) -> anyhow::Result<u8> {
     match command {
-        Command::Down { .. } => down::run(environment)?,
-        Command::Clean { yes, .. } => clean::run(environment, yes)?,
-        Command::Status { json } => status::run(environment, json)?,
-        Command::Publish {
+        EnvironmentCommand::Down { .. } => down::run(environment)?,
+        EnvironmentCommand::Clean { yes, .. } => clean::run(environment, yes)?,
+        EnvironmentCommand::Status { json } => status::run(environment, json)?,
+        EnvironmentCommand::Publish {
             app,
             path,
             version,
             config,
         } => publish::run(environment, &app, &path, &version, config.as_deref())?,
-        Command::Deploy {
+        EnvironmentCommand::Deploy {
             reference,
             strategy,
             timeout,
             again,
         } => deploy::run(environment, &reference, strategy, timeout, again)?,
-        Command::Rollback {
+        EnvironmentCommand::Rollback {
             app,
             strategy,
             timeout,
         } => rollback::run(environment, &app, strategy, timeout)?,
-        Command::Releases { app, json } => releases::run(environment, &app, json)?,
-        Command::Scale { target, timeout } => scale::run(environment, &target, timeout)?,
-        Command::Logs { app, follow, tail } => logs::run(environment, &app, follow, &tail)?,
-        Command::Run { app, command } => {
+        EnvironmentCommand::Releases { app, json } => releases::run(environment, &app, json)?,
+        EnvironmentCommand::Scale { target, timeout } => scale::run(environment, &target, timeout)?,
+        EnvironmentCommand::Logs { app, follow, tail } => {
+            logs::run(environment, &app, follow, &tail)?;
+        }
+        EnvironmentCommand::Run { app, command } => {
             let code = commands::run::run(environment, &app, &command)?;
             return Ok(u8::try_from(code).unwrap_or(1));
         }
-        Command::Config(command) => run_config(environment, command)?,
-        Command::Secret(command) => match command {
+        EnvironmentCommand::Config(command) => run_config(environment, command)?,
+        EnvironmentCommand::Secret(command) => match command {
             SecretCommand::Set { app, name } => secret::set(environment, &app, &name)?,
             SecretCommand::List { app, json } => secret::list(environment, &app, json)?,
             SecretCommand::Remove { app, name } => secret::remove(environment, &app, &name)?,
         },
-        Command::Domain(command) => match command {
+        EnvironmentCommand::Domain(command) => match command {
             DomainCommand::Add {
                 app,
                 domain,
@@ -99,10 +103,7 @@ fn run_in(environment: Environment, command: Command) -> anyhow::Result<u8> {
             DomainCommand::List { json } => domain::list(environment, json)?,
             DomainCommand::Remove { domain } => domain::remove(environment, &domain)?,
         },
-        Command::Console { port } => console::run(environment, port)?,
-        Command::Up { .. } | Command::Doctor | Command::Images | Command::Completions { .. } => {
-            unreachable!("handled by run")
-        }
+        EnvironmentCommand::Console { port } => console::run(environment, port)?,
     }
     Ok(0)
 }

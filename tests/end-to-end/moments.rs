@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use platformer_tests::binaries;
 use platformer_tests::fixture::Bootstrap;
 use platformer_tests::http::{self, Response};
 use platformer_tests::redis::Redis;
@@ -19,7 +20,6 @@ use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 use platformer_tests::websocket::WebSocket;
 use tempfile::TempDir;
-use xtask::build::Profile;
 use xtask::pack::{self, Packed};
 
 /// The smallest picture there is, of the kind that is smallest.
@@ -28,11 +28,11 @@ const GIF: &[u8] =
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 
-/// What `cargo pack moments` makes.
+/// moments, packed once a run.
 fn packed() -> &'static Packed {
     let (_, packed) = PACKED.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap().keep();
-        let packed = pack::pack("moments", &directory, Profile::Debug).unwrap();
+        let packed = pack::pack_executable("moments", &directory, binaries::moments()).unwrap();
         (directory, packed)
     });
     packed

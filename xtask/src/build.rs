@@ -62,8 +62,8 @@ pub fn build_for(
 ) -> anyhow::Result<PathBuf> {
     let root = root()?;
     match profile {
-        // One call compiles each dependency once. Packages that are built together share the features of their
-        // dependencies, which costs size only.
+        // One call compiles each dependency once: 292 compilations for the binaries under test instead of 424. The
+        // packages share the features of their dependencies, so no package may depend on a feature being off.
         Profile::Debug => cargo(&root, packages, profile, target)?,
         // A shipped binary has no features that only another one needs.
         Profile::Release => {

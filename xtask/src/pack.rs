@@ -7,7 +7,7 @@ mod dockerfile;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use platformer::archive::{self, Content, Entries, Entry};
 
 use crate::build::{self, Profile};
@@ -22,24 +22,54 @@ pub struct Packed {
 
 /// Builds `app` and packs it into `directory`.
 pub fn pack(app: &str, directory: &Path, profile: Profile) -> anyhow::Result<Packed> {
-    let source = build::root()?.join("sample-apps").join(app);
-    let manifest = source.join("Cargo.toml");
+    let source = source(app)?;
     let dockerfile = source.join("pack.Dockerfile");
-    let is_name = !app.is_empty() && !app.contains('/');
-    let (version, entries) = if is_name && dockerfile.is_file() {
-        let version = dockerfile::version(&dockerfile)?;
-        (version, dockerfile::build(app, &dockerfile)?)
-    } else if is_name && manifest.is_file() {
-        (manifest_version(&manifest)?, executable(app, profile)?)
-    } else {
-        bail!(
-            "there is no sample app {app}. The directory sample-apps has one folder for each app"
-        );
+    if !dockerfile.is_file() {
+        let executable = build::build(&[app], profile)?.path(app);
+        return pack_executable(app, directory, executable);
+    }
+    let version = dockerfile::version(&dockerfile)?;
+    let entries = dockerfile::build(app, &dockerfile)?;
+    write(app, &source, version, directory, &entries)
+}
+
+/// Packs an app in Rust whose executable is built.
+pub fn pack_executable(app: &str, directory: &Path, executable: PathBuf) -> anyhow::Result<Packed> {
+    let source = source(app)?;
+    let version = manifest_version(&source.join("Cargo.toml"))?;
+    let file = Entry::File {
+        content: Content::OnDisk(executable),
+        executable: true,
     };
+    let entries = Entries::from([(app.into(), file)]);
+    write(app, &source, version, directory, &entries)
+}
+
+/// The folder of a sample app.
+fn source(app: &str) -> anyhow::Result<PathBuf> {
+    let source = build::root()?.join("sample-apps").join(app);
+    let is_app = ["pack.Dockerfile", "Cargo.toml"]
+        .iter()
+        .any(|file| source.join(file).is_file());
+    ensure!(
+        is_app && !app.contains('/'),
+        "there is no sample app {app:?}. The directory sample-apps has one folder for each app"
+    );
+    Ok(source)
+}
+
+/// Writes the archive and the config beside it.
+fn write(
+    app: &str,
+    source: &Path,
+    version: String,
+    directory: &Path,
+    entries: &Entries,
+) -> anyhow::Result<Packed> {
     fs::create_dir_all(directory)
         .with_context(|| format!("failed to make {}", directory.display()))?;
     let archive = directory.join(format!("{app}-{version}.tar.gz"));
-    archive::write(&archive, &entries)
+    archive::write(&archive, entries)
         .with_context(|| format!("failed to write {}", archive.display()))?;
     let config = directory.join(format!("{app}.config"));
     fs::copy(source.join(format!("{app}.config")), &config)
@@ -58,14 +88,4 @@ fn manifest_version(manifest: &Path) -> anyhow::Result<String> {
         .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
         .map(str::to_owned)
         .with_context(|| format!("{} has no line version = \"…\"", manifest.display()))
-}
-
-/// The one file of an app in Rust.
-fn executable(app: &str, profile: Profile) -> anyhow::Result<Entries> {
-    let path = build::build(&[app], profile)?.path(app);
-    let file = Entry::File {
-        content: Content::OnDisk(path),
-        executable: true,
-    };
-    Ok(Entries::from([(app.into(), file)]))
 }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use clap_complete::Shell;
 use repository_api::AppReference;
 
+use super::subcommand::{ConfigCommand, DomainCommand, SecretCommand};
 use super::values;
 use crate::deploy::Strategy;
 use crate::environment::Kind;
@@ -37,6 +38,43 @@ Examples:
         kind: Option<Kind>,
     },
 
+    #[command(flatten)]
+    InEnvironment(EnvironmentCommand),
+
+    /// Check this machine for what platformer needs
+    #[command(after_help = "\
+Examples:
+  platformer doctor")]
+    Doctor,
+
+    /// Build the images from the binaries beside this command
+    ///
+    /// `bootstrap` and `repository` must be in the same directory as `platformer`, as in a release archive.
+    #[command(after_help = "\
+Environment variables:
+  REGISTRY  Tag the images for this registry too, such as registry.example.org/
+
+Examples:
+  platformer images
+  REGISTRY=registry.example.org/ platformer images")]
+    Images,
+
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Examples:
+  platformer completions bash > ~/.local/share/bash-completion/completions/platformer
+  platformer completions zsh > \"${fpath[1]}/_platformer\"
+  platformer completions fish > ~/.config/fish/completions/platformer.fish")]
+    Completions {
+        /// Shell that reads the script
+        #[arg(value_parser = values::shell())]
+        shell: Shell,
+    },
+}
+
+/// Commands that work on an environment that is up.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvironmentCommand {
     /// Upload the files of an app as a version
     ///
     /// PATH is a file or a directory. A directory that holds APP-VERSION.tar.gz is published as that archive; any other
@@ -224,189 +262,22 @@ Examples:
         #[arg(long)]
         yes: bool,
     },
-
-    /// Check this machine for what platformer needs
-    #[command(after_help = "\
-Examples:
-  platformer doctor")]
-    Doctor,
-
-    /// Build the images from the binaries beside this command
-    ///
-    /// `bootstrap` and `repository` must be in the same directory as `platformer`, as in a release archive.
-    #[command(after_help = "\
-Environment variables:
-  REGISTRY  Tag the images for this registry too, such as registry.example.org/
-
-Examples:
-  platformer images
-  REGISTRY=registry.example.org/ platformer images")]
-    Images,
-
-    /// Print a completion script for a shell
-    #[command(after_help = "\
-Examples:
-  platformer completions bash > ~/.local/share/bash-completion/completions/platformer
-  platformer completions zsh > \"${fpath[1]}/_platformer\"
-  platformer completions fish > ~/.config/fish/completions/platformer.fish")]
-    Completions {
-        /// Shell that reads the script
-        #[arg(value_parser = values::shell())]
-        shell: Shell,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Print a layer, or all layers merged
-    #[command(after_help = "\
-Examples:
-  platformer config get hello-world
-  platformer config get hello-world --layer production --json")]
-    Get {
-        /// App whose config to print
-        app: String,
-        /// Layer to print: default, app or an environment [default: all layers merged]
-        #[arg(long)]
-        layer: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Set variables, and leave the rest of the layer as it is
-    #[command(after_help = "\
-Examples:
-  platformer config set hello-world GREETING=Hi
-  platformer config set hello-world DB=db.platform --layer production")]
-    Set {
-        /// App whose config to change
-        app: String,
-        /// Variables to set
-        #[arg(required = true, value_name = "NAME=VALUE")]
-        assignments: Vec<String>,
-        /// Layer to change: default, app or an environment [default: app]
-        #[arg(long)]
-        layer: Option<String>,
-    },
-    /// Edit a layer in $VISUAL or $EDITOR
-    #[command(after_help = "\
-Examples:
-  EDITOR=nano platformer config edit hello-world")]
-    Edit {
-        /// App whose config to change
-        app: String,
-        /// Layer to change: default, app or an environment [default: app]
-        #[arg(long)]
-        layer: Option<String>,
-    },
-    /// Show what the next deploy would change
-    #[command(after_help = "\
-Examples:
-  platformer config diff hello-world")]
-    Diff {
-        /// App whose config to compare
-        app: String,
-    },
-    /// Replace a layer with a file
-    #[command(after_help = "\
-Examples:
-  platformer config put hello-world hello-world.config")]
-    Put {
-        /// App whose config to change
-        app: String,
-        /// File with lines NAME=value
-        file: PathBuf,
-        /// Layer to change: default, app or an environment [default: app]
-        #[arg(long)]
-        layer: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SecretCommand {
-    /// Store a secret that is read from standard input
-    #[command(after_help = "\
-Examples:
-  platformer secret set hello-world DB_PASSWORD < password.txt")]
-    Set {
-        /// App that gets the secret
-        app: String,
-        /// Name of the environment variable
-        name: String,
-    },
-    /// List the names of the secrets
-    #[command(after_help = "\
-Examples:
-  platformer secret list hello-world
-  platformer secret list hello-world --json")]
-    List {
-        /// App whose secrets to list
-        app: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove a secret
-    #[command(after_help = "\
-Examples:
-  platformer secret remove hello-world DB_PASSWORD")]
-    Remove {
-        /// App that has the secret
-        app: String,
-        /// Name of the environment variable
-        name: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DomainCommand {
-    /// Route a domain to an app, with HTTPS if you give certificates
-    ///
-    /// Run it again with a renewed certificate.
-    #[command(after_help = "\
-Examples:
-  platformer domain add hello-world www.example.org
-  platformer domain add hello-world www.example.org --certificates /etc/letsencrypt/live/www.example.org")]
-    Add {
-        /// App that serves the domain
-        app: String,
-        /// Host name, or *. and a host name
-        domain: String,
-        /// Directory with fullchain.pem and privkey.pem
-        #[arg(long, value_name = "DIR")]
-        certificates: Option<PathBuf>,
-    },
-    /// List the domains
-    #[command(after_help = "\
-Examples:
-  platformer domain list
-  platformer domain list --json")]
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove a domain and its certificate
-    #[command(after_help = "\
-Examples:
-  platformer domain remove www.example.org")]
-    Remove {
-        /// Host name to remove
-        domain: String,
-    },
 }
 
 impl Command {
     /// The environment that the command itself names, without `--environment`.
     pub(super) fn environment(&self) -> Option<Kind> {
         match self {
-            Self::Up { kind } | Self::Down { kind } | Self::Clean { kind, .. } => *kind,
+            Self::Up { kind }
+            | Self::InEnvironment(
+                EnvironmentCommand::Down { kind } | EnvironmentCommand::Clean { kind, .. },
+            ) => *kind,
             _ => None,
         }
     }
 
-    /// Whether the command works on an environment, so that `--dry-run` has an effect.
-    pub(super) fn drives_docker(&self) -> bool {
-        !matches!(self, Self::Doctor | Self::Images | Self::Completions { .. })
+    /// Whether `--dry-run` has an effect.
+    pub(super) fn can_dry_run(&self) -> bool {
+        matches!(self, Self::Up { .. } | Self::InEnvironment(_))
     }
 }

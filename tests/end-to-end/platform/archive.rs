@@ -9,6 +9,32 @@ use xtask::{build, dist};
 use super::{first_hour, packed};
 
 #[test]
+fn a_command_alone_completes_and_says_what_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("platformer");
+    std::fs::copy(binaries::platformer(), &program).unwrap();
+    let run = |words: &[&str]| {
+        let output = Command::new(&program).args(words).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+
+    let (code, script) = run(&["completions", "bash"]);
+    assert_eq!(code, Some(0));
+    let path = directory.path().join("completions.bash");
+    std::fs::write(&path, script).unwrap();
+    let checked = Command::new("bash").arg("-n").arg(path).status().unwrap();
+    assert!(checked.success());
+
+    let (code, error) = run(&["images"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("there is no bootstrap in"), "{error}");
+    let (code, error) = run(&["depoly"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("'deploy'"), "{error}");
+}
+
+#[test]
 fn the_first_hour_from_an_archive() {
     if !platform::is_ready("the_first_hour_from_an_archive") {
         return;
