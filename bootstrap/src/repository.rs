@@ -91,6 +91,8 @@ impl Repository {
             // Only `retry` retries, and proxies are not used.
             .retry(reqwest::retry::never())
             .no_proxy()
+            // In every build: with the repository, cargo enables HTTP/2 in reqwest.
+            .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(Policy::custom(move |redirect| {
                 redirect::follow(&origin, redirect)

@@ -1,62 +1,71 @@
-//! The command line: options anywhere, and words, which `command` reads.
+//! The command line, declared once for parsing, `--help`, completions and man pages.
+//!
+//! - [`command`]: the commands and their options; [`subcommand`]: those below `config`, `secret` and `domain`
+//! - [`values`]: values that several commands take
+//! - [`mistakes`]: better advice than the parser's for mistakes that people make
 
 mod command;
+mod mistakes;
+mod subcommand;
+mod values;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::Context as _;
-pub(crate) use command::Command;
-use lexopt::{Arg, Parser, ValueExt as _};
-use repository_api::units;
+use anyhow::{anyhow, ensure};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-use crate::deploy::Strategy;
+pub(crate) use self::command::{Command, EnvironmentCommand};
+pub(crate) use self::subcommand::{ConfigCommand, DomainCommand, SecretCommand};
 use crate::environment::Kind;
 use crate::shell::Shell;
 
-pub(crate) const HELP: &str = "\
-platformer drives a platform of Docker's DNS, nginx, Compose or Swarm, from a checkout of its sources.
+const VARIABLES: &str = "\
+Environment variables:
+  PLATFORM_NAME  Name of the environment, if one machine has several of a kind
+  REGISTRY       Prefix of the image names, such as registry.example.org/
 
-Usage: platformer up [training|production]       the load balancer, the repository and their networks
-       platformer publish APP PATH VERSION       a file or a directory, and its config if it has none yet
-                 [--config FILE]                 this config, in any case
-       platformer deploy APP@REF                 a release of it, and then what runs is that release
-                 [--strategy rolling|blue-green] [--timeout 60s] [--again]
-       platformer rollback APP                   what was live before, config included
-       platformer status                         what runs, and what is to run
-       platformer releases APP
-       platformer scale APP=N
-       platformer logs APP [--follow] [--tail N]
-       platformer run APP -- COMMAND             once, in the app's environment
-       platformer config get|diff|edit APP [--layer default|app|ENVIRONMENT]
-       platformer config set APP NAME=value... [--layer LAYER]
-       platformer config put APP FILE [--layer LAYER]
-       platformer secret set APP NAME            a value from standard input
-       platformer secret list APP | secret remove APP NAME
-       platformer domain add APP DOMAIN [--certificates DIR]
-       platformer domain list | domain remove DOMAIN
-       platformer console [--port 8081]          the repository in a browser, as long as it runs
-       platformer down [training|production]     everything stops; volumes and secrets stay
-       platformer clean [training|production] --yes       for good
+The first hour:
+  platformer up
+  platformer publish hello-world dist 1.0.0
+  platformer deploy hello-world@1.0.0
+  curl http://hello-world.localhost:8080/greeting
 
-       platformer doctor                         what this machine has and lacks
-       platformer images                         build all images
-       platformer pack APP [DIR]                 build a sample app, pack it with its config into DIR [.]
-       platformer demo                           the main job, without Docker
-       platformer bench                          how fast everything is, beside what it replaces
+`platformer COMMAND --help` shows the options and examples of a command.";
 
-Options: -e, --environment training|production   needed only where both are up
-         --dry-run    print the docker and curl commands that would change something, and run none
-         -v, --verbose   print each before it is run
-         --help
+/// Deploys apps to Docker Compose or Swarm behind a load balancer.
+///
+/// An environment is either training (Docker Compose, this machine) or production (Docker Swarm). You publish an app's
+/// files to the repository of the environment and deploy a version of them. Each deploy makes a release that pins the
+/// files and their config, so that you can roll back both.
+#[derive(Debug, Parser)]
+#[command(
+    name = "platformer",
+    version,
+    after_help = VARIABLES,
+    help_expected = true,
+    max_term_width = 100
+)]
+struct CommandLine {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    command: Command,
+}
 
-Variables of up: HTTP_PORT [8080], HTTPS_PORT [8443]; training: ADDRESS [127.0.0.1]; production:
-  REPOSITORY_STORAGE=s3://BUCKET/PREFIX with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT,
-  LOADBALANCER_NODES='node.labels.loadbalancer == true' [node.role == manager], REPOSITORY_REPLICAS [2 on S3].
-Of all commands: PLATFORM_NAME, for a second environment of a kind on one machine; REGISTRY=registry.example.org/, where
-  the images come from.
-";
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+struct GlobalOptions {
+    /// Environment to use; needed only if both are up
+    #[arg(short, long, global = true, value_parser = values::kind())]
+    environment: Option<Kind>,
+    /// Print the docker and curl commands that would change something, and run none of them
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// Print each command that changes something before it runs
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
 
 #[derive(Debug)]
 pub(crate) struct Arguments {
@@ -65,104 +74,73 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// Options, of whichever command.
-#[derive(Debug, Default)]
-struct Options {
-    shell: Shell,
-    environment: Option<Kind>,
-    strategy: Option<Strategy>,
-    patience: Option<Duration>,
-    again: bool,
-    sure: bool,
-    follow: bool,
-    tail: Option<String>,
-    layer: Option<String>,
-    config: Option<PathBuf>,
-    certificates: Option<PathBuf>,
-    port: Option<u16>,
-    /// In the order in which they were given, to name one that does not belong.
-    given: Vec<&'static str>,
+/// A command to run, or a text that the user asked for.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    Run(Arguments),
+    /// Help or version.
+    Show(String),
 }
 
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<Arguments> {
-    let mut parser = Parser::from_args(words);
-    let mut options = Options::default();
-    let mut words: Vec<String> = Vec::new();
-    while let Some(argument) = parser.next()? {
-        let text = |parser: &mut Parser| anyhow::Ok(parser.value()?.string()?);
-        let mut given = |name| options.given.push(name);
-        match argument {
-            Arg::Long("help") | Arg::Short('h') => {
-                return Ok(Arguments {
-                    shell: options.shell,
-                    environment: None,
-                    command: Command::Help,
-                });
-            }
-            Arg::Long("dry-run") => options.shell.dry_run = true,
-            Arg::Long("verbose") | Arg::Short('v') => options.shell.verbose = true,
-            Arg::Long("environment") | Arg::Short('e') => {
-                options.environment = Some(text(&mut parser)?.parse()?);
-            }
-            Arg::Long("strategy") => {
-                given("strategy");
-                options.strategy = Some(text(&mut parser)?.parse()?);
-            }
-            Arg::Long("timeout") => {
-                given("timeout");
-                options.patience = Some(units::duration(&text(&mut parser)?).context("--timeout")?);
-            }
-            Arg::Long("again") => {
-                given("again");
-                options.again = true;
-            }
-            Arg::Long("yes") => {
-                given("yes");
-                options.sure = true;
-            }
-            Arg::Long("follow") | Arg::Short('f') => {
-                given("follow");
-                options.follow = true;
-            }
-            Arg::Long("tail") => {
-                given("tail");
-                options.tail = Some(text(&mut parser)?);
-            }
-            Arg::Long("layer") => {
-                given("layer");
-                options.layer = Some(text(&mut parser)?);
-            }
-            Arg::Long("config") => {
-                given("config");
-                options.config = Some(parser.value()?.into());
-            }
-            Arg::Long("certificates") => {
-                given("certificates");
-                options.certificates = Some(parser.value()?.into());
-            }
-            Arg::Long("port") => {
-                given("port");
-                options.port = Some(parser.value()?.parse().context("--port")?);
-            }
-            // What stands behind `--` is a word too, whatever it looks like.
-            Arg::Value(word) => words.push(word.string()?),
-            other => return Err(other.unexpected().into()),
-        }
+/// The definition of the command line, for completions and man pages.
+pub fn definition() -> clap::Command {
+    // A command without its subcommand is an error that lists them, not a page of help.
+    CommandLine::command()
+        .arg_required_else_help(false)
+        .mut_subcommands(|command| command.arg_required_else_help(false))
+}
+
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<Parsed> {
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    if words.is_empty() {
+        words.push("--help".into());
     }
-    let command = command::read(&words, &options)?;
+    let line = std::iter::once("platformer".into()).chain(words.iter().cloned());
+    let matches = definition().try_get_matches_from(line);
+    match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
+        Ok(line) => check(line).map(Parsed::Run),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Parsed::Show(error.to_string().trim_end().to_owned()))
+            }
+            _ => Err(anyhow!(
+                mistakes::advice(&words, &error).unwrap_or_else(|| message(&error))
+            )),
+        },
+    }
+}
+
+/// The parser's message without its label, because `main` puts the name of the command in front.
+fn message(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    text.trim_end().to_owned()
+}
+
+/// Refuses what the parser can't know to be wrong.
+fn check(line: CommandLine) -> anyhow::Result<Arguments> {
+    let CommandLine { global, command } = line;
+    ensure!(
+        !global.dry_run || command.can_dry_run(),
+        "--dry-run has no effect on this command. Leave it out"
+    );
+    let named = command.environment();
+    if let (Some(option), Some(named)) = (global.environment, named) {
+        ensure!(
+            option == named,
+            "--environment {} contradicts {}. Name one environment",
+            option.name(),
+            named.name()
+        );
+    }
     Ok(Arguments {
-        shell: options.shell,
-        environment: options.environment.or(named(&words)?),
+        shell: Shell {
+            dry_run: global.dry_run,
+            verbose: global.verbose,
+        },
+        environment: global.environment.or(named),
         command,
     })
-}
-
-/// The environment that `up`, `down` and `clean` are told without an option.
-fn named(words: &[String]) -> anyhow::Result<Option<Kind>> {
-    match words {
-        [verb, kind] if matches!(verb.as_str(), "down" | "clean") => Ok(Some(kind.parse()?)),
-        _ => Ok(None),
-    }
 }
 
 #[cfg(test)]
@@ -170,41 +148,69 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::deploy::Strategy;
 
-    fn of(line: &str) -> anyhow::Result<Arguments> {
-        parse(line.split(' ').map(OsString::from))
+    fn parsed(line: &str) -> anyhow::Result<Parsed> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn arguments(line: &str) -> Arguments {
+        match parsed(line) {
+            Ok(Parsed::Run(arguments)) => arguments,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn shown(line: &str) -> String {
+        match parsed(line) {
+            Ok(Parsed::Show(text)) => text,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn error(line: &str) -> String {
+        parsed(line).unwrap_err().to_string()
     }
 
     #[test]
-    fn the_first_hour_is_understood() {
+    fn the_definition_is_consistent() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_first_hour_parse() {
+        assert!(arguments("up").environment.is_none());
+        assert_eq!(
+            arguments("up production").environment,
+            Some(Kind::Production)
+        );
+        assert_eq!(
+            arguments("-e training clean --yes").environment,
+            Some(Kind::Training)
+        );
+        let publish = arguments("publish hello-world ./dist 1.0.0");
         assert!(matches!(
-            of("up").unwrap().command,
-            Command::Up(Kind::Training)
+            publish.command,
+            Command::InEnvironment(EnvironmentCommand::Publish { .. })
         ));
-        assert!(matches!(
-            of("up production").unwrap().command,
-            Command::Up(Kind::Production)
-        ));
-        let publish = of("publish hello-world ./dist 1.0.0").unwrap();
-        assert!(matches!(publish.command, Command::Publish { .. }));
-        let deploy = of("deploy hello-world@1.0.0 --strategy blue-green --dry-run").unwrap();
+        let deploy = arguments("deploy hello-world@1.0.0 --strategy blue-green --dry-run");
         assert!(deploy.shell.dry_run);
         assert!(matches!(
             deploy.command,
-            Command::Deploy {
+            Command::InEnvironment(EnvironmentCommand::Deploy {
                 strategy: Some(Strategy::BlueGreen),
                 ..
-            }
+            })
         ));
     }
 
     #[test]
-    fn what_is_run_may_look_like_an_option() {
-        let Command::Run { app, command } = of("run hello-world -- ./hello-world --help")
-            .unwrap()
-            .command
+    fn words_behind_two_dashes_may_look_like_options() {
+        let line = "run hello-world -- ./hello-world --help";
+        let Command::InEnvironment(EnvironmentCommand::Run { app, command }) =
+            arguments(line).command
         else {
-            panic!("no run");
+            panic!("not a run");
         };
         assert_eq!(
             (app.as_str(), command.join(" ").as_str()),
@@ -213,12 +219,67 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_belong_is_named() {
-        let error = |line| of(line).unwrap_err().to_string();
-        assert!(error("status --strategy rolling").contains("--strategy means nothing"));
-        assert!(error("deploy hello-world@v1.0").ends_with("write 1.0"));
-        assert!(error("up staging").contains("training or production"));
-        assert!(error("frobnicate").contains("no command"));
-        assert!(error("deploy hello-world --timeout soon").contains("--timeout"));
+    fn help_of_a_command_shows_its_options_and_examples() {
+        let help = shown("deploy --help");
+        for text in ["--strategy", "rolling", "[default: 60s]", "Examples:"] {
+            assert!(help.contains(text), "{text} in {help}");
+        }
+        assert_eq!(help, shown("help deploy"));
+        assert!(shown("--help").contains("publish"));
+        assert_eq!(shown(""), shown("--help"));
+    }
+
+    #[test]
+    fn every_command_has_examples_and_lines_that_fit() {
+        fn visit(command: &mut clap::Command, path: &str) {
+            let path = format!("{path}{} ", command.get_name());
+            let help = command.render_long_help().to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 100, "{path}: {line}");
+            }
+            let is_leaf = command.get_subcommands().next().is_none();
+            assert!(!is_leaf || help.contains("Example"), "{path}: {help}");
+            let children = command.get_subcommands_mut();
+            for child in children.filter(|child| child.get_name() != "help") {
+                visit(child, &path);
+            }
+        }
+        visit(&mut definition(), "");
+    }
+
+    #[test]
+    fn an_unknown_command_suggests_the_nearest_one() {
+        let error = error("depoly hello-world@1.0.0");
+        assert!(error.contains("'depoly'"), "{error}");
+        assert!(error.contains("'deploy'"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_are_answered_with_the_command_to_type() {
+        assert_eq!(
+            error("deploy hello-world 1.0.0 --timeout 5m"),
+            "deploy takes APP@REF. Did you mean `platformer deploy hello-world@1.0.0`?"
+        );
+        assert_eq!(
+            error("-e training scale hello-world 3"),
+            "scale takes APP=N. Did you mean `platformer scale hello-world=3`?"
+        );
+    }
+
+    #[test]
+    fn errors_name_what_is_wrong() {
+        for (line, expected) in [
+            ("status --strategy rolling", "--strategy"),
+            ("deploy hello-world@v1.0", "write 1.0"),
+            ("up staging", "possible values: training, production"),
+            ("up production -e training", "contradicts production"),
+            ("deploy hello-world --timeout soon", "--timeout"),
+            ("config", "requires a subcommand"),
+            ("config set hello-world", "NAME=VALUE"),
+            ("doctor --dry-run", "--dry-run has no effect"),
+        ] {
+            let error = error(line);
+            assert!(error.contains(expected), "{line}: {error}");
+        }
     }
 }

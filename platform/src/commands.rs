@@ -1,6 +1,7 @@
-//! One command a file.
+//! The commands, one module each.
 
 pub(crate) mod clean;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod doctor;

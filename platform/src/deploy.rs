@@ -1,243 +1,228 @@
-//! `platformer deploy APP@REF`: a release, and then what runs is that release.
+//! `platformer deploy APP@REF`
 //!
-//! 1. the reference becomes a release, by way of a channel of its own: what is being tried is not what is to run
-//! 2. `RELEASE_COMMAND`, once, in the release's environment
-//! 3. a new set beside the old one, until it is ready: `training` by Compose, `production` by Swarm
-//! 4. the load balancer sees the new set, and then no longer the old one, which drains and ends
-//! 5. the environment's channel is moved: it has the history of what was live
+//! 1. the reference becomes a release (`candidate`)
+//! 2. the steps are planned: create volumes, run `RELEASE_COMMAND`, start new replicas and give them traffic when they
+//!    are ready, promote the release to the environment's channel, drain the old replicas
+//! 3. the steps are executed, or printed in a dry run
 //!
-//! What fails on the way leaves what ran.
+//! If a step fails, the old replicas keep serving.
 
-mod blue_green;
-mod readiness;
-mod swarm;
+mod candidate;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use repository_api::release::Statement;
-use repository_api::{AppName, AppReference, Reference, ReleaseNumber};
+use anyhow::{Context as _, anyhow, ensure};
+use repository_api::{AppReference, ReleaseNumber};
 
-use crate::commands::status;
-use crate::environment::{self, Environment, Kind};
-use crate::plan::Plan;
+use crate::engine::{self, Engine, OneOff, Rollout};
+use crate::environment::{self, Environment};
+use crate::output::print;
+use crate::release_spec::ReleaseSpec;
+use crate::replica_set::{self, ReplicaSet};
 use crate::repository::Repository;
-use crate::running::{self, Running};
-use crate::say::say;
-use crate::{one_off, production, training};
-pub(crate) use blue_green::prove;
-pub(crate) use readiness::NotReady;
+use crate::shell::Shell;
+use crate::step::{Step, apply_all};
 
-/// How long a replica may take until it is ready, where nobody says otherwise.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) use crate::engine::Strategy;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Strategy {
-    /// One replica after another.
-    Rolling,
-    /// The whole new set, and then the old one goes.
-    BlueGreen,
-}
-
-impl std::str::FromStr for Strategy {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        match text {
-            "rolling" => Ok(Self::Rolling),
-            "blue-green" => Ok(Self::BlueGreen),
-            _ => bail!("there is no strategy {text:?}: it is rolling or blue-green"),
-        }
-    }
-}
-
-/// What ran before, for messages.
-struct Before<'a>(&'a [Running]);
-
-impl fmt::Display for Before<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            [] => f.write_str("nothing ran before"),
-            sets => match running::live(sets) {
-                Some(live) if live.wanted > 0 => write!(f, "{} still serving", live.release),
-                _ => f.write_str("nothing ran before"),
-            },
-        }
-    }
-}
-
+/// Deploys a release. With `restart`, replicas of the same release are replaced, too.
 pub(crate) fn run(
     environment: Environment,
     reference: &AppReference,
     strategy: Option<Strategy>,
-    patience: Duration,
-    again: bool,
+    timeout: Duration,
+    restart: bool,
 ) -> anyhow::Result<()> {
     let begin = Instant::now();
+    let shell = environment.shell;
     let app = environment::app_name(reference.app.as_str())?;
-    if (environment.kind, strategy) == (Kind::Training, Some(Strategy::Rolling)) {
-        bail!("Compose has no rolling update: training deploys blue-green, leave --strategy out");
-    }
+    let engine = engine::of(environment);
+    let strategy = engine.strategy(strategy)?;
     let _lock = environment.lock(&app)?;
     let repository = Repository::of(environment)?;
-    let release = candidate(&repository, environment, &app, &reference.resolved())?;
-    let document = repository.release(&app, &Reference::Release(release))?;
-    let plan = Plan::read(&app, &document)?.on(environment)?;
-    let before = running(environment, &app)?;
-    let is_all_of_it = |running: &Running| {
-        running.release == release.to_string()
-            && running.ready == running.wanted
-            && running.wanted > 0
-    };
-    let becomes_a_new_one = environment.shell.dry_run
-        && !matches!(
-            reference.resolved(),
-            Reference::Release(_) | Reference::Channel(_)
-        );
-    if becomes_a_new_one {
-        say(&format!(
-            "# a release like {release}, unless version and config are what it has"
+    let candidate = candidate::resolve(&repository, environment, &app, &reference.resolved())?;
+    let release = candidate.release;
+    let spec = ReleaseSpec::load(&repository, environment, &app, release)?;
+    let before = engine.replica_sets(Some(&app))?;
+    if candidate.is_assumed {
+        print(&format!(
+            "# assuming that the version and the config are those of {release}"
         ));
-    } else if !again && !before.is_empty() && before.iter().all(is_all_of_it) {
-        say(&format!(
-            "{app} runs {release} already; --again starts it anew, with secrets that were set since"
+    } else if !restart && is_running(&before, release) {
+        print(&format!(
+            "{app} runs {release} already; --again restarts it, with the current secrets"
         ));
-        return settle(&repository, environment, &plan);
+        let channel = environment.channel();
+        let promote = repository.promote(&app, channel, &release.to_string());
+        return promote.apply(shell).map(drop);
     }
-    say(&format!(
+    print(&format!(
         "{app} {} is {release}, on {}",
-        plan.version, plan.image
+        spec.version, spec.image
     ));
-    for volume in plan.volumes(environment) {
-        environment.volume(&volume)?;
-    }
-    if let Some(command) = &plan.release_command {
-        release_command(environment, &plan, command)
-            .with_context(|| format!("{release} is not deployed, {}", Before(&before)))?;
-    }
-    let strategy = strategy.unwrap_or(Strategy::Rolling);
-    bring_up(
-        &repository,
-        environment,
-        &plan,
-        &before,
-        |plan| match environment.kind {
-            Kind::Training => blue_green::bring_up(environment, plan, &before, patience),
-            Kind::Production => swarm::bring_up(environment, plan, &before, strategy, patience),
-        },
-    )?;
-    // From here on this is what is live, also if the old set's drain is interrupted.
-    settle(&repository, environment, &plan)?;
-    match environment.kind {
-        Kind::Training => blue_green::retire(environment, &plan.app, &before),
-        Kind::Production => swarm::retire(environment, &plan, &before, strategy),
-    }
-    .with_context(|| {
-        format!("{app} runs {release}, and what it replaces could not be taken away: the next deploy does it")
-    })?;
-    if !environment.shell.dry_run {
-        say(&format!(
-            "{app} runs {release}, {:.1} s after the beginning: http://{app}.localhost:{}/",
-            begin.elapsed().as_secs_f64(),
-            status::port(environment)?
-        ));
-    }
-    Ok(())
-}
-
-/// Brings a release up beside what runs; the error tells why it is not ready.
-fn bring_up(
-    repository: &Repository,
-    environment: Environment,
-    plan: &Plan,
-    before: &[Running],
-    engine: impl FnOnce(&Plan) -> anyhow::Result<Result<(), NotReady>>,
-) -> anyhow::Result<()> {
-    let previous = repository.channel(&plan.app, environment.channel())?;
-    if plan.follows {
-        // It asks for what its channel names, so that must be the new release by then.
-        settle(repository, environment, plan)?;
-    }
-    let outcome = engine(plan);
-    if !matches!(outcome, Ok(Ok(())))
-        && let (true, Some(previous)) = (plan.follows, previous)
-    {
-        repository.point(&plan.app, environment.channel(), &previous.to_string())?;
-    }
-    match outcome? {
-        Ok(()) => Ok(()),
-        Err(not_ready) => bail!("{} {not_ready}\n{}", plan.release, Before(before)),
-    }
-}
-
-/// What the load balancer sees of an app.
-pub(crate) fn running(environment: Environment, app: &AppName) -> anyhow::Result<Vec<Running>> {
-    match environment.kind {
-        Kind::Training => training::running(environment, Some(app)),
-        Kind::Production => production::running(environment, Some(app)),
-    }
-}
-
-/// The release that a reference means; a version becomes one.
-fn candidate(
-    repository: &Repository,
-    environment: Environment,
-    app: &AppName,
-    reference: &Reference,
-) -> anyhow::Result<ReleaseNumber> {
-    let version = match reference {
-        Reference::Release(release) => return Ok(*release),
-        Reference::Channel(channel) => {
-            return repository.channel(app, channel.as_str())?.with_context(|| {
-                format!(
-                    "{app} has no channel {channel}: platformer releases {app} lists what there is"
-                )
-            });
-        }
-        Reference::Version(version) => version.clone(),
-        Reference::Latest => {
-            let document = repository.release(app, reference)?;
-            Statement::from_text(&document.statement)
-                .context("the repository's release document is not readable")?
-                .version
-        }
+    let rollout = Rollout {
+        spec: &spec,
+        before: &before,
+        strategy,
+        timeout,
     };
-    let made = repository
-        .point(app, &environment.candidate_channel(), version.as_str())
-        .with_context(|| {
-            format!("there is no release of {app} {version} to be made (platformer publish {app} PATH {version}?)")
-        })?;
-    match made {
-        Some(release) => Ok(release),
-        // In a dry run none was made; the newest shows how it would go on.
-        None => newest(repository, app)?.with_context(|| {
-            format!("{app} has no release yet, so a dry run cannot tell what comes behind this")
-        }),
+    Plan::new(environment, &repository, engine.as_ref(), &rollout)?.apply(
+        shell,
+        release,
+        Serving(&before),
+    )?;
+    let address = format!("http://{app}.localhost:{}/", environment.http_port()?);
+    let report = Step::new("", move || {
+        let seconds = begin.elapsed().as_secs_f64();
+        print(&format!(
+            "{app} runs {release} after {seconds:.1} s: {address}"
+        ));
+        Ok(())
+    });
+    report.apply(shell).map(drop)
+}
+
+fn is_running(sets: &[ReplicaSet], release: ReleaseNumber) -> bool {
+    let release = release.to_string();
+    !sets.is_empty()
+        && sets
+            .iter()
+            .all(|set| set.release == release && set.ready == set.desired && set.desired > 0)
+}
+
+/// The steps of a deploy, by what their failure means.
+struct Plan {
+    /// Nothing runs yet.
+    prepare: Vec<Step>,
+    /// The new replicas start beside the old ones.
+    start: Vec<Step>,
+    /// Undoes a promotion among the steps of `start`.
+    revert: Option<Step>,
+    /// `None` if `start` has promoted the release.
+    promote: Option<Step>,
+    /// The release is live.
+    retire: Vec<Step>,
+}
+
+impl Plan {
+    fn new(
+        environment: Environment,
+        repository: &Repository,
+        engine: &dyn Engine,
+        rollout: &Rollout,
+    ) -> anyhow::Result<Self> {
+        let spec = rollout.spec;
+        let channel = environment.channel();
+        let promote = |release: ReleaseNumber| {
+            repository
+                .promote(&spec.app, channel, &release.to_string())
+                .without_result()
+        };
+        let mut prepare = engine.prepare(spec)?;
+        if let Some(command) = &spec.release_command {
+            prepare.push(release_command(engine, spec, command)?);
+        }
+        let mut start = Vec::new();
+        let mut revert = None;
+        if spec.follows_channel {
+            // The new replicas start the release that the channel names.
+            revert = repository.channel(&spec.app, channel)?.map(promote);
+            start.push(promote(spec.release));
+        }
+        start.extend(engine.start(rollout)?);
+        Ok(Self {
+            prepare,
+            start,
+            revert,
+            promote: (!spec.follows_channel).then(|| promote(spec.release)),
+            retire: engine.retire(rollout)?,
+        })
+    }
+
+    fn apply(self, shell: Shell, release: ReleaseNumber, serving: Serving) -> anyhow::Result<()> {
+        apply_all(self.prepare, shell)
+            .with_context(|| format!("{release} isn't deployed, and {serving}"))?;
+        if let Err(error) = apply_all(self.start, shell) {
+            if let Some(revert) = self.revert {
+                revert.execute()?;
+            }
+            return Err(anyhow!("{release} isn't deployed: {error:#}\n{serving}"));
+        }
+        // The new replicas have traffic, so the release is live even if the rest fails.
+        apply_all(self.promote.into_iter().collect(), shell)?;
+        apply_all(self.retire, shell).with_context(|| {
+            format!(
+                "{release} is live, but its predecessor isn't removed: the next deploy removes it"
+            )
+        })
     }
 }
 
-fn newest(repository: &Repository, app: &AppName) -> anyhow::Result<Option<ReleaseNumber>> {
-    Ok(repository
-        .releases(app)?
-        .first()
-        .and_then(|release| release.number.parse().ok()))
+fn release_command(engine: &dyn Engine, spec: &ReleaseSpec, command: &str) -> anyhow::Result<Step> {
+    let text = format!("running RELEASE_COMMAND: {command}");
+    let run = engine.run_once(spec, OneOff::ReleaseCommand(command), false)?;
+    Ok(Step::new(run.to_string(), move || {
+        print(&text);
+        let code = run.execute()?;
+        ensure!(code == 0, "RELEASE_COMMAND exited with code {code}");
+        Ok(())
+    }))
 }
 
-fn release_command(environment: Environment, plan: &Plan, command: &str) -> anyhow::Result<()> {
-    say(&format!("RELEASE_COMMAND: {command}"));
-    let code = one_off::release_command(environment, plan, command)?;
-    if code != 0 {
-        bail!("RELEASE_COMMAND ended with {code}");
+/// What users get when a deploy fails.
+#[derive(Clone, Copy)]
+struct Serving<'a>(&'a [ReplicaSet]);
+
+impl fmt::Display for Serving<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match replica_set::live(self.0) {
+            Some(live) if live.desired > 0 => write!(f, "{} is still serving", live.release),
+            _ => f.write_str("no earlier release is running"),
+        }
     }
-    Ok(())
 }
 
-/// Moves the environment's channel, if it is elsewhere.
-fn settle(repository: &Repository, environment: Environment, plan: &Plan) -> anyhow::Result<()> {
-    let channel = environment.channel();
-    if repository.channel(&plan.app, channel)? != Some(plan.release) {
-        repository.point(&plan.app, channel, &plan.release.to_string())?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica_set::Colour;
+
+    fn set(release: &str, ready: usize, desired: usize) -> ReplicaSet {
+        ReplicaSet {
+            app: "web".to_owned(),
+            release: release.to_owned(),
+            colour: Colour::Blue,
+            ready,
+            desired,
+            problem: None,
+        }
     }
-    Ok(())
+
+    #[test]
+    fn a_release_runs_when_all_replicas_of_all_sets_are_ready() {
+        let release = ReleaseNumber::new(2);
+        let is_running = |sets: &[ReplicaSet]| release.is_some_and(|r| is_running(sets, r));
+        assert!(is_running(&[set("r2", 3, 3)]));
+        for sets in [
+            vec![],
+            vec![set("r2", 2, 3)],
+            vec![set("r2", 0, 0)],
+            vec![set("r1", 3, 3)],
+            vec![set("r2", 3, 3), set("r1", 1, 1)],
+        ] {
+            assert!(!is_running(&sets), "{sets:?}");
+        }
+    }
+
+    #[test]
+    fn a_failed_deploy_reports_what_serves() {
+        let serving = |sets: &[ReplicaSet]| Serving(sets).to_string();
+        assert_eq!(serving(&[set("r1", 1, 1)]), "r1 is still serving");
+        assert_eq!(
+            serving(&[set("r1", 1, 2), set("r2", 2, 2)]),
+            "r2 is still serving"
+        );
+        assert_eq!(serving(&[set("r1", 0, 0)]), "no earlier release is running");
+    }
 }

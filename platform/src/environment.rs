@@ -1,4 +1,6 @@
-//! An environment: what everything in it is called, and where the files are that describe it.
+//! An environment: the names of everything in it, and the files that describe it.
+
+mod kind;
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -7,40 +9,12 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, bail, ensure};
 use repository_api::AppName;
 
-use crate::build;
+use crate::embedded;
 use crate::images;
-use crate::shell::{Line, Shell};
+use crate::shell::{CommandLine, Shell};
+pub(crate) use kind::Kind;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// One machine, Compose.
-    Training,
-    /// Swarm.
-    Production,
-}
-
-impl Kind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Training => "training",
-            Self::Production => "production",
-        }
-    }
-}
-
-impl std::str::FromStr for Kind {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        match text {
-            "training" => Ok(Self::Training),
-            "production" => Ok(Self::Production),
-            _ => bail!("there is no environment {text:?}: it is training or production"),
-        }
-    }
-}
-
-/// Names that are the platform's own.
+/// Names of the platform's own services.
 const RESERVED: [&str; 5] = [
     "repository",
     "loadbalancer",
@@ -56,15 +30,15 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// What all that belongs to it is called after: `PLATFORM_NAME`, where one machine has several of a kind.
+    /// The prefix of all names: `PLATFORM_NAME`, which a second environment of a kind on one machine needs.
     pub(crate) fn name(self) -> &'static str {
-        static NAMED: OnceLock<Option<String>> = OnceLock::new();
-        let named = NAMED.get_or_init(|| {
+        static PLATFORM_NAME: OnceLock<Option<String>> = OnceLock::new();
+        let name = PLATFORM_NAME.get_or_init(|| {
             std::env::var("PLATFORM_NAME")
                 .ok()
                 .filter(|name| !name.is_empty())
         });
-        named.as_deref().unwrap_or(self.kind.name())
+        name.as_deref().unwrap_or(self.kind.name())
     }
 
     /// The config layer of its apps.
@@ -77,79 +51,97 @@ impl Environment {
         format!("{}_front", self.name())
     }
 
-    /// The network of the apps and of what they use.
+    /// The network of the apps and their backing services.
     pub(crate) fn back(self) -> String {
         format!("{}_back", self.name())
     }
 
-    /// The channel that says what is to run.
+    /// The channel that names the live release of each app.
     pub(crate) fn channel(self) -> &'static str {
         self.kind.name()
     }
 
-    /// The channel of what is being tried: it becomes what is to run when it is ready.
+    /// The channel of a release that a deploy tries before it promotes the release to [`Self::channel`].
     pub(crate) fn candidate_channel(self) -> String {
         format!("{}-candidate", self.channel())
     }
 
-    /// A filter for `docker ps`, `docker service ls` and their like.
-    pub(crate) fn filters(self, part: &str) -> Vec<String> {
-        [
-            format!("label=platform.environment={}", self.name()),
-            format!("label=platform.part={part}"),
-        ]
-        .into_iter()
-        .flat_map(|filter| ["--filter".to_owned(), filter])
-        .collect()
+    /// `--label platform.environment=NAME` for `docker … create`.
+    pub(crate) fn label(self) -> [String; 2] {
+        let label = format!("platform.environment={}", self.name());
+        ["--label".to_owned(), label]
+    }
+
+    /// Restricts a `docker … ls` or `docker ps` to this environment.
+    pub(crate) fn filter(self, line: CommandLine) -> CommandLine {
+        line.filter_label("platform.environment", self.name())
+    }
+
+    /// Restricts a `docker … ls` or `docker ps` to one part of this environment, such as `toolbox` or `app`.
+    pub(crate) fn filter_part(self, line: CommandLine, part: &str) -> CommandLine {
+        self.filter(line).filter_label("platform.part", part)
     }
 
     /// The container of a part of the platform on this machine.
     pub(crate) fn container(self, part: &str) -> anyhow::Result<String> {
-        let line = Line::docker(["ps", "--format", "{{.Names}}"]).and(self.filters(part));
-        let names = self.shell.ask(&line)?;
+        let list = CommandLine::docker(["ps", "--format", "{{.Names}}"]);
+        let names = self.filter_part(list, part).read()?;
         names.lines().next().map(str::to_owned).with_context(|| {
             format!(
-                "the {part} of {} does not run on this machine: platformer up {}",
+                "the {part} of {} isn't running on this machine: run platformer up {}",
                 self.name(),
                 self.kind.name()
             )
         })
     }
 
-    /// Whether its toolbox runs here, as this kind of environment.
+    /// The port of the load balancer on this machine.
+    pub(crate) fn http_port(self) -> anyhow::Result<String> {
+        const HOST_PORT: &str = "{{range $to := index .NetworkSettings.Ports \"8080/tcp\"}}{{println $to.HostPort}}{{end}}";
+        let container = self.container("loadbalancer")?;
+        let ports = CommandLine::docker(["inspect", "--format", HOST_PORT, &container]).read()?;
+        Ok(ports.lines().next().unwrap_or("8080").to_owned())
+    }
+
+    /// Whether the toolbox runs on this machine, in an environment of this kind.
     pub(crate) fn is_up(self) -> anyhow::Result<bool> {
         const SERVICE: &str = "<{{.Label \"com.docker.swarm.service.name\"}}>";
-        let line = Line::docker(["ps", "--format", SERVICE]).and(self.filters("toolbox"));
-        let found = self.shell.ask(&line)?;
+        let list = CommandLine::docker(["ps", "--format", SERVICE]);
+        let found = self.filter_part(list, "toolbox").read()?;
         Ok(found
             .lines()
             .any(|service| (service == "<>") == (self.kind == Kind::Training)))
     }
 
-    /// What is on its networks and not its own, by name.
-    pub(crate) fn strangers(self) -> anyhow::Result<Vec<String>> {
+    /// Names of containers on the environment's networks that do not belong to the environment.
+    pub(crate) fn foreign_containers(self) -> anyhow::Result<Vec<String>> {
         const NAMES: &str = "{{range .Containers}}{{println .Name}}{{end}}";
-        let label = format!("label=platform.environment={}", self.name());
-        let ours = Line::docker(["ps", "--all", "--format", "{{.Names}}", "--filter", &label]);
-        let ours = self.shell.ask(&ours)?;
-        let mut strangers = Vec::new();
+        let own = self
+            .filter(CommandLine::docker([
+                "ps",
+                "--all",
+                "--format",
+                "{{.Names}}",
+            ]))
+            .read()?;
+        let mut foreign = Vec::new();
         for network in [self.front(), self.back()] {
-            let line = Line::docker(["network", "inspect", "--format", NAMES, &network]);
-            let names = self.shell.try_ask(&line)?.unwrap_or_default();
-            // An overlay has an endpoint of its own.
-            let is_strange = |name: &&str| {
+            let line = CommandLine::docker(["network", "inspect", "--format", NAMES, &network]);
+            let names = line.probe()?.success().unwrap_or_default();
+            let is_foreign = |name: &&str| {
                 !name.is_empty()
+                    // An overlay network has an endpoint of its own.
                     && !name.ends_with("-endpoint")
-                    && !ours.lines().any(|own| own == *name)
+                    && !own.lines().any(|own| own == *name)
             };
-            strangers.extend(names.lines().filter(is_strange).map(str::to_owned));
+            foreign.extend(names.lines().filter(is_foreign).map(str::to_owned));
         }
-        strangers.sort();
-        strangers.dedup();
-        Ok(strangers)
+        foreign.sort();
+        foreign.dedup();
+        Ok(foreign)
     }
 
-    /// An image of the platform's own, by the name under which it was brought up.
+    /// The full name of an image of the platform, from the registry that `up` used.
     pub(crate) fn image(self, tag: &str) -> anyhow::Result<String> {
         static REGISTRY: OnceLock<String> = OnceLock::new();
         if let Some(registry) = REGISTRY.get() {
@@ -158,44 +150,16 @@ impl Environment {
         let registry = if let Some(registry) = images::registry() {
             registry
         } else {
-            let line = Line::docker(["ps", "--format", "{{.Image}}"]).and(self.filters("toolbox"));
-            let used = self.shell.ask(&line)?;
-            let registry = used
-                .lines()
-                .next()
-                .and_then(|used| Some(used.split_once("platformer/toolbox")?.0.to_owned()));
-            registry.unwrap_or_default()
+            let list = CommandLine::docker(["ps", "--format", "{{.Image}}"]);
+            let image = self.filter_part(list, "toolbox").read()?;
+            let image = image.lines().next().unwrap_or_default();
+            let registry = image.split_once("platformer/toolbox");
+            registry.map_or_else(String::new, |(registry, _)| registry.to_owned())
         };
         Ok(format!("{}{tag}", REGISTRY.get_or_init(|| registry)))
     }
 
-    /// Makes a volume, unless it is there; the app's user owns it, wherever it will be mounted.
-    pub(crate) fn volume(self, stored: &str) -> anyhow::Result<()> {
-        let shell = self.shell;
-        if shell
-            .try_ask(&Line::docker(["volume", "inspect", stored]))?
-            .is_ok()
-        {
-            return Ok(());
-        }
-        let label = format!("platform.environment={}", self.name());
-        shell.act(&Line::docker([
-            "volume", "create", "--label", &label, stored,
-        ]))?;
-        shell.act(
-            &Line::docker(["run", "--rm", "--user", "0", "--network", "none"])
-                .and(["--volume", &format!("{stored}:/volume")])
-                .and([
-                    &self.image("platformer/toolbox")?,
-                    "chown",
-                    "10001:10001",
-                    "/volume",
-                ]),
-        )?;
-        Ok(())
-    }
-
-    /// Where this machine keeps what is written for an environment.
+    /// The directory of this machine's state about the environment.
     pub(crate) fn directory(self) -> anyhow::Result<PathBuf> {
         let base = std::env::var_os("XDG_STATE_HOME")
             .map(PathBuf::from)
@@ -203,35 +167,31 @@ impl Environment {
             .context("neither XDG_STATE_HOME nor HOME is set: set HOME")?;
         let directory = base.join("platformer").join(self.name());
         fs::create_dir_all(&directory)
-            .with_context(|| format!("failed to make {}", directory.display()))?;
+            .with_context(|| format!("failed to create {}", directory.display()))?;
         Ok(directory)
     }
 
-    /// Held as long as an app of this environment is changed from this machine.
+    /// Locks an app against other `platformer` processes of this machine until the returned file is dropped.
     pub(crate) fn lock(self, app: &AppName) -> anyhow::Result<File> {
         let path = self.directory()?.join(format!("{app}.lock"));
         let file =
-            File::create(&path).with_context(|| format!("failed to make {}", path.display()))?;
+            File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
         if file.try_lock().is_err() {
-            bail!("{app} is just being changed from this machine: wait until that has ended");
+            bail!(
+                "another platformer command is changing {app} from this machine: retry when it finishes"
+            );
         }
         Ok(file)
     }
 }
 
-/// A file of `platform/`, as short as it can be typed from where one stands.
+/// The path of a stack file, for docker.
 pub(crate) fn file(name: &str) -> anyhow::Result<String> {
-    let path = build::root()?.join("platform").join(name);
-    let here = std::env::current_dir().unwrap_or_default();
-    Ok(path
-        .strip_prefix(&here)
-        .unwrap_or(&path)
-        .display()
-        .to_string())
+    Ok(embedded::stack_file(name)?.display().to_string())
 }
 
-/// The environment that was named, or the only one that is up here.
-pub(crate) fn find(named: Option<Kind>, shell: Shell) -> anyhow::Result<Environment> {
+/// The environment of the given kind or, without a kind, the only one that is up on this machine.
+pub(crate) fn find(kind: Option<Kind>, shell: Shell) -> anyhow::Result<Environment> {
     check_name()?;
     let mut up = Vec::new();
     for kind in [Kind::Training, Kind::Production] {
@@ -240,49 +200,49 @@ pub(crate) fn find(named: Option<Kind>, shell: Shell) -> anyhow::Result<Environm
             up.push(environment);
         }
     }
-    match (named, up.as_slice()) {
+    match (kind, up.as_slice()) {
         (Some(kind), [other])
             if other.kind != kind && other.name() == (Environment { kind, shell }).name() =>
         {
             bail!(
-                "{} is up as {}, and not as {}",
-                other.name(),
-                other.kind.name(),
-                kind.name()
+                "{name} is up as {other}, not as {kind}: use --environment {other}, or another PLATFORM_NAME",
+                name = other.name(),
+                other = other.kind.name(),
+                kind = kind.name()
             )
         }
         (Some(kind), _) => Ok(Environment { kind, shell }),
         (None, [environment]) => Ok(*environment),
-        (None, []) => bail!("no environment is up on this machine: platformer up"),
+        (None, []) => bail!("no environment is up on this machine: run platformer up"),
         (None, _) => bail!(
-            "training and production are both up here: say which, as in --environment training"
+            "training and production are both up on this machine: choose one with --environment training or --environment production"
         ),
     }
 }
 
-/// Names of networks, volumes and stacks begin with it, so it must be one that all of them can have.
+/// Checks `PLATFORM_NAME`, the prefix of networks, volumes and stacks, against the rules of all of these names.
 pub(crate) fn check_name() -> anyhow::Result<()> {
     let Ok(name) = std::env::var("PLATFORM_NAME") else {
         return Ok(());
     };
-    let is_one = name.len() <= 20
+    let is_valid = name.len() <= 20
         && !name.starts_with('-')
         && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     ensure!(
-        is_one,
-        "PLATFORM_NAME is {name:?}: use up to twenty of a-z, 0-9 and -, as in training-2"
+        is_valid,
+        "PLATFORM_NAME is {name:?}: use at most twenty characters of a-z, 0-9 and -, such as training-2"
     );
     Ok(())
 }
 
-/// An app that may be deployed.
+/// Parses the name of an app, and refuses the names of the platform's own services.
 pub(crate) fn app_name(text: &str) -> anyhow::Result<AppName> {
     let app: AppName = text.parse()?;
     ensure!(
         !RESERVED.contains(&app.as_str()),
-        "{app} is the name of a part of the platform: give the app another one"
+        "{app} is the name of a service of the platform: give the app another name"
     );
     Ok(app)
 }

@@ -1,30 +1,28 @@
-//! `platformer images`: the images, from the sources at hand.
+//! `platformer images`: builds the images from the static binaries beside this command.
 //!
-//! 1. the static binaries, as the image platformer/builder; at the same time
-//! 2. a Debian to build on: from a registry, or made here with mmdebstrap where none answers
-//! 3. the images, from the same Dockerfiles either way
+//! 1. find `bootstrap` and `repository`, and check that they are static
+//! 2. choose a Debian to build on: from a registry, or made here with mmdebstrap
+//! 3. put the binaries into the image `platformer/builder`
+//! 4. build the images from the embedded Dockerfiles
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+mod base;
+mod docker;
+mod elf;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::ScopedJoinHandle;
-use std::time::Duration;
 use std::{fs, panic, thread};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
-use crate::build::{self, Profile};
-use crate::process;
-use crate::say::remark;
+pub use self::base::base;
+pub use self::docker::{docker_answers, docker_build, quiet};
+use crate::embedded;
+use crate::output::note;
 
 const BUILDER: &str = "platformer/builder";
-/// What the Dockerfile builds on by default.
-const PUBLIC_BASE: &str = "debian:bookworm-slim";
-/// What is built on where no registry answers.
-const OWN_BASE: &str = "platformer/debian:bookworm";
-const SUITE: &str = "bookworm";
-
-/// A registry that has not answered by then does not count as one.
-const PULL_PATIENCE: Duration = Duration::from_mins(2);
+const BINARIES: [&str; 2] = ["bootstrap", "repository"];
 
 /// An image: its Dockerfile, whose directory is its context, and its tag.
 struct Image {
@@ -32,10 +30,10 @@ struct Image {
     tag: &'static str,
 }
 
-/// Each rests on those before its row, and none on another of its row: a row is built at the same time.
+/// Images in the order in which they are built. A row depends only on the rows before it and is built in parallel.
 ///
-/// No two of a row begin with the same step. Of several results of one step the classic builder knows the newest, and would
-/// not find what the next time is to follow from another.
+/// No two images of a row begin with the same step: docker's classic builder finds only the newest result of a step, so
+/// the next build would miss its cache.
 const IMAGES: [&[Image]; 3] = [
     &[image("app-base/Dockerfile", "platformer/app-base")],
     &[
@@ -59,7 +57,7 @@ const fn image(dockerfile: &'static str, tag: &'static str) -> Image {
     Image { dockerfile, tag }
 }
 
-/// What stands before the names of images where they come from a registry of one's own: `registry.example.org/`.
+/// The prefix of image names for a private registry, such as `registry.example.org/`.
 pub(crate) fn registry() -> Option<String> {
     std::env::var("REGISTRY")
         .ok()
@@ -71,60 +69,89 @@ pub fn tags() -> impl Iterator<Item = &'static str> {
     IMAGES.iter().copied().flatten().map(|image| image.tag)
 }
 
-/// Builds every image and says what it does.
-pub fn run() -> anyhow::Result<()> {
-    build(Profile::Release)
+/// `platformer images`
+pub(crate) fn run() -> anyhow::Result<()> {
+    let directory = std::env::current_exe()
+        .and_then(fs::canonicalize)
+        .context("failed to find the path of this command")?
+        .parent()
+        .context("this command has no directory")?
+        .to_owned();
+    check_binaries(&directory)?;
+    build(|| Ok(directory))
 }
 
-pub fn build(profile: Profile) -> anyhow::Result<()> {
+/// Fails unless `directory` holds the binaries that go into the images.
+fn check_binaries(directory: &Path) -> anyhow::Result<()> {
+    for name in BINARIES {
+        let path = directory.join(name);
+        ensure!(
+            path.is_file(),
+            "there is no {name} in {}: `platformer images` builds the images from the binaries beside it. \
+             Run the platformer of an unpacked release archive, or `cargo images` in a checkout",
+            directory.display()
+        );
+        let content =
+            fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        ensure!(
+            elf::is_static(&content),
+            "{} is not a static Linux executable, so it would not run in every image. \
+             Run the platformer of an unpacked release archive, or `cargo images` in a checkout",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Builds every image from the binaries in the directory that `binaries` returns.
+///
+/// `binaries` runs while the base image is made, because both take long.
+pub fn build(binaries: impl FnOnce() -> anyhow::Result<PathBuf> + Send) -> anyhow::Result<()> {
     ensure!(
         docker_answers(),
-        "docker does not answer: start it, or see cargo demo, which does without"
+        "docker doesn't answer. Start Docker, then run this again; `platformer doctor` lists what else is missing"
     );
-    let root = build::root()?;
-    remark("building the binaries, and meanwhile the Debian that the images rest on");
     let (binaries, base) = thread::scope(|scope| {
         let base = scope.spawn(base);
-        let binaries = build::build(&["bootstrap", "repository"], profile);
-        (binaries, result(base))
+        (binaries(), joined(base))
     });
     let (binaries, base) = (binaries?, base?);
-    ensure!(
-        binaries.is_static,
-        "the binaries are not static, so they would not run in every image: install the musl target, as in rustup target add {}-unknown-linux-musl",
-        std::env::consts::ARCH
-    );
-    let context = tempfile::tempdir()?;
-    for name in ["bootstrap", "repository"] {
-        fs::copy(binaries.path(name), context.path().join(name))?;
-    }
-    fs::write(
-        context.path().join("Dockerfile"),
-        "FROM scratch\nCOPY bootstrap repository /binaries/\n",
-    )?;
-    docker_build(
-        &context.path().join("Dockerfile"),
-        context.path(),
-        BUILDER,
-        &[],
-    )?;
+    check_binaries(&binaries)?;
+    let directory = tempfile::tempdir().context("failed to make a temporary directory")?;
+    build_builder(&binaries, &directory.path().join("builder"))?;
+    embedded::write(directory.path())?;
     let arguments = [("BUILDER_IMAGE", BUILDER), ("BASE_IMAGE", base)];
     for row in IMAGES {
         thread::scope(|scope| {
             let builds: Vec<_> = row
                 .iter()
-                .map(|image| scope.spawn(|| image.build(&root, &arguments)))
+                .map(|image| scope.spawn(|| image.build(directory.path(), &arguments)))
                 .collect();
-            builds.into_iter().try_for_each(result)
+            builds.into_iter().try_for_each(joined)
         })?;
     }
     Ok(())
 }
 
+/// Builds the image that the other images copy the binaries from.
+fn build_builder(binaries: &Path, context: &Path) -> anyhow::Result<()> {
+    fs::create_dir(context)?;
+    for name in BINARIES {
+        fs::copy(binaries.join(name), context.join(name))
+            .with_context(|| format!("failed to copy {name} from {}", binaries.display()))?;
+    }
+    let dockerfile = context.join("Dockerfile");
+    fs::write(
+        &dockerfile,
+        "FROM scratch\nCOPY bootstrap repository /binaries/\n",
+    )?;
+    docker_build(&dockerfile, context, BUILDER, &[])
+}
+
 impl Image {
     fn build(&self, root: &Path, arguments: &[(&str, &str)]) -> anyhow::Result<()> {
         let Self { dockerfile, tag } = self;
-        remark(&format!("building {tag}"));
+        note(&format!("building {tag}"));
         let dockerfile = root.join(dockerfile);
         let context = dockerfile
             .parent()
@@ -133,130 +160,39 @@ impl Image {
         if let Some(name) = registry().map(|registry| format!("{registry}{tag}")) {
             ensure!(
                 quiet(Command::new("docker").args(["tag", tag, &name])),
-                "docker tag {tag} {name} failed: REGISTRY is a registry and a slash, as in registry.example.org/"
+                "docker tag {tag} {name} failed. REGISTRY must be a registry and a slash, such as registry.example.org/"
             );
-            remark(&format!("  also as {name}: docker push {name}"));
+            note(&format!(
+                "  tagged {name}; upload it with docker push {name}"
+            ));
         }
         Ok(())
     }
 }
 
-/// What a thread came to.
-fn result<T>(thread: ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<T> {
+fn joined<T>(thread: ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<T> {
     thread
         .join()
         .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
 }
 
-pub fn docker_answers() -> bool {
-    quiet(Command::new("docker").arg("version"))
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-pub(crate) fn quiet(command: &mut Command) -> bool {
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
+    use super::*;
 
-/// Builds one image; shows what docker said only where it failed. Arguments that the Dockerfile does
-/// not know are left out.
-pub(crate) fn docker_build(
-    dockerfile: &Path,
-    context: &Path,
-    tag: &str,
-    arguments: &[(&str, &str)],
-) -> anyhow::Result<()> {
-    let text = fs::read_to_string(dockerfile)
-        .with_context(|| format!("failed to read {}", dockerfile.display()))?;
-    let mut command = Command::new("docker");
-    command
-        .args(["build", "--tag", tag, "--file"])
-        .arg(dockerfile);
-    // A build argument that the Dockerfile does not know is an error of some builders.
-    for (name, value) in arguments
-        .iter()
-        .filter(|(name, _)| text.contains(&format!("ARG {name}=")))
-    {
-        command.args(["--build-arg", &format!("{name}={value}")]);
-    }
-    let output = command
-        .arg(context)
-        .output()
-        .context("failed to start docker")?;
-    if !output.status.success() {
-        bail!(
-            "docker build of {tag} failed:\n{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
+    #[test]
+    fn missing_and_dynamic_binaries_are_refused_with_the_next_step() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = || check_binaries(directory.path()).unwrap_err().to_string();
+        assert!(
+            error().starts_with("there is no bootstrap in"),
+            "{}",
+            error()
         );
+        assert!(error().contains("release archive"), "{}", error());
+        fs::write(directory.path().join("bootstrap"), "#!/bin/sh\n").unwrap();
+        assert!(error().contains("bootstrap is not a static"), "{}", error());
     }
-    Ok(())
-}
-
-/// The image to build on, and how it was come by.
-pub fn base() -> anyhow::Result<&'static str> {
-    let has = |image: &str| quiet(Command::new("docker").args(["image", "inspect", image]));
-    if has(PUBLIC_BASE) {
-        remark(&format!("building on {PUBLIC_BASE}, which is here already"));
-        return Ok(PUBLIC_BASE);
-    }
-    if process::succeeds_within(
-        Command::new("docker").args(["pull", "--quiet", PUBLIC_BASE]),
-        PULL_PATIENCE,
-    ) {
-        remark(&format!(
-            "building on {PUBLIC_BASE}, pulled from a registry"
-        ));
-        return Ok(PUBLIC_BASE);
-    }
-    if has(OWN_BASE) {
-        remark(&format!(
-            "no registry answers: building on {OWN_BASE}, made here earlier (docker rmi {OWN_BASE} to make it anew)"
-        ));
-        return Ok(OWN_BASE);
-    }
-    remark(&format!(
-        "no registry answers: making {OWN_BASE} with mmdebstrap"
-    ));
-    make_base()?;
-    Ok(OWN_BASE)
-}
-
-/// A Debian without documentation, as the slim images are.
-fn make_base() -> anyhow::Result<()> {
-    ensure!(
-        quiet(Command::new("mmdebstrap").arg("--version")),
-        "there is neither a registry to pull {PUBLIC_BASE} from nor mmdebstrap to make a Debian with: install it, as in apt-get install mmdebstrap"
-    );
-    let directory = tempfile::tempdir()?;
-    let archive = directory.path().join("debian.tar");
-    let output = Command::new("mmdebstrap")
-        .args(["--variant=minbase", "--include=ca-certificates"])
-        .args(
-            ["man", "doc", "locale", "info"]
-                .map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
-        )
-        .arg(SUITE)
-        .arg(&archive)
-        .output()
-        .context("failed to start mmdebstrap")?;
-    ensure!(
-        output.status.success(),
-        "mmdebstrap failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let imported = Command::new("docker")
-        .arg("import")
-        .arg(&archive)
-        .arg(OWN_BASE)
-        .output()
-        .context("failed to start docker")?;
-    ensure!(
-        imported.status.success(),
-        "docker import failed:\n{}",
-        String::from_utf8_lossy(&imported.stderr)
-    );
-    Ok(())
 }

@@ -1,111 +1,125 @@
-//! The parts of `platformer`, which the end-to-end tests use too.
+//! The `platformer` command.
 //!
-//! 1. `arguments` tells which command
-//! 2. `commands` has one a file; `deploy` is the one that the others work by way of
-//! 3. `training` and `production` know how the engine is told, `repository` how the repository is
-//! 4. `shell` runs it all, or shows it
+//! 1. `arguments` parses the command line
+//! 2. `commands` has one module for each command; `deploy` is a command of its own
+//! 3. commands plan steps (`step`) with an engine (`engine`: Compose or Swarm) and a repository (`repository`), and then
+//!    execute or print them
+//! 4. `shell` runs docker and curl
+//!
+//! The files that docker needs are `embedded`. `images` and `archive` are public, because `xtask` builds the same images
+//! and archives from the sources.
 
+pub mod archive;
 mod arguments;
-pub mod build;
 mod commands;
-pub mod demo;
 mod deploy;
+mod embedded;
+mod engine;
 mod environment;
 pub mod images;
-mod one_off;
-pub mod pack;
-mod plan;
-mod process;
-mod production;
+mod output;
+mod release_spec;
+mod replica_set;
 mod repository;
-mod running;
-mod say;
 mod shell;
-mod training;
+mod step;
 
 use std::ffi::OsString;
-use std::process::Command as Process;
 
-use anyhow::{Context as _, ensure};
-use arguments::Command;
+pub use arguments::definition;
+use arguments::{Command, ConfigCommand, DomainCommand, EnvironmentCommand, Parsed, SecretCommand};
 use commands::{
-    clean, config, console, doctor, domain, down, logs, publish, releases, rollback, scale, secret,
-    status, up,
+    clean, completions, config, console, doctor, domain, down, logs, publish, releases, rollback,
+    scale, secret, status, up,
 };
+use environment::{Environment, Kind};
 
-/// Does what the words say; the exit code.
+/// Runs the command line `words` and returns the exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<u8> {
-    let arguments = arguments::parse(words)?;
+    let arguments = match arguments::parse(words)? {
+        Parsed::Run(arguments) => arguments,
+        Parsed::Show(text) => {
+            output::print(&text);
+            return Ok(0);
+        }
+    };
     let shell = arguments.shell;
-    let environment = || environment::find(arguments.environment, shell);
     match arguments.command {
-        Command::Help => say::say(arguments::HELP.trim_end()),
-        Command::Up(kind) => up::run(kind, shell)?,
-        Command::Down => down::run(environment()?)?,
-        Command::Clean { sure } => clean::run(environment()?, sure)?,
-        Command::Status => status::run(environment()?)?,
-        Command::Publish {
-            app,
-            path,
-            version,
-            config,
-        } => {
-            publish::run(environment()?, &app, &path, &version, config.as_deref())?;
-        }
-        Command::Deploy {
-            reference,
-            strategy,
-            patience,
-            again,
-        } => {
-            deploy::run(environment()?, &reference, strategy, patience, again)?;
-        }
-        Command::Rollback {
-            app,
-            strategy,
-            patience,
-        } => {
-            rollback::run(environment()?, &app, strategy, patience)?;
-        }
-        Command::Releases(app) => releases::run(environment()?, &app)?,
-        Command::Scale { what, patience } => scale::run(environment()?, &what, patience)?,
-        Command::Logs { app, follow, tail } => logs::run(environment()?, &app, follow, &tail)?,
-        Command::Run { app, command } => {
-            let code = commands::run::run(environment()?, &app, &command)?;
-            return Ok(u8::try_from(code).unwrap_or(1));
-        }
-        Command::Config { app, layer, action } => {
-            config::run(environment()?, &app, layer.as_deref(), &action)?;
-        }
-        Command::SecretList(app) => secret::list(environment()?, &app)?,
-        Command::SecretRemove { app, name } => secret::remove(environment()?, &app, &name)?,
-        Command::SecretSet { app, name } => secret::set(environment()?, &app, &name)?,
-        Command::DomainAdd {
-            app,
-            domain,
-            certificates,
-        } => {
-            domain::add(environment()?, &app, &domain, certificates.as_deref())?;
-        }
-        Command::DomainList => domain::list(environment()?)?,
-        Command::DomainRemove(domain) => domain::remove(environment()?, &domain)?,
-        Command::Console { port } => console::run(environment()?, port)?,
-        Command::Doctor => doctor::run(shell)?,
+        Command::Up { .. } => up::run(arguments.environment.unwrap_or(Kind::Training), shell)?,
+        Command::Doctor => doctor::run()?,
         Command::Images => images::run()?,
-        Command::Pack { app, directory } => pack::run(&app, &directory)?,
-        Command::Demo => demo::run()?,
-        Command::Bench => bench()?,
+        Command::Completions { shell } => completions::run(shell),
+        Command::InEnvironment(command) => {
+            return run_in(environment::find(arguments.environment, shell)?, command);
+        }
     }
     Ok(0)
 }
 
-/// `cargo bench`: everything beside what it replaces.
-fn bench() -> anyhow::Result<()> {
-    let status = Process::new("cargo")
-        .args(["bench", "--package", "platformer-tests"])
-        .current_dir(build::root()?)
-        .status()
-        .context("failed to start cargo")?;
-    ensure!(status.success(), "cargo bench ended with {status}");
-    Ok(())
+/// Runs a command that works on an environment that is up.
+fn run_in(environment: Environment, command: EnvironmentCommand) -> anyhow::Result<u8> {
+    match command {
+        EnvironmentCommand::Down { .. } => down::run(environment)?,
+        EnvironmentCommand::Clean { yes, .. } => clean::run(environment, yes)?,
+        EnvironmentCommand::Status { json } => status::run(environment, json)?,
+        EnvironmentCommand::Publish {
+            app,
+            path,
+            version,
+            config,
+        } => publish::run(environment, &app, &path, &version, config.as_deref())?,
+        EnvironmentCommand::Deploy {
+            reference,
+            strategy,
+            timeout,
+            again,
+        } => deploy::run(environment, &reference, strategy, timeout, again)?,
+        EnvironmentCommand::Rollback {
+            app,
+            strategy,
+            timeout,
+        } => rollback::run(environment, &app, strategy, timeout)?,
+        EnvironmentCommand::Releases { app, json } => releases::run(environment, &app, json)?,
+        EnvironmentCommand::Scale { target, timeout } => scale::run(environment, &target, timeout)?,
+        EnvironmentCommand::Logs { app, follow, tail } => {
+            logs::run(environment, &app, follow, &tail)?;
+        }
+        EnvironmentCommand::Run { app, command } => {
+            let code = commands::run::run(environment, &app, &command)?;
+            return Ok(u8::try_from(code).unwrap_or(1));
+        }
+        EnvironmentCommand::Config(command) => run_config(environment, command)?,
+        EnvironmentCommand::Secret(command) => match command {
+            SecretCommand::Set { app, name } => secret::set(environment, &app, &name)?,
+            SecretCommand::List { app, json } => secret::list(environment, &app, json)?,
+            SecretCommand::Remove { app, name } => secret::remove(environment, &app, &name)?,
+        },
+        EnvironmentCommand::Domain(command) => match command {
+            DomainCommand::Add {
+                app,
+                domain,
+                certificates,
+            } => domain::add(environment, &app, &domain, certificates.as_deref())?,
+            DomainCommand::List { json } => domain::list(environment, json)?,
+            DomainCommand::Remove { domain } => domain::remove(environment, &domain)?,
+        },
+        EnvironmentCommand::Console { port } => console::run(environment, port)?,
+    }
+    Ok(0)
+}
+
+fn run_config(environment: Environment, command: ConfigCommand) -> anyhow::Result<()> {
+    use config::Action;
+    let (app, layer, action) = match command {
+        ConfigCommand::Get { app, layer, json } => (app, layer, Action::Get { json }),
+        ConfigCommand::Set {
+            app,
+            assignments,
+            layer,
+        } => (app, layer, Action::Set(assignments)),
+        ConfigCommand::Edit { app, layer } => (app, layer, Action::Edit),
+        ConfigCommand::Diff { app } => (app, None, Action::Diff),
+        ConfigCommand::Put { app, file, layer } => (app, layer, Action::Put(file)),
+    };
+    config::run(environment, &app, layer.as_deref(), &action)
 }

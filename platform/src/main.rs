@@ -1,4 +1,4 @@
-//! `platformer`: one command for the platform.
+//! `platformer`: deploys apps to Docker Compose or Swarm behind a load balancer.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The repository of an environment. It has no port outside, so each request is a curl in the toolbox.
+//! Client of an environment's repository. The repository publishes no port, so each request is a curl in the toolbox.
 
 use std::path::Path;
 
@@ -10,9 +10,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
-use crate::shell::Line;
+use crate::shell::{CommandLine, SLOW};
+use crate::step::Step;
 
-const URL: &str = "http://repository.platform";
+pub(crate) const URL: &str = "http://repository.platform";
+/// Makes curl print the status on a line below the body.
+const STATUS: [&str; 2] = ["--write-out", "\\n%{http_code}"];
 
 #[derive(Debug)]
 pub(crate) struct Repository {
@@ -20,17 +23,18 @@ pub(crate) struct Repository {
     toolbox: String,
 }
 
-/// A move of a channel; histories have the newest first.
+/// An entry of a channel's history.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Move {
+pub(crate) struct Promotion {
     pub(crate) at: String,
     pub(crate) by: String,
-    pub(crate) to: String,
+    #[serde(rename = "to")]
+    pub(crate) release: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct History {
-    history: Vec<Move>,
+    history: Vec<Promotion>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,24 +43,23 @@ struct Apps {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Listed {
+pub(crate) struct Release {
     #[serde(rename = "release")]
     pub(crate) number: String,
     pub(crate) version: String,
     pub(crate) created: String,
     pub(crate) by: String,
-    /// Those that point to it.
+    /// The channels that point at the release.
     pub(crate) channels: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Releases {
-    releases: Vec<Listed>,
+    releases: Vec<Release>,
 }
 
-/// What a channel's JSON says of where it points.
 #[derive(Debug, Deserialize)]
-struct Pointer {
+struct Channel {
     release: String,
 }
 
@@ -69,31 +72,29 @@ impl Repository {
         })
     }
 
-    fn curl(&self, words: &[&str], path: &str) -> Line {
-        Line::docker(["exec", "-i"])
-            .and([self.toolbox.as_str(), "curl-repository"])
-            .and(words.iter().copied())
-            .and([format!("{URL}{path}")])
+    fn curl<'a>(&self, arguments: impl IntoIterator<Item = &'a str>, path: &str) -> CommandLine {
+        CommandLine::docker(["exec", "-i", &self.toolbox, "curl-repository"])
+            .args(STATUS)
+            .args(arguments)
+            .arg(format!("{URL}{path}"))
     }
 
-    /// The body; `None` where there is nothing.
+    /// The body of a `GET`; `None` for a 404.
     pub(crate) fn text(&self, path: &str, accept: &str) -> anyhow::Result<Option<String>> {
         let accept = format!("Accept: {accept}");
-        let line = self.curl(
-            &["--write-out", "\\n%{http_code}", "--header", &accept],
-            path,
-        );
-        let printed = self.environment.shell.ask(&line).with_context(|| {
-            format!(
-                "the repository of {} does not answer",
-                self.environment.name()
-            )
-        })?;
-        let (body, status) = printed.rsplit_once('\n').unwrap_or(("", &printed));
-        match status {
-            "200" => Ok(Some(body.to_owned())),
-            "404" => Ok(None),
-            _ => Err(refused(body, status)),
+        let printed = self
+            .curl(["--header", &accept], path)
+            .read()
+            .with_context(|| {
+                format!(
+                    "the repository of {} does not answer",
+                    self.environment.name()
+                )
+            })?;
+        match split_status(&printed) {
+            (body, "200") => Ok(Some(body.to_owned())),
+            (_, "404") => Ok(None),
+            (body, status) => Err(refusal(body, status)),
         }
     }
 
@@ -101,99 +102,75 @@ impl Repository {
         self.text(path, "application/json")?
             .map(|text| {
                 serde_json::from_str(&text)
-                    .with_context(|| format!("GET {path} is not what was expected"))
+                    .with_context(|| format!("failed to read the answer to GET {path}"))
             })
             .transpose()
     }
 
-    /// A `PUT`; what the server answered, or nothing in a dry run.
-    pub(crate) fn put(
-        &self,
-        path: &str,
-        body: Line,
-        headers: &[&str],
-    ) -> anyhow::Result<Option<String>> {
-        let mut words = vec!["--write-out", "\\n%{http_code}"];
-        for header in headers {
-            words.extend(["--header", header]);
-        }
-        words.extend(["--upload-file", "-"]);
-        let line = self.curl(&words, path).input_of(body);
-        let Some(printed) = self.environment.shell.act(&line)? else {
-            return Ok(None);
-        };
-        let (body, status) = printed.rsplit_once('\n').unwrap_or(("", &printed));
-        match status {
-            "200" | "201" | "204" => Ok(Some(body.trim().to_owned())),
-            _ => Err(refused(body, status)),
-        }
+    /// A `PUT` whose result is the body of the answer.
+    fn put(&self, path: &str, input: impl FnOnce(CommandLine) -> CommandLine) -> Step<String> {
+        let shell = self.environment.shell;
+        let line = input(self.curl(["--upload-file", "-"], path)).timeout(SLOW);
+        Step::new(line.to_string(), move || {
+            let printed = shell.execute(&line)?;
+            match split_status(&printed) {
+                (body, "200" | "201" | "204") => Ok(body.trim().to_owned()),
+                (body, status) => Err(refusal(body, status)),
+            }
+        })
     }
 
-    pub(crate) fn put_file(
-        &self,
-        path: &str,
-        file: &Path,
-        headers: &[&str],
-    ) -> anyhow::Result<Option<String>> {
-        self.put(path, Line::new([""; 0]).file(file), headers)
+    pub(crate) fn put_file(&self, path: &str, file: &Path) -> Step<String> {
+        self.put(path, |line| line.stdin_file(file))
     }
 
-    pub(crate) fn put_text(
-        &self,
-        path: &str,
-        text: &str,
-        headers: &[&str],
-    ) -> anyhow::Result<Option<String>> {
-        self.put(path, Line::new([""; 0]).text(text), headers)
+    pub(crate) fn put_text(&self, path: &str, text: &str) -> Step<String> {
+        self.put(path, |line| line.stdin_text(text))
     }
 
-    /// All apps of which anything was published.
+    /// All apps with a published version.
     pub(crate) fn apps(&self) -> anyhow::Result<Vec<String>> {
         Ok(self
             .json::<Apps>("/artefacts/?limit=1000")?
             .map_or_else(Vec::new, |listed| listed.apps))
     }
 
-    /// The newest fifty, newest first.
-    pub(crate) fn releases(&self, app: &AppName) -> anyhow::Result<Vec<Listed>> {
+    /// The fifty newest releases, newest first.
+    pub(crate) fn releases(&self, app: &AppName) -> anyhow::Result<Vec<Release>> {
         Ok(self
             .json::<Releases>(&format!("/releases/{app}/?limit=50"))?
             .map_or_else(Vec::new, |listed| listed.releases))
     }
 
-    /// Where a channel points.
+    /// The release that a channel points at.
     pub(crate) fn channel(
         &self,
         app: &AppName,
         channel: &str,
     ) -> anyhow::Result<Option<ReleaseNumber>> {
-        self.json::<Pointer>(&format!("/channels/{app}/{channel}"))?
-            .map(|pointer| Ok(pointer.release.parse()?))
+        self.json::<Channel>(&format!("/channels/{app}/{channel}"))?
+            .map(|channel| Ok(channel.release.parse()?))
             .transpose()
     }
 
-    /// Points a channel at a version or a release; the release that it points at then.
-    pub(crate) fn point(
+    /// Points a channel at a release, or at a new release of a version. The result is that release.
+    pub(crate) fn promote(
         &self,
         app: &AppName,
         channel: &str,
         target: &str,
-    ) -> anyhow::Result<Option<ReleaseNumber>> {
-        let answer = self.put_text(&format!("/channels/{app}/{channel}"), target, &[])?;
-        let Some(answer) = answer else {
-            return Ok(None);
-        };
-        let release = answer
-            .split_whitespace()
-            .find_map(|word| word.parse().ok())
-            .ok_or_else(|| {
-                anyhow!("the answer to PUT /channels/{app}/{channel} names no release")
-            })?;
-        Ok(Some(release))
+    ) -> Step<ReleaseNumber> {
+        let path = format!("/channels/{app}/{channel}");
+        self.put_text(&path, target).then(move |answer| {
+            answer
+                .split_whitespace()
+                .find_map(|word| word.parse().ok())
+                .ok_or_else(|| anyhow!("the answer to PUT {path} names no release"))
+        })
     }
 
-    /// The moves of a channel, newest first.
-    pub(crate) fn history(&self, app: &AppName, channel: &str) -> anyhow::Result<Vec<Move>> {
+    /// The history of a channel, newest first.
+    pub(crate) fn history(&self, app: &AppName, channel: &str) -> anyhow::Result<Vec<Promotion>> {
         Ok(self
             .json::<History>(&format!("/channels/{app}/{channel}/history?limit=1000"))?
             .map_or_else(Vec::new, |history| history.history))
@@ -218,14 +195,18 @@ impl Repository {
         match self.json(&path)? {
             Some(document) => Ok(document),
             None => bail!(
-                "there is no {app}@{reference}: platformer publish {app} PATH VERSION, and platformer releases {app} lists what there is"
+                "{app}@{reference} does not exist: publish a version with platformer publish {app} PATH VERSION, or list the releases with platformer releases {app}"
             ),
         }
     }
 }
 
-/// What the server said is wrong, in its own words.
-fn refused(body: &str, status: &str) -> anyhow::Error {
+fn split_status(printed: &str) -> (&str, &str) {
+    printed.rsplit_once('\n').unwrap_or(("", printed))
+}
+
+/// The server's own explanation of a refused request.
+fn refusal(body: &str, status: &str) -> anyhow::Error {
     match serde_json::from_str::<Problem>(body) {
         Ok(Problem {
             detail, excerpt, ..

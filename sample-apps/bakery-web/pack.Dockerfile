@@ -1,4 +1,4 @@
-# `platformer pack bakery-web` packs the directory /artefact of this image.
+# `cargo pack bakery-web` packs the directory /artefact of this image.
 ARG VERSION=1.0.0
 
 FROM scratch

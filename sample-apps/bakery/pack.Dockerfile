@@ -1,4 +1,4 @@
-# `platformer pack bakery` packs the directory /artefact of this image.
+# `cargo pack bakery` packs the directory /artefact of this image.
 ARG BASE_IMAGE=debian:bookworm-slim
 ARG VERSION=1.0.0
 

@@ -8,7 +8,6 @@
 
 use std::time::Duration;
 
-use platformer::build::Profile;
 use platformer_tests::binaries;
 use platformer_tests::crowd::{Crowd, raise_limit};
 use platformer_tests::http;
@@ -16,6 +15,7 @@ use platformer_tests::measure::{now, percentile, ratio};
 use platformer_tests::run::eventually;
 use platformer_tests::server::Server;
 use platformer_tests::wire::Wire;
+use xtask::build::Profile;
 
 const COUNT: usize = 10_000;
 

@@ -6,9 +6,9 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use platformer::build::Profile;
 use platformer_tests::binaries;
 use platformer_tests::run::eventually;
+use xtask::build::Profile;
 
 const COUNT: usize = 20;
 

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use platformer::build::Profile;
 use platformer_tests::archive::{Entry, Tar, gzip_default, zstd_default};
 use platformer_tests::binaries;
 use platformer_tests::bombs::bombs;
@@ -19,6 +18,7 @@ use platformer_tests::dice::Dice;
 use platformer_tests::fixture::digest;
 use platformer_tests::measure::{median, milliseconds, now, ratio, rounds};
 use platformer_tests::server::Server;
+use xtask::build::Profile;
 
 const ROUNDS: usize = 9;
 const VERSION: &str = "1.0.0";

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use platformer::build::Profile;
-use platformer::pack::{self, Packed};
 use platformer_tests::docker::{self, Container, Network};
 use platformer_tests::http;
 use platformer_tests::run::eventually;
+use xtask::build::Profile;
+use xtask::pack::{self, Packed};
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 

@@ -11,8 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use platformer::build::Profile;
-use platformer::pack::{self, Packed};
+use platformer_tests::binaries;
 use platformer_tests::fixture::Bootstrap;
 use platformer_tests::http::{self, Response};
 use platformer_tests::redis::Redis;
@@ -21,6 +20,7 @@ use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 use platformer_tests::websocket::WebSocket;
 use tempfile::TempDir;
+use xtask::pack::{self, Packed};
 
 /// A picture of one pixel.
 const GIF: &[u8] =
@@ -28,11 +28,11 @@ const GIF: &[u8] =
 
 static PACKED: OnceLock<(PathBuf, Packed)> = OnceLock::new();
 
-/// The output of `platformer pack moments`, built once per run.
+/// The output of `cargo pack moments`, built once per run.
 fn packed() -> &'static Packed {
     let (_, packed) = PACKED.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap().keep();
-        let packed = pack::pack("moments", &directory, Profile::Debug).unwrap();
+        let packed = pack::pack_executable("moments", &directory, binaries::moments()).unwrap();
         (directory, packed)
     });
     packed

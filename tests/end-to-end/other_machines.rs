@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use platformer::build;
 use platformer_tests::fixture::{APP, App, Bootstrap};
 use platformer_tests::mock::Mock;
 use platformer_tests::run;
 use platformer_tests::skip::{require_program, skip};
+use xtask::build;
 
 const TARGET: &str = "aarch64-unknown-linux-musl";
 const QEMU: &str = "qemu-aarch64-static";

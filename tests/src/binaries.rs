@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use platformer::build::{self, Binaries, Profile};
+use xtask::build::{self, Binaries, Profile};
 
 static BINARIES: OnceLock<Binaries> = OnceLock::new();
 static PROFILE: OnceLock<Profile> = OnceLock::new();
@@ -15,15 +15,20 @@ pub fn use_profile(profile: Profile) {
 
 fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| {
-        let packages = [
-            "bootstrap",
-            "repository",
-            "hello-world",
-            "children",
-            "platformer",
-        ];
-        build::build(&packages, *PROFILE.get_or_init(|| Profile::Debug))
-            .expect("the binaries under test build")
+        let profile = *PROFILE.get_or_init(|| Profile::Debug);
+        // Built by one call, so that each dependency is compiled once.
+        let packages: &[&str] = match profile {
+            Profile::Debug => &[
+                "bootstrap",
+                "repository",
+                "children",
+                "platformer",
+                "moments",
+            ],
+            // The benches need no more, and optimising takes long.
+            Profile::Release => &["bootstrap", "repository", "children"],
+        };
+        build::build(packages, profile).expect("the binaries under test build")
     })
 }
 
@@ -50,4 +55,9 @@ pub fn web() -> PathBuf {
 
 pub fn platformer() -> PathBuf {
     binaries().path("platformer")
+}
+
+/// The sample app moments.
+pub fn moments() -> PathBuf {
+    binaries().path("moments")
 }

@@ -4,11 +4,14 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use platformer::build::Profile;
 use platformer::images;
+use xtask::build::Profile;
 
 use crate::binaries;
 use crate::skip::{only_with_all, skip};
+
+/// The profile of the binaries in the images.
+pub const PROFILE: Profile = Profile::Release;
 
 static BUILT: OnceLock<Result<(), Missing>> = OnceLock::new();
 
@@ -36,7 +39,7 @@ pub fn require_images() {
         if let Err(error) = images::base() {
             return Err(Missing::Base(format!("{error:#}")));
         }
-        images::build(Profile::Release).map_err(|error| Missing::Build(format!("{error:#}")))
+        xtask::images::build(PROFILE).map_err(|error| Missing::Build(format!("{error:#}")))
     });
     match built {
         Ok(()) => {}

@@ -1,7 +1,7 @@
 //! Whole environments, brought up by `platformer` beside whatever else runs on this machine.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -43,6 +43,7 @@ pub struct Platform {
     /// Of its load balancer.
     pub address: SocketAddr,
     pub encrypted: SocketAddr,
+    program: PathBuf,
     home: TempDir,
 }
 
@@ -72,6 +73,7 @@ impl Platform {
                 .collect(),
             address: ports::free(),
             encrypted: ports::free(),
+            program: binaries::platformer(),
             home: TempDir::new().expect("a directory"),
         }
     }
@@ -82,14 +84,22 @@ impl Platform {
         platform
     }
 
+    /// A training environment of the `platformer` at `program`; nothing is started yet.
+    pub fn training_of(program: PathBuf) -> Self {
+        let mut platform = Self::new("training", &[]);
+        platform.program = program;
+        platform
+    }
+
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(binaries::platformer());
+        let mut command = Command::new(&self.program);
         command
             .args(["--environment", self.kind])
             .args(words)
             .env("PLATFORM_NAME", &self.name)
             .env("HTTP_PORT", self.address.port().to_string())
             .env("HTTPS_PORT", self.encrypted.port().to_string())
+            .env("XDG_CACHE_HOME", self.home.path())
             .env("XDG_STATE_HOME", self.home.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
@@ -137,6 +147,11 @@ impl Platform {
             said.stdout, said.stderr
         );
         said.stdout
+    }
+
+    /// Expects success and JSON.
+    pub fn json(&self, words: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.succeed(words)).expect("JSON on standard output")
     }
 
     /// Publishes a directory with a config.

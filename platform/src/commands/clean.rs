@@ -1,42 +1,41 @@
-//! `platformer clean [training|production] --yes`: an environment for good, with everything it keeps.
+//! `platformer clean [training|production] --yes`: deletes an environment with all of its data.
 
 use std::fs;
 
 use anyhow::ensure;
 
 use super::down;
-use crate::environment::{Environment, Kind};
-use crate::say::say;
-use crate::shell::Line;
+use crate::engine;
+use crate::environment::Environment;
+use crate::shell::CommandLine;
+use crate::step::{Step, apply_all};
 
-pub(crate) fn run(environment: Environment, sure: bool) -> anyhow::Result<()> {
+pub(crate) fn run(environment: Environment, is_confirmed: bool) -> anyhow::Result<()> {
     let shell = environment.shell;
     let (name, kind) = (environment.name(), environment.kind.name());
     ensure!(
-        sure || shell.dry_run,
-        "clean deletes what {name} keeps for good: artefacts on this machine's disk, volumes and secrets of apps, domains and certificates; platformer clean {kind} --yes does it, --dry-run shows it"
+        is_confirmed || shell.dry_run,
+        "clean deletes all data of {name}: artefacts on this machine's disk, volumes and secrets of apps, domains and certificates. Run platformer clean {kind} --yes, or --dry-run to see the commands"
     );
-    down::run(environment)?;
-    let filter = format!("label=platform.environment={name}");
-    let volumes = shell.ask(&Line::docker([
-        "volume", "ls", "--quiet", "--filter", &filter,
-    ]))?;
+    let engine = engine::of(environment);
+    let mut steps = down::steps(environment, engine.as_ref())?;
+    let volumes = CommandLine::docker(["volume", "ls", "--quiet"]);
+    let volumes = environment.filter(volumes).read()?;
     if !volumes.is_empty() {
-        shell.act(&Line::docker(["volume", "rm", "--force"]).and(volumes.lines()))?;
+        let remove = CommandLine::docker(["volume", "rm", "--force"]).args(volumes.lines());
+        steps.push(Step::command(shell, remove));
     }
-    if environment.kind == Kind::Production {
-        let secrets = shell.ask(&Line::docker([
-            "secret", "ls", "--quiet", "--filter", &filter,
-        ]))?;
-        if !secrets.is_empty() {
-            shell.act(&Line::docker(["secret", "rm"]).and(secrets.lines()))?;
-        }
-    }
-    if !shell.dry_run {
-        fs::remove_dir_all(environment.directory()?)?;
-        say(&format!(
-            "nothing is left of {name}; images stay: docker image prune, docker rmi"
-        ));
-    }
-    Ok(())
+    steps.extend(engine.delete_secrets()?);
+    let directory = environment.directory()?;
+    steps.push(Step::new(
+        format!("rm -r {}", directory.display()),
+        move || {
+            fs::remove_dir_all(directory)?;
+            Ok(())
+        },
+    ));
+    steps.push(Step::report(format!(
+        "{name} is deleted; its images stay until docker image prune or docker rmi"
+    )));
+    apply_all(steps, shell)
 }

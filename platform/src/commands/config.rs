@@ -1,4 +1,4 @@
-//! `platformer config get|set|edit|diff|put`: layers of an app's config. What is written is live from the next deploy on.
+//! `platformer config get|set|edit|diff|put`: layers of an app's config. A change takes effect with the next deploy.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,28 +9,38 @@ use anyhow::{Context as _, bail, ensure};
 use repository_api::config::{self, is_variable_name};
 use repository_api::release::LayerName;
 use repository_api::{AppName, Reference, routes};
+use serde::Serialize;
 use similar::TextDiff;
 
-use crate::deploy;
+use crate::engine;
 use crate::environment::{self, Environment};
-use crate::plan::merged;
+use crate::output::{json, print};
+use crate::release_spec::merged_config;
+use crate::replica_set;
 use crate::repository::Repository;
-use crate::running;
-use crate::say::say;
 
-/// What `platformer config` is told to do with an app's config.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Prints a layer, or all of them merged.
-    Get,
-    /// `NAME=value`, each.
+    /// Prints a layer, or all layers merged.
+    Get { json: bool },
+    /// Sets each `NAME=value` in a layer.
     Set(Vec<String>),
-    /// In `$EDITOR`.
+    /// Opens a layer in `$EDITOR`.
     Edit,
-    /// What the next deploy would change.
+    /// Prints the changes that the next deploy would make.
     Diff,
-    /// A file takes the layer's place.
+    /// Replaces a layer with a file.
     Put(std::path::PathBuf),
+}
+
+/// The answer of `config get --json`.
+#[derive(Debug, Serialize)]
+struct Shown {
+    app: String,
+    environment: String,
+    /// `null` for all layers merged.
+    layer: Option<String>,
+    config: BTreeMap<String, String>,
 }
 
 pub(crate) fn run(
@@ -46,7 +56,7 @@ pub(crate) fn run(
         .transpose()?;
     let own = layer.clone().unwrap_or(LayerName::App);
     match action {
-        Action::Get => get(environment, &repository, &app, layer.as_ref()),
+        Action::Get { json } => get(environment, &repository, &app, layer.as_ref(), *json),
         Action::Diff => diff(environment, &repository, &app),
         Action::Set(assignments) => {
             let before = read(&repository, &app, &own)?;
@@ -72,16 +82,37 @@ fn get(
     repository: &Repository,
     app: &AppName,
     layer: Option<&LayerName>,
+    as_json: bool,
 ) -> anyhow::Result<()> {
     let path = match layer {
         Some(layer) => routes::config(app, layer),
         None => format!("/config/{app}/?environment={}", environment.layer()),
     };
     let text = repository.text(&path, "text/plain")?.with_context(|| {
-        format!("{app} has no such config yet: platformer config set {app} NAME=value")
+        format!("{app} has no such config yet: run platformer config set {app} NAME=value")
     })?;
-    say(text.trim_end());
+    if as_json {
+        return json(&Shown::new(environment.layer(), app, layer, &text)?);
+    }
+    print(text.trim_end());
     Ok(())
+}
+
+impl Shown {
+    fn new(
+        environment: &str,
+        app: &AppName,
+        layer: Option<&LayerName>,
+        text: &str,
+    ) -> anyhow::Result<Self> {
+        let parsed = config::parse(text.as_bytes()).context("the config does not parse")?;
+        Ok(Self {
+            app: app.to_string(),
+            environment: environment.to_owned(),
+            layer: layer.map(LayerName::to_string),
+            config: config::merge([&parsed]),
+        })
+    }
 }
 
 fn read(repository: &Repository, app: &AppName, layer: &LayerName) -> anyhow::Result<String> {
@@ -99,39 +130,43 @@ fn write(
     after: &str,
 ) -> anyhow::Result<()> {
     if before == after {
-        say("nothing changes");
+        print("the config is unchanged");
         return Ok(());
     }
-    // Somebody else may have written since it was read.
-    let route = routes::config(app, layer);
+    // Somebody may have written the layer while the user edited it.
     if read(repository, app, layer)? != before {
-        bail!("layer {layer} of {app} was changed by somebody else meanwhile: begin again");
+        bail!(
+            "somebody else changed layer {layer} of {app} in the meantime: run the command again"
+        );
     }
-    if let Some(answer) = repository.put_text(&route, after, &[])? {
-        say(&answer);
-        let used = match layer {
-            LayerName::Environment(name) => name.as_str() == environment.layer(),
-            LayerName::Default | LayerName::App => true,
-        };
-        say(&if used {
-            format!(
-                "it is live from the next deploy of {app} on: platformer config diff {app} shows what that changes"
-            )
-        } else {
-            format!(
-                "apps in {} do not get layer {layer}: it is for another environment",
-                environment.layer()
-            )
-        });
-    }
-    Ok(())
+    let takes_effect = match layer {
+        LayerName::Environment(name) => name.as_str() == environment.layer(),
+        LayerName::Default | LayerName::App => true,
+    };
+    let note = if takes_effect {
+        format!(
+            "takes effect with the next deploy of {app}: platformer config diff {app} shows the changes"
+        )
+    } else {
+        format!(
+            "apps in {} do not use layer {layer}: it belongs to another environment",
+            environment.layer()
+        )
+    };
+    let put = repository.put_text(&routes::config(app, layer), after);
+    let report = put.then(move |answer| {
+        print(&answer);
+        print(&note);
+        Ok(())
+    });
+    report.apply(environment.shell).map(drop)
 }
 
-/// The text with these assignments: in the place of those of the same name, or behind all others.
+/// The text with the assignments, each in the place of an earlier assignment to the same name, or at the end.
 fn set(text: &str, assignments: &[String]) -> anyhow::Result<String> {
     ensure!(
         !assignments.is_empty(),
-        "what is to be set? write platformer config set APP NAME=value"
+        "config set needs an assignment: platformer config set APP NAME=value"
     );
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for assignment in assignments {
@@ -140,13 +175,13 @@ fn set(text: &str, assignments: &[String]) -> anyhow::Result<String> {
             .filter(|(name, _)| is_variable_name(name.as_bytes()))
             .with_context(|| {
                 format!(
-                    "{:?} is no NAME=value, such as GREETING=Hi",
+                    "{:?} isn't NAME=value, such as GREETING=Hi",
                     assignment.split('=').next().unwrap_or_default()
                 )
             })?;
         let line = format!("{name}={}", config::quote(value));
         let known = config::parse(lines.join("\n").as_bytes())
-            .context("the layer as it is does not parse: platformer config edit")?;
+            .context("the present layer does not parse: fix it with platformer config edit")?;
         let known = known.assignments.iter().find(|known| known.name == name);
         match known {
             None => lines.push(line),
@@ -155,14 +190,14 @@ fn set(text: &str, assignments: &[String]) -> anyhow::Result<String> {
                 let alone = config::parse(lines[place].as_bytes());
                 ensure!(
                     alone.is_ok_and(|config| config.assignments.len() == 1),
-                    "{name} is written over several lines: platformer config edit"
+                    "{name} has a value of several lines: change it with platformer config edit"
                 );
                 lines[place] = line;
             }
         }
     }
     let text = lines.join("\n") + "\n";
-    config::parse(text.as_bytes()).context("the config would not parse")?;
+    config::parse(text.as_bytes()).context("the new config does not parse")?;
     Ok(text)
 }
 
@@ -170,14 +205,14 @@ fn edit(text: &str) -> anyhow::Result<String> {
     let file = tempfile::Builder::new()
         .suffix(".config")
         .tempfile()
-        .context("failed to make a temporary file")?;
+        .context("failed to create a temporary file")?;
     fs::write(file.path(), text)?;
     let editor = ["VISUAL", "EDITOR"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|editor| !editor.is_empty()))
         .unwrap_or_else(|| "vi".to_owned());
     loop {
-        // An editor may be given with options, as in `code --wait`.
+        // `$EDITOR` may have options, such as `code --wait`.
         let status = Command::new("sh")
             .args(["-c", &format!("{editor} \"$1\""), "sh"])
             .arg(file.path())
@@ -185,54 +220,54 @@ fn edit(text: &str) -> anyhow::Result<String> {
             .with_context(|| format!("failed to start {editor}"))?;
         ensure!(
             status.success(),
-            "{editor} ended with {status}, nothing is changed"
+            "{editor} failed ({status}): the config is unchanged"
         );
         let after = read_edited(file.path())?;
         let Err(error) = config::parse(after.as_bytes()) else {
             return Ok(after);
         };
-        say(&format!("{error}"));
+        print(&error.to_string());
         if after == text {
-            bail!("the config does not parse, and nothing is changed");
+            bail!("the new config does not parse, so the config is unchanged");
         }
-        say("Enter edits again, Ctrl-C gives up");
+        print("press Enter to edit the config again, or Ctrl-C to stop");
         let mut answer = String::new();
         if std::io::stdin()
             .read_line(&mut answer)
             .is_ok_and(|read| read == 0)
         {
-            bail!("the config does not parse, and nothing is changed");
+            bail!("the new config does not parse, so the config is unchanged");
         }
     }
 }
 
 fn read_edited(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).context("failed to read what was edited")
+    fs::read_to_string(path).context("failed to read the edited config")
 }
 
-/// What runs beside what the next deploy would give the app.
+/// Compares the config of the running release with the newest config.
 fn diff(environment: Environment, repository: &Repository, app: &AppName) -> anyhow::Result<()> {
-    let running = deploy::running(environment, app)?;
-    let running = running::live(&running)
-        .with_context(|| format!("nothing runs of {app}, so there is nothing to compare with"))?;
-    let release = Reference::Release(running.release.parse()?);
-    let now = merged(&repository.release(app, &release)?)?;
+    let sets = engine::of(environment).replica_sets(Some(app))?;
+    let live = replica_set::live(&sets)
+        .with_context(|| format!("{app} isn't running, so there is no config to compare with"))?;
+    let release = Reference::Release(live.release.parse()?);
+    let running = merged_config(&repository.release(app, &release)?)?;
     let path = format!("/config/{app}/?environment={}", environment.layer());
     let newest = repository.text(&path, "text/plain")?.unwrap_or_default();
     let newest = config::parse(newest.as_bytes()).context("the newest config does not parse")?;
     let next = config::merge([&newest]);
-    let (now, next) = (rendered(&now), rendered(&next));
-    if now == next {
-        say(&format!("{} runs with the newest config", running.release));
+    let (running, next) = (rendered(&running), rendered(&next));
+    if running == next {
+        print(&format!("{} runs with the newest config", live.release));
         return Ok(());
     }
-    let diff = TextDiff::from_lines(&now, &next);
+    let diff = TextDiff::from_lines(&running, &next);
     let shown = diff
         .unified_diff()
         .context_radius(0)
-        .header(&running.release, "the next deploy")
+        .header(&live.release, "the next deploy")
         .to_string();
-    say(shown.trim_end());
+    print(shown.trim_end());
     Ok(())
 }
 
@@ -248,14 +283,33 @@ fn rendered(config: &BTreeMap<String, String>) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn the_json_has_its_documented_fields() {
+        let app = "hello-world".parse().unwrap();
+        let text = "# a comment\nGREETING='Good day'\n";
+        let shown = |layer| Shown::new("training", &app, layer, text).unwrap();
+        assert_eq!(
+            serde_json::to_value(shown(Some(&LayerName::App))).unwrap(),
+            json!({
+                "app": "hello-world",
+                "environment": "training",
+                "layer": "app",
+                "config": { "GREETING": "Good day" },
+            })
+        );
+        assert_eq!(shown(None).layer, None);
+    }
 
     fn with(text: &str, assignment: &str) -> anyhow::Result<String> {
         set(text, &[assignment.to_owned()])
     }
 
     #[test]
-    fn set_leaves_everything_else_as_it_is() {
+    fn set_changes_nothing_else() {
         let text = "# about\nA=1\nexport B='two'   # why\n";
         assert_eq!(
             with(text, "C=3 4").unwrap(),
@@ -272,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_cannot_do_it_says() {
+    fn a_refused_assignment_gets_a_reason_without_its_value() {
         assert!(
             with("A='1\n2'\n", "A=3")
                 .unwrap_err()
@@ -286,7 +340,7 @@ mod tests {
                 .contains("NAME=value")
         );
         assert!(with("A=1\n", "A").is_err());
-        // A value is never shown: it may be secret.
+        // The value may be a secret.
         assert!(
             !with("A=1\n", "1A=hunter2")
                 .unwrap_err()

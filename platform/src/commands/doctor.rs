@@ -1,4 +1,4 @@
-//! `platformer doctor`: what this machine has, what it lacks, and what to do about it.
+//! `platformer doctor`: checks this machine's prerequisites, and says how to install what is missing.
 
 use std::net::{Ipv4Addr, TcpListener, ToSocketAddrs as _};
 use std::path::Path;
@@ -7,187 +7,192 @@ use anyhow::bail;
 
 use super::up;
 use crate::images;
-use crate::say::table;
-use crate::shell::{Line, Shell};
+use crate::output::table;
+use crate::shell::{CommandLine, Outcome};
 
-/// What an environment cannot do without, and what makes it nicer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    Needed,
-    /// Without it something is missing that not everybody needs.
-    Useful,
+enum Need {
+    /// Training does not work without it.
+    Required,
+    Optional,
 }
 
-struct Finding {
-    what: &'static str,
-    weight: Weight,
-    /// What was found, or what to do.
-    outcome: Result<String, String>,
+struct Check {
+    name: &'static str,
+    need: Need,
+    /// The state of a prerequisite that is there, or what to do about one that is missing.
+    result: Result<String, String>,
 }
 
-pub(crate) fn run(shell: Shell) -> anyhow::Result<()> {
-    let findings = [
-        engine(shell),
-        compose(shell),
-        swarm(shell),
-        built(shell),
-        port(shell),
+pub(crate) fn run() -> anyhow::Result<()> {
+    let checks = [
+        engine(),
+        compose(),
+        swarm(),
+        built(),
+        port(),
         localhost(),
         ipvs(),
     ];
-    let rows: Vec<Vec<String>> = findings
+    let rows: Vec<Vec<String>> = checks
         .iter()
-        .map(|finding| {
-            let (mark, text) = match (&finding.outcome, finding.weight) {
-                (Ok(found), _) => ("ok", found),
-                (Err(advice), Weight::Needed) => ("MISSING", advice),
-                (Err(advice), Weight::Useful) => ("no", advice),
+        .map(|check| {
+            let (mark, text) = match (&check.result, check.need) {
+                (Ok(state), _) => ("ok", state),
+                (Err(advice), Need::Required) => ("MISSING", advice),
+                (Err(advice), Need::Optional) => ("no", advice),
             };
-            vec![finding.what.to_owned(), mark.to_owned(), text.clone()]
+            vec![check.name.to_owned(), mark.to_owned(), text.clone()]
         })
         .collect();
-    table(&["WHAT", "", ""], &rows);
-    let missing = findings
+    table(&["CHECK", "", ""], &rows);
+    let missing = checks
         .iter()
-        .filter(|finding| finding.weight == Weight::Needed && finding.outcome.is_err())
+        .filter(|check| check.need == Need::Required && check.result.is_err())
         .count();
     if missing > 0 {
-        bail!("{missing} of what training needs is missing");
+        bail!(
+            "{missing} prerequisites of training are missing: install them, then run platformer doctor again"
+        );
     }
     Ok(())
 }
 
-fn engine(shell: Shell) -> Finding {
-    let line = Line::docker(["version", "--format", "{{.Server.Version}}"]);
-    // Without docker there is nothing to start.
-    let outcome = shell
-        .try_ask(&line)
-        .unwrap_or_else(|error| Err(format!("{error:#}")));
-    Finding {
-        what: "Docker engine",
-        weight: Weight::Needed,
-        outcome: outcome
+/// The output of a command, or the reason why there is none.
+fn probe(line: &CommandLine) -> Result<String, String> {
+    match line.probe() {
+        Ok(Outcome::Success(output)) => Ok(output),
+        Ok(Outcome::Failure(message)) => Err(message),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+fn engine() -> Check {
+    let outcome = probe(&CommandLine::docker([
+        "version",
+        "--format",
+        "{{.Server.Version}}",
+    ]));
+    Check {
+        name: "Docker engine",
+        need: Need::Required,
+        result: outcome
             .map_err(|said| format!("install Docker Engine 20.10 or later and start it ({said})")),
     }
 }
 
-fn compose(shell: Shell) -> Finding {
-    let plugin = shell.try_ask(&Line::docker(["compose", "version", "--short"]));
-    let outcome = match plugin {
-        Ok(Ok(version)) => Ok(format!("docker compose {version}")),
-        _ => match shell.try_ask(&Line::new(["docker-compose", "version", "--short"])) {
-            Ok(Ok(version)) => Ok(format!("docker-compose {version}")),
-            _ => Err(
-                "install docker-compose-plugin, or docker-compose 1.29: training is made by it"
+fn compose() -> Check {
+    let outcome = match probe(&CommandLine::docker(["compose", "version", "--short"])) {
+        Ok(version) => Ok(format!("docker compose {version}")),
+        Err(_) => match probe(&CommandLine::new(["docker-compose", "version", "--short"])) {
+            Ok(version) => Ok(format!("docker-compose {version}")),
+            Err(_) => Err(
+                "training runs on Compose: install docker-compose-plugin, or docker-compose 1.29"
                     .to_owned(),
             ),
         },
     };
-    Finding {
-        what: "Compose",
-        weight: Weight::Needed,
-        outcome,
+    Check {
+        name: "Compose",
+        need: Need::Required,
+        result: outcome,
     }
 }
 
-fn swarm(shell: Shell) -> Finding {
-    let line = Line::docker([
+fn swarm() -> Check {
+    let state = probe(&CommandLine::docker([
         "info",
         "--format",
         "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}",
-    ]);
-    let state = shell
-        .try_ask(&line)
-        .unwrap_or_else(|error| Err(format!("{error:#}")));
-    Finding {
-        what: "Swarm manager",
-        weight: Weight::Useful,
-        outcome: match state.as_deref() {
+    ]));
+    Check {
+        name: "Swarm manager",
+        need: Need::Optional,
+        result: match state.as_deref() {
             Ok("active true") => Ok("production can be deployed from here".to_owned()),
-            Ok("active false") => {
-                Err("this node is a worker: production is deployed from a manager".to_owned())
-            }
+            Ok("active false") => Err(
+                "this node is a worker: run platformer on a manager to deploy to production"
+                    .to_owned(),
+            ),
             _ => Err("for production: docker swarm init".to_owned()),
         },
     }
 }
 
-fn built(shell: Shell) -> Finding {
+fn built() -> Check {
     let mut missing = Vec::new();
     for tag in images::tags() {
-        let there = shell.try_ask(&Line::docker([
-            "image", "inspect", "--format", "{{.Id}}", tag,
-        ]));
-        if !matches!(there, Ok(Ok(_))) {
+        let inspect = CommandLine::docker(["image", "inspect", "--format", "{{.Id}}", tag]);
+        if probe(&inspect).is_err() {
             missing.push(tag);
         }
     }
-    Finding {
-        what: "Images",
-        weight: Weight::Needed,
-        outcome: if missing.is_empty() {
+    Check {
+        name: "Images",
+        need: Need::Required,
+        result: if missing.is_empty() {
             Ok(format!("{} of them", images::tags().count()))
         } else {
-            Err(format!("platformer images builds {}", missing.join(", ")))
+            Err(format!(
+                "run platformer images to build {}",
+                missing.join(", ")
+            ))
         },
     }
 }
 
-/// Free, or the load balancer's.
-fn port(shell: Shell) -> Finding {
-    let ours = Line::docker([
+fn port() -> Check {
+    let ours = CommandLine::docker([
         "ps",
         "--quiet",
         "--filter",
         "label=platform.part=loadbalancer",
     ]);
-    let is_ours = shell
-        .try_ask(&ours)
-        .is_ok_and(|found| found.is_ok_and(|ids| !ids.is_empty()));
+    let is_ours = probe(&ours).is_ok_and(|ids| !ids.is_empty());
     let number = up::port("HTTP_PORT", 8080).unwrap_or(8080);
     let outcome = match TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)) {
         Ok(_) => Ok(format!("{number} is free")),
-        Err(_) if is_ours => Ok(format!("{number} is the load balancer's")),
+        Err(_) if is_ours => Ok(format!("{number} is used by the load balancer")),
         Err(error) => Err(format!(
-            "{number} is in use ({error}): end what uses it, or HTTP_PORT=8090 platformer up"
+            "{number} is in use ({error}): stop the program that uses it, or run HTTP_PORT=8090 platformer up"
         )),
     };
-    Finding {
-        what: "HTTP_PORT",
-        weight: Weight::Needed,
-        outcome,
+    Check {
+        name: "HTTP_PORT",
+        need: Need::Required,
+        result: outcome,
     }
 }
 
-/// Browsers and curl know it by themselves; other programs ask the system.
-fn localhost() -> Finding {
+/// Browsers and curl resolve `*.localhost` by themselves; other programs ask the system.
+fn localhost() -> Check {
     let is_loopback = ("hello-world.localhost", 80)
         .to_socket_addrs()
         .is_ok_and(|mut found| found.any(|address| address.ip().is_loopback()));
-    Finding {
-        what: "*.localhost",
-        weight: Weight::Useful,
-        outcome: if is_loopback {
-            Ok("is this machine".to_owned())
+    Check {
+        name: "*.localhost",
+        need: Need::Optional,
+        result: if is_loopback {
+            Ok("resolves to this machine".to_owned())
         } else {
             Err(
-                "browsers and curl know it all the same; other programs need libnss-myhostname"
+                "browsers and curl resolve it by themselves; for other programs, install libnss-myhostname"
                     .to_owned(),
             )
         },
     }
 }
 
-/// What Swarm's virtual addresses need, and ours do not.
-fn ipvs() -> Finding {
+/// Swarm's virtual addresses need IPVS. The platform does not use them.
+fn ipvs() -> Check {
     let is_there = Path::new("/proc/net/ip_vs").exists() || Path::new("/sys/module/ip_vs").exists();
-    Finding {
-        what: "IPVS",
-        weight: Weight::Useful,
-        outcome: if is_there {
-            Ok("there; not used".to_owned())
+    Check {
+        name: "IPVS",
+        need: Need::Optional,
+        result: if is_there {
+            Ok("loaded, but not used".to_owned())
         } else {
-            Err("not loaded; production does without (endpoint_mode: dnsrr, host ports)".to_owned())
+            Err("not loaded, and not needed: production uses dnsrr and host ports".to_owned())
         },
     }
 }

@@ -1,13 +1,10 @@
-//! `platformer logs APP`: what its replicas say, and what led to their start.
+//! `platformer logs APP`: the log of an app's replicas, with that of bootstrap.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
-use super::scale::plan;
-use crate::deploy::{self, PATIENCE};
-use crate::environment::{self, Environment, Kind};
-use crate::running;
-use crate::shell::Line;
-use crate::{production, training};
+use crate::engine;
+use crate::environment::{self, Environment};
+use crate::replica_set;
 
 pub(crate) fn run(
     environment: Environment,
@@ -16,29 +13,16 @@ pub(crate) fn run(
     tail: &str,
 ) -> anyhow::Result<()> {
     let app = environment::app_name(app)?;
-    let live = deploy::running(environment, &app)?;
-    let Some(running) = running::live(&live) else {
-        bail!("nothing runs of {app} in {}", environment.name());
-    };
-    let mut line = match environment.kind {
-        Kind::Training => {
-            let plan = plan(environment, &app, Some(running))?;
-            training::project(environment, &plan, running.colour.as_str(), PATIENCE)?.and(["logs"])
-        }
-        Kind::Production => Line::docker(["service", "logs"]),
-    };
-    if follow {
-        line = line.and(["--follow"]);
-    }
-    line = line.and(["--tail", tail]);
-    if environment.kind == Kind::Production {
-        line = line.and([production::service_name(
-            environment,
-            app.as_str(),
-            running.colour,
-        )]);
-    }
-    let status = environment.shell.show(&line)?;
+    let engine = engine::of(environment);
+    let sets = engine.replica_sets(Some(&app))?;
+    let live = replica_set::live(&sets).with_context(|| {
+        format!(
+            "{app} isn't running in {}: platformer status lists the apps",
+            environment.name()
+        )
+    })?;
+    let line = engine.logs(live, follow, tail)?;
+    let status = environment.shell.attach(&line)?;
     if !status.success() && !follow {
         bail!("{line} failed ({status})");
     }

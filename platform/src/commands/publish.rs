@@ -1,6 +1,6 @@
-//! `platformer publish APP PATH VERSION`: an artefact and, where there is none yet, its config.
+//! `platformer publish APP PATH VERSION`: uploads an artefact and, if the app has none yet, its config.
 //!
-//! PATH is a file, or a directory: what `platformer pack` wrote into it, or what is to be packed.
+//! PATH is a file, or a directory that holds an archive of the version or the app's files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,11 @@ use anyhow::{Context as _, bail, ensure};
 use repository_api::release::LayerName;
 use repository_api::{AppName, FileName, VersionName, config, routes};
 
+use crate::archive;
 use crate::environment::{self, Environment};
-use crate::pack;
+use crate::output::print;
 use crate::repository::Repository;
-use crate::say::say;
+use crate::step::{Step, apply_all};
 
 const ENDINGS: [&str; 4] = [".tar.gz", ".tgz", ".tar.zst", ".tar"];
 
@@ -25,20 +26,25 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let app = environment::app_name(app)?;
     let version: VersionName = version.parse()?;
-    ensure!(path.exists(), "there is no {}", path.display());
+    ensure!(path.exists(), "{} does not exist", path.display());
     let repository = Repository::of(environment)?;
-    let temporary = tempfile::tempdir().context("failed to make a temporary directory")?;
+    let temporary = tempfile::tempdir().context("failed to create a temporary directory")?;
     let artefact = artefact(&app, &version, path, temporary.path())?;
     let file = file_name(&app, &version, &artefact)?;
-    let answer = repository.put_file(&routes::artefact(&app, &version, &file), &artefact, &[])?;
-    if let Some(answer) = answer {
-        say(&answer);
-    }
-    publish_config(&repository, &app, path, config)?;
-    if !environment.shell.dry_run {
-        say(&format!("next: platformer deploy {app}@{version}"));
-    }
-    Ok(())
+    let route = routes::artefact(&app, &version, &file);
+    let mut steps = vec![upload(&repository, &route, &artefact)];
+    steps.extend(upload_config(&repository, &app, path, config)?);
+    steps.push(Step::report(format!(
+        "next: platformer deploy {app}@{version}"
+    )));
+    apply_all(steps, environment.shell)
+}
+
+fn upload(repository: &Repository, route: &str, file: &Path) -> Step {
+    repository.put_file(route, file).then(|answer| {
+        print(&answer);
+        Ok(())
+    })
 }
 
 /// The file to upload.
@@ -60,17 +66,17 @@ fn artefact(
     }
     if let Some(other) = other_version(app, path)? {
         bail!(
-            "{} holds {other}, and not {version}: pack that version, or name the file itself",
+            "{} contains {other}, but not version {version}: pack that version, or name the file to publish",
             path.display()
         );
     }
-    let archive = temporary.join(format!("{app}-{version}.tar.gz"));
-    pack::pack_directory(path, &archive, &[&format!("{app}.config")])
+    let packed = temporary.join(format!("{app}-{version}.tar.gz"));
+    archive::pack_directory(path, &packed, &[&format!("{app}.config")])
         .with_context(|| format!("failed to pack {}", path.display()))?;
-    Ok(archive)
+    Ok(packed)
 }
 
-/// An archive of this app that a directory holds: to pack it into another one is nobody's wish.
+/// An archive of the app in the directory. Packing the directory would put that archive into another one.
 fn other_version(app: &AppName, directory: &Path) -> anyhow::Result<Option<String>> {
     let names = fs::read_dir(directory)
         .with_context(|| format!("failed to read {}", directory.display()))?;
@@ -84,12 +90,17 @@ fn other_version(app: &AppName, directory: &Path) -> anyhow::Result<Option<Strin
         }))
 }
 
-/// An archive is called after app and version, so that bootstrap finds it among others.
+/// The published name of a file. An archive gets app and version in its name, by which bootstrap chooses it.
 fn file_name(app: &AppName, version: &VersionName, path: &Path) -> anyhow::Result<FileName> {
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
-        .with_context(|| format!("{} has no name that could be published", path.display()))?;
+        .with_context(|| {
+            format!(
+                "{} has no file name to publish it under: rename the file",
+                path.display()
+            )
+        })?;
     let name = match ENDINGS.iter().find(|ending| name.ends_with(*ending)) {
         Some(_) if name.starts_with(&format!("{app}-{version}")) => name.to_owned(),
         Some(ending) => format!("{app}-{version}{ending}"),
@@ -98,14 +109,14 @@ fn file_name(app: &AppName, version: &VersionName, path: &Path) -> anyhow::Resul
     Ok(name.parse()?)
 }
 
-/// A config that was named is written. One that lies there is only if the app has none: it may have been
-/// changed since, in the console or by `platformer config set`.
-fn publish_config(
+/// Uploads the config that `--config` names. A config beside the artefact is uploaded only if the app has none, because
+/// somebody may have changed the app's config since.
+fn upload_config(
     repository: &Repository,
     app: &AppName,
     path: &Path,
     named: Option<&Path>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<Step>> {
     let directory = if path.is_dir() {
         Some(path)
     } else {
@@ -115,7 +126,7 @@ fn publish_config(
     let file = match (named, beside) {
         (Some(named), _) => named.to_owned(),
         (None, Some(beside)) if beside.is_file() => beside,
-        _ => return Ok(()),
+        _ => return Ok(None),
     };
     let text = fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
     if let Err(error) = config::parse(&text) {
@@ -123,19 +134,12 @@ fn publish_config(
     }
     let route = routes::config(app, &LayerName::App);
     let known = repository.text(&route, "text/plain")?;
-    match known {
-        Some(known) if known.as_bytes() == text => return Ok(()),
-        Some(_) if named.is_none() => {
-            say(&format!(
-                "the config of {app} is another one than {file}, and was left as it is: platformer publish … --config {file} writes it",
-                file = file.display()
-            ));
-            return Ok(());
-        }
-        _ => {}
-    }
-    if let Some(answer) = repository.put_file(&route, &file, &[])? {
-        say(&answer);
-    }
-    Ok(())
+    Ok(match known {
+        Some(known) if known.as_bytes() == text => None,
+        Some(_) if named.is_none() => Some(Step::report(format!(
+            "{app} has another config than {file}, and keeps it: to replace it, add --config {file}",
+            file = file.display()
+        ))),
+        _ => Some(upload(repository, &route, &file)),
+    })
 }

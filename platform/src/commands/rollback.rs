@@ -1,4 +1,4 @@
-//! `platformer rollback APP`: back to what was live before, config included.
+//! `platformer rollback APP`: returns to the release before the current one, config included.
 
 use std::time::Duration;
 
@@ -6,49 +6,54 @@ use anyhow::Context as _;
 use repository_api::{AppReference, Reference, ReleaseNumber};
 
 use crate::deploy::{self, Strategy};
+use crate::engine;
 use crate::environment::{self, Environment};
-use crate::repository::{Move, Repository};
-use crate::running;
-use crate::say::say;
+use crate::output::print;
+use crate::replica_set;
+use crate::repository::{Promotion, Repository};
 
 pub(crate) fn run(
     environment: Environment,
     app: &str,
     strategy: Option<Strategy>,
-    patience: Duration,
+    timeout: Duration,
 ) -> anyhow::Result<()> {
     let app = environment::app_name(app)?;
     let repository = Repository::of(environment)?;
     let history = repository.history(&app, environment.channel())?;
-    let running = deploy::running(environment, &app)?;
-    let current = match running::live(&running) {
-        Some(running) => Some(running.release.parse()?),
+    let sets = engine::of(environment).replica_sets(Some(&app))?;
+    let current = match replica_set::live(&sets) {
+        Some(live) => Some(live.release.parse()?),
         None => repository.channel(&app, environment.channel())?,
     };
     let current =
         current.with_context(|| format!("{app} was never deployed to {}", environment.name()))?;
-    let moved = before(&history, current).with_context(|| {
-        format!("nothing was live before {current}: there is nothing to go back to")
+    let previous = previous(&history, current).with_context(|| {
+        format!(
+            "{app} has no release before {current}: platformer releases {app} lists its releases"
+        )
     })?;
-    say(&format!(
-        "{current} → {}, which was made live at {} by {}",
-        moved.to, moved.at, moved.by
+    print(&format!(
+        "{current} → {}, promoted at {} by {}",
+        previous.release, previous.at, previous.by
     ));
     let reference = AppReference {
-        reference: Some(Reference::Release(moved.to.parse()?)),
+        reference: Some(Reference::Release(previous.release.parse()?)),
         app,
     };
-    deploy::run(environment, &reference, strategy, patience, false)
+    deploy::run(environment, &reference, strategy, timeout, false)
 }
 
-/// What was live before a release was so for the first time: so a second rollback goes further back, and one
-/// after a new deploy does not go to what was rolled back from.
-fn before(history: &[Move], current: ReleaseNumber) -> Option<&Move> {
+/// The promotion before the first promotion of `current`. So a second rollback goes further back, and a rollback after
+/// a new deploy does not return to the release that an earlier rollback left.
+fn previous(history: &[Promotion], current: ReleaseNumber) -> Option<&Promotion> {
     let current = current.to_string();
-    let first = history.iter().rposition(|moved| moved.to == current);
+    let first = history
+        .iter()
+        .rposition(|promotion| promotion.release == current);
     match first {
         Some(first) => history.get(first + 1),
-        // It is being tried, or was started by hand: the channel says what was live.
+        // The current release was never promoted: its deploy was interrupted, or somebody started it by hand.
         None => history.first(),
     }
 }
@@ -59,32 +64,33 @@ mod tests {
 
     use super::*;
 
-    /// Oldest first, as they happened.
-    fn goes_back_to(moves: &[&str], current: u64) -> Option<String> {
-        let history: Vec<Move> = moves
+    /// `promotions` are in the order of time.
+    fn returns_to(promotions: &[&str], current: u64) -> Option<String> {
+        let history: Vec<Promotion> = promotions
             .iter()
             .rev()
-            .map(|to| Move {
+            .map(|release| Promotion {
                 at: String::new(),
                 by: String::new(),
-                to: (*to).to_owned(),
+                release: (*release).to_owned(),
             })
             .collect();
-        before(&history, ReleaseNumber::new(current).unwrap()).map(|moved| moved.to.clone())
+        let current = ReleaseNumber::new(current).unwrap();
+        previous(&history, current).map(|promotion| promotion.release.clone())
     }
 
     #[test]
-    fn it_goes_further_back_each_time_and_never_to_what_was_left() {
-        assert_eq!(goes_back_to(&["r1", "r2", "r3"], 3).as_deref(), Some("r2"));
+    fn each_rollback_goes_further_back_and_never_to_a_release_that_was_left() {
+        assert_eq!(returns_to(&["r1", "r2", "r3"], 3).as_deref(), Some("r2"));
         assert_eq!(
-            goes_back_to(&["r1", "r2", "r3", "r2"], 2).as_deref(),
+            returns_to(&["r1", "r2", "r3", "r2"], 2).as_deref(),
             Some("r1")
         );
         assert_eq!(
-            goes_back_to(&["r1", "r2", "r3", "r2", "r5"], 5).as_deref(),
+            returns_to(&["r1", "r2", "r3", "r2", "r5"], 5).as_deref(),
             Some("r2")
         );
-        assert_eq!(goes_back_to(&["r1"], 1), None);
-        assert_eq!(goes_back_to(&["r1"], 2).as_deref(), Some("r1"));
+        assert_eq!(returns_to(&["r1"], 1), None);
+        assert_eq!(returns_to(&["r1"], 2).as_deref(), Some("r1"));
     }
 }

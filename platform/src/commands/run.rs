@@ -1,23 +1,27 @@
-//! `platformer run APP -- COMMAND`: once, in the environment of what is to run.
+//! `platformer run APP -- COMMAND`: runs a command once, in the environment of the app's release.
 
 use std::io::IsTerminal as _;
 
 use anyhow::ensure;
 
-use super::scale::plan;
+use crate::engine::{self, OneOff};
 use crate::environment::{self, Environment};
-use crate::running;
-use crate::{deploy, one_off};
+use crate::release_spec::ReleaseSpec;
+use crate::replica_set;
+use crate::step::apply_all;
 
-/// The command's own exit code.
+/// Returns the command's own exit code.
 pub(crate) fn run(environment: Environment, app: &str, command: &[String]) -> anyhow::Result<i32> {
     ensure!(
         !command.is_empty(),
-        "what is to be run? write platformer run {app} -- COMMAND"
+        "platformer run needs a command: platformer run {app} -- COMMAND"
     );
     let app = environment::app_name(app)?;
-    let live = deploy::running(environment, &app)?;
-    let plan = plan(environment, &app, running::live(&live))?;
-    let on_a_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    one_off::run(environment, &plan, command, on_a_terminal)
+    let engine = engine::of(environment);
+    let sets = engine.replica_sets(Some(&app))?;
+    let spec = ReleaseSpec::current(environment, &app, replica_set::live(&sets))?;
+    let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    apply_all(engine.prepare(&spec)?, environment.shell)?;
+    let run = engine.run_once(&spec, OneOff::Command(command), on_terminal)?;
+    Ok(run.apply(environment.shell)?.unwrap_or(0))
 }

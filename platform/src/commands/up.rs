@@ -1,4 +1,5 @@
-//! `platformer up [training|production]`: the platform itself. Again, to take up newer images and settings.
+//! `platformer up [training|production]`: brings up load balancer, repository and toolbox, or updates them to newer images
+//! and settings.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,115 +7,60 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::engine;
 use crate::environment::{self, Environment, Kind};
-use crate::say::say;
-use crate::shell::{Line, Shell};
-use crate::{images, process, training};
+use crate::images;
+use crate::shell::{CommandLine, Shell};
+use crate::step::{Step, apply_all};
 
-/// Until load balancer and repository are healthy.
-const PATIENCE: Duration = Duration::from_mins(2);
-const PACE: Duration = Duration::from_millis(300);
-/// What a variable of the production files may say; kept from one `up` to the next by the service itself.
-const STORAGE: [&str; 4] = [
-    "REPOSITORY_STORAGE",
-    "AWS_REGION",
-    "AWS_ENDPOINT",
-    "AWS_ALLOW_HTTP",
-];
-const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+/// For the platform's containers to become healthy.
+const HEALTHY_TIMEOUT: Duration = Duration::from_mins(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 pub(crate) fn run(kind: Kind, shell: Shell) -> anyhow::Result<()> {
     environment::check_name()?;
     let environment = Environment { kind, shell };
     ensure!(
         images::docker_answers(),
-        "docker does not answer: start it; platformer doctor tells what else is missing"
+        "Docker does not answer: start it; platformer doctor lists what else is missing"
     );
-    for image in ["loadbalancer", "repository", "toolbox", "app-base"] {
-        let tag = format!("platformer/{image}");
-        let inspect = Line::docker(["image", "inspect", "--format", "{{.Id}}", &tag]);
-        if images::registry().is_none() && shell.try_ask(&inspect)?.is_err() {
-            bail!("there is no image {tag} here: platformer images builds it");
-        }
-    }
+    check_images()?;
     if !environment.is_up()? {
-        ports()?;
+        check_ports()?;
     }
-    match kind {
-        Kind::Training => {
-            shell.act(&training::platform(environment)?.and(["up", "-d"]))?;
-        }
-        Kind::Production => production(environment)?,
-    }
-    if shell.dry_run {
+    let mut steps = engine::of(environment).up()?;
+    steps.push(wait_until_healthy(environment));
+    steps.push(Step::report(format!(
+        "{} is up. Next: platformer publish APP PATH VERSION, then platformer deploy APP@VERSION",
+        environment.name()
+    )));
+    apply_all(steps, shell)
+}
+
+/// Checks that the images are on this machine, unless they come from a registry.
+fn check_images() -> anyhow::Result<()> {
+    if images::registry().is_some() {
         return Ok(());
     }
-    wait(environment)?;
-    say(&format!(
-        "{} is up: publish with platformer publish APP PATH VERSION, then platformer deploy APP@VERSION",
-        environment.name()
-    ));
+    for image in ["loadbalancer", "repository", "toolbox", "app-base"] {
+        let tag = format!("platformer/{image}");
+        let inspect = CommandLine::docker(["image", "inspect", "--format", "{{.Id}}", &tag]);
+        ensure!(
+            inspect.probe()?.is_success(),
+            "the image {tag} isn't on this machine: run platformer images"
+        );
+    }
     Ok(())
 }
 
-fn production(environment: Environment) -> anyhow::Result<()> {
-    let shell = environment.shell;
-    let state = shell.ask(&Line::docker([
-        "info",
-        "--format",
-        "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}",
-    ]))?;
-    ensure!(
-        state == "active true",
-        "production is deployed from a manager of a swarm, and this engine is none: docker swarm init"
-    );
-    let storage = storage(environment)?;
-    let is_on_s3 = storage
-        .iter()
-        .any(|(name, value)| *name == "REPOSITORY_STORAGE" && value.starts_with("s3://"));
-    secret(environment, "admin-token", || {
-        process::random_text().map(Some)
-    })?;
-    if is_on_s3 {
-        for name in CREDENTIALS {
-            secret(environment, name, || Ok(std::env::var(name).ok()))?;
-        }
-    } else {
-        let keys = format!("{}_{}", environment.name(), CREDENTIALS[0]);
-        ensure!(
-            shell
-                .try_ask(&Line::docker(["secret", "inspect", &keys]))?
-                .is_err(),
-            "this platform kept what it has on S3, and REPOSITORY_STORAGE is not set: set it to the bucket that it had"
-        );
-        say(
-            "REPOSITORY_STORAGE is not set: the repository keeps what it has on this machine's disk, and runs once",
-        );
-    }
-    let mut line = Line::docker(["stack", "deploy", "--resolve-image", "never", "--prune"])
-        .variable("PLATFORM_NAME", environment.name())
-        .variables(&storage);
-    let files: &[&str] = if is_on_s3 {
-        &["platform.yml", "production.yml", "production.s3.yml"]
-    } else {
-        &["platform.yml", "production.yml"]
-    };
-    for file in files {
-        line = line.and(["-c".to_owned(), environment::file(file)?]);
-    }
-    shell.act(&line.and([environment.name()]))?;
-    take_up_newer_images(environment)
-}
-
-/// Whether both ports can be had.
-fn ports() -> anyhow::Result<()> {
+fn check_ports() -> anyhow::Result<()> {
     for (name, default) in [("HTTP_PORT", 8080), ("HTTPS_PORT", 8443)] {
         let port = port(name, default)?;
         if let Err(error) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
             && error.kind() == ErrorKind::AddrInUse
         {
             bail!(
-                "port {port} is in use: end what uses it, or take another one, as in {name}={} platformer up",
+                "port {port} is in use: stop the program that uses it, or choose another port, such as {name}={} platformer up",
                 port.saturating_add(10)
             );
         }
@@ -122,141 +68,67 @@ fn ports() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A port that a variable names.
+/// The port in a variable, or the default.
 pub(crate) fn port(name: &str, default: u16) -> anyhow::Result<u16> {
     match std::env::var(name) {
         Ok(text) if !text.is_empty() => text
             .parse()
-            .with_context(|| format!("{name} is {text:?}, which is no port")),
+            .with_context(|| format!("{name} is {text:?}, which isn't a port: use 1 to 65535")),
         _ => Ok(default),
     }
 }
 
-/// Swarm does nothing where the files have not changed; an image of the same name may have.
-fn take_up_newer_images(environment: Environment) -> anyhow::Result<()> {
-    let shell = environment.shell;
-    for part in ["loadbalancer", "repository", "toolbox"] {
-        let Ok(container) = environment.container(part) else {
-            continue;
-        };
-        let runs = shell.try_ask(&Line::docker([
-            "inspect",
-            "--format",
-            "{{.Image}}",
-            &container,
-        ]))?;
-        let tag = environment.image(&format!("platformer/{part}"))?;
-        let newest = shell.try_ask(&Line::docker([
-            "image", "inspect", "--format", "{{.Id}}", &tag,
-        ]))?;
-        if let (Ok(runs), Ok(newest)) = (runs, newest)
-            && runs != newest
-        {
-            let service = format!("{}_{part}", environment.name());
-            shell.act(&Line::docker([
-                "service", "update", "--detach", "--force", &service,
-            ]))?;
-        }
-    }
-    Ok(())
-}
-
-/// What was set just now, and otherwise what the service that is there was given.
-fn storage(environment: Environment) -> anyhow::Result<Vec<(&'static str, String)>> {
-    const FORMAT: &str = "{{range .Spec.TaskTemplate.ContainerSpec.Env}}{{println .}}{{end}}";
-    let service = format!("{}_repository", environment.name());
-    let line = Line::docker(["service", "inspect", "--format", FORMAT, &service]);
-    let known = environment.shell.try_ask(&line)?.unwrap_or_default();
-    Ok(STORAGE
-        .into_iter()
-        .filter_map(|name| {
-            let was = || {
-                known
-                    .lines()
-                    .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-                    .map(str::to_owned)
-            };
-            let value = std::env::var(name).ok().or_else(was)?;
-            (!value.is_empty()).then_some((name, value))
-        })
-        .collect())
-}
-
-/// Makes a secret of the platform's own, unless it is there.
-fn secret(
-    environment: Environment,
-    name: &str,
-    value: impl FnOnce() -> anyhow::Result<Option<String>>,
-) -> anyhow::Result<()> {
-    let shell = environment.shell;
-    let stored = format!("{}_{name}", environment.name());
-    if shell
-        .try_ask(&Line::docker(["secret", "inspect", &stored]))?
-        .is_ok()
-    {
-        if std::env::var_os(name).is_some() {
-            say(&format!(
-                "{name} stays as it is kept: to change it, platformer down, docker secret rm {stored}, and up again"
-            ));
-        }
-        return Ok(());
-    }
-    let value = value()?.with_context(|| {
-        format!("{name} is not set: the repository needs it to reach its bucket")
-    })?;
-    let label = format!("platform.environment={}", environment.name());
-    shell
-        .act(&Line::docker(["secret", "create", "--label", &label, &stored, "-"]).secret(value))?;
-    Ok(())
-}
-
-/// Waits until the repository and the load balancer of this machine are healthy.
-fn wait(environment: Environment) -> anyhow::Result<()> {
-    let begin = Instant::now();
-    for part in ["repository", "loadbalancer", "toolbox"] {
-        loop {
-            let state = match environment.container(part) {
-                Ok(container) => environment.shell.try_ask(&Line::docker([
-                    "inspect",
-                    "--format",
-                    "{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}",
-                    &container,
-                ]))?,
-                Err(error) => Err(format!("{error:#}")),
-            };
-            let state = state.unwrap_or_else(|error| error);
-            match state.as_str() {
-                "healthy" => break,
-                "running" if part == "toolbox" => break,
-                _ if begin.elapsed() < PATIENCE => std::thread::sleep(PACE),
-                state => bail!(
-                    "the {part} is not healthy after {} s ({state}); the last lines of its log:\n{}",
-                    PATIENCE.as_secs(),
-                    last_words(environment, part)?
-                ),
+/// Waits until the platform's containers on this machine are healthy.
+fn wait_until_healthy(environment: Environment) -> Step {
+    let list = environment.filter(CommandLine::docker(["ps"]));
+    Step::new(format!("{list}  # until all are healthy"), move || {
+        let begin = Instant::now();
+        for part in ["repository", "loadbalancer", "toolbox"] {
+            loop {
+                let health = health(environment, part)?;
+                match health.as_str() {
+                    "healthy" => break,
+                    "running" if part == "toolbox" => break,
+                    _ if begin.elapsed() < HEALTHY_TIMEOUT => std::thread::sleep(POLL_INTERVAL),
+                    health => bail!(
+                        "timed out after {} s waiting for the {part} to become healthy ({health}); last lines of its log:\n{}",
+                        HEALTHY_TIMEOUT.as_secs(),
+                        log(environment, part)?
+                    ),
+                }
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// What a part of the platform said last, though it may have ended by now.
-fn last_words(environment: Environment, part: &str) -> anyhow::Result<String> {
+fn health(environment: Environment, part: &str) -> anyhow::Result<String> {
+    const HEALTH: &str =
+        "{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}";
+    let container = match environment.container(part) {
+        Ok(container) => container,
+        Err(error) => return Ok(format!("{error:#}")),
+    };
+    let inspect = CommandLine::docker(["inspect", "--format", HEALTH, &container]);
+    let health = inspect.probe()?.success();
+    Ok(health.unwrap_or_else(|| "removed".to_owned()))
+}
+
+/// The last lines of the log of a part's newest container, which may have exited.
+fn log(environment: Environment, part: &str) -> anyhow::Result<String> {
     const LOGS: &str = "docker logs --tail 5 \"$1\" 2>&1";
-    let shell = environment.shell;
-    let newest =
-        Line::docker(["ps", "--all", "--quiet", "--latest"]).and(environment.filters(part));
-    let container = shell.ask(&newest)?;
-    let logs = Line::new(["sh", "-c", LOGS, "sh", &container]);
-    Ok(shell.try_ask(&logs)?.unwrap_or_else(|error| error))
+    let newest = CommandLine::docker(["ps", "--all", "--quiet", "--latest"]);
+    let container = environment.filter_part(newest, part).read()?;
+    let logs = CommandLine::new(["sh", "-c", LOGS, "sh", &container]);
+    Ok(logs.probe()?.success().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    /// `docker stack deploy` ignores in silence what it does not know, and Compose likewise: what both are to
-    /// understand must at least be there.
+    /// `docker stack deploy` and Compose ignore keys that they do not know, so this checks at least that the keys are
+    /// there.
     #[test]
     fn every_service_is_locked_down() {
         let text = include_str!("../../platform.yml");

@@ -15,12 +15,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use platformer::build::Profile;
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::measure::{median, milliseconds, now, ratio, rounds};
 use platformer_tests::ports;
 use platformer_tests::run::eventually;
+use xtask::build::Profile;
 
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 2;

@@ -40,7 +40,7 @@ fn a_domain_with_https_and_a_reload_in_place() {
     let said = platform.run(&add);
     assert!(said.stderr.contains("is not the key of"), "{}", said.stderr);
     let said = platform.run(&["domain", "add", "hello-world", "a;b.org"]);
-    assert!(said.stderr.contains("is no host name"), "{}", said.stderr);
+    assert!(said.stderr.contains("isn't a host name"), "{}", said.stderr);
     assert_eq!(get(&platform, "www.example.org", "/greeting").status, 404);
 
     std::fs::write(
@@ -71,6 +71,8 @@ fn a_domain_with_https_and_a_reload_in_place() {
     // No certificate for another name.
     assert!(self::encrypted(&platform, "other.example.org", made.cert.der()).is_err());
 
+    let listed = platform.json(&["domain", "list", "--json"]);
+    assert_eq!(listed["domains"][0]["app"], "hello-world");
     let list = platform.succeed(&["domain", "list"]);
     let row: Vec<&str> = list.lines().last().unwrap().split_whitespace().collect();
     assert_eq!(row, ["www.example.org", "hello-world", "yes"]);

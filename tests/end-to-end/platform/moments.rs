@@ -1,10 +1,12 @@
 //! `moments` on a platform: a released parameter reaches the running app.
 
+use platformer_tests::binaries;
 use platformer_tests::docker::{self, Container};
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::run::eventually;
+use xtask::pack;
 
-use super::{file, get, packed};
+use super::{file, get};
 
 #[test]
 fn a_released_parameter_reaches_the_running_app() {
@@ -21,7 +23,9 @@ fn a_released_parameter_reaches_the_running_app() {
         "ALL",
         "platformer/redis",
     ]);
-    let (directory, version) = packed("moments");
+    let directory = tempfile::tempdir().unwrap();
+    let packed = pack::pack_executable("moments", directory.path(), binaries::moments());
+    let version = packed.unwrap().version;
     let path = directory.path().display().to_string();
     platform.succeed(&["publish", "moments", &path, &version]);
     let layer = file(

@@ -1,7 +1,6 @@
-//! The first hour, and what comes behind it.
+//! The first hour, and the commands that come after it.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use platformer_tests::docker::{self, Container};
 use platformer_tests::http;
@@ -9,24 +8,15 @@ use platformer_tests::platform::{self, Platform};
 use platformer_tests::ports;
 use platformer_tests::run::eventually;
 
-use super::{bring, get, packed};
+use super::{bring, first_hour, get, packed};
 
 #[test]
 fn the_first_hour() {
     platform::require_compose();
     let platform = Platform::training();
-    assert!(
-        platform
-            .succeed(&["status"])
-            .contains("nothing was deployed yet")
-    );
     let (dist, version) = packed("hello-world");
     let path = dist.path().display().to_string();
-    let published = platform.succeed(&["publish", "hello-world", &path, &version]);
-    assert!(
-        published.contains("next: platformer deploy hello-world@1.0.0"),
-        "{published}"
-    );
+    first_hour::publish(&platform, dist.path(), &version);
 
     // A dry run shows the commands, and changes nothing.
     let shown = platform.succeed(&["config", "set", "hello-world", "GREETING=Dry", "--dry-run"]);
@@ -46,27 +36,7 @@ fn the_first_hour() {
     assert!(missing.text().contains("hello-world is not available"));
     assert_eq!(get(&platform, "www.example.org", "/").status, 404);
 
-    platform.succeed(&["deploy", "hello-world@1.0.0"]);
-    let begin = Instant::now();
-    eventually("it answers", || {
-        get(&platform, "hello-world.localhost", "/greeting").status == 200
-    });
-    assert!(
-        begin.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        begin.elapsed()
-    );
-    let answer = get(&platform, "hello-world.localhost", "/greeting");
-    assert!(
-        answer
-            .header("x-platform-app")
-            .unwrap()
-            .starts_with("hello-world r1 ")
-    );
-    let status = platform.succeed(&["status"]);
-    let row: Vec<&str> = status.lines().last().unwrap().split_whitespace().collect();
-    let address = format!("http://hello-world.localhost:{}/", platform.address.port());
-    assert_eq!(row, ["hello-world", "r1", "r1", "1/1", "ready", &address]);
+    first_hour::deploy(&platform);
 
     // Nothing is done twice.
     assert!(
@@ -86,7 +56,7 @@ fn the_first_hour() {
     assert_eq!(platform.containers("app", Some("hello-world")).len(), 1);
 
     console(&platform);
-    config_and_back(&platform);
+    first_hour::configure_and_roll_back(&platform);
     secrets_and_commands(&platform);
     another_environment_moves_the_channel(&platform);
 
@@ -120,7 +90,7 @@ fn an_interrupted_deploy(platform: &Platform) {
     );
     let status = platform.succeed(&["status"]);
     assert!(
-        status.contains("a deploy is under way, or was interrupted"),
+        status.contains("a deploy is running, or was interrupted"),
         "{status}"
     );
     platform.succeed(&["deploy", "hello-world", "--again"]);
@@ -177,15 +147,14 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
     drop(stranger);
     let said = platform.run(&["-e", "production", "status"]);
     assert!(
-        said.stderr
-            .contains("is up as training, and not as production"),
+        said.stderr.contains("is up as training, not as production"),
         "{}",
         said.stderr
     );
     let said = platform.run(&["publish", "hello-world", path, "2.0.0"]);
     assert!(
         said.stderr
-            .contains("holds hello-world-1.0.0.tar.gz, and not 2.0.0"),
+            .contains("contains hello-world-1.0.0.tar.gz, but not version 2.0.0"),
         "{}",
         said.stderr
     );
@@ -194,7 +163,7 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
     platform.succeed(&["up"]);
     let status = platform.succeed(&["status"]);
     assert!(
-        status.contains("none runs: platformer deploy hello-world@training"),
+        status.contains("not running: platformer deploy hello-world@training"),
         "{status}"
     );
     platform.succeed(&["deploy", "hello-world@training"]);
@@ -204,45 +173,13 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
     );
 }
 
-/// What was configured is live with the next deploy, and a rollback takes it back.
-fn config_and_back(platform: &Platform) {
-    let greeting = || get(platform, "hello-world.localhost", "/greeting").text();
-    platform.succeed(&[
-        "config",
-        "set",
-        "hello-world",
-        "GREETING=Good day",
-        "--layer",
-        "training",
-    ]);
-    assert!(greeting().contains("Hello, World!"));
-    let diff = platform.succeed(&["config", "diff", "hello-world"]);
-    assert!(
-        diff.contains("-GREETING=Hello") && diff.contains("+GREETING='Good day'"),
-        "{diff}"
-    );
-    platform.succeed(&["deploy", "hello-world"]);
-    assert!(greeting().contains("Good day, World!"));
-    let releases = platform.succeed(&["releases", "hello-world"]);
-    assert!(
-        releases.lines().nth(1).unwrap().starts_with("r2 "),
-        "{releases}"
-    );
-    let back = platform.succeed(&["rollback", "hello-world"]);
-    assert!(back.starts_with("r2 → r1"), "{back}");
-    assert!(greeting().contains("Hello, World!"));
-    let said = platform.run(&["rollback", "hello-world"]);
-    assert_eq!(said.code, 1);
-    assert!(
-        said.stderr.contains("nothing was live before r1"),
-        "{}",
-        said.stderr
-    );
-    let said = platform.run(&["config", "set", "hello-world", "1=2"]);
-    assert!(said.stderr.contains("NAME=value"), "{}", said.stderr);
-}
-
 fn secrets_and_commands(platform: &Platform) {
+    // A list creates no volume.
+    assert_eq!(platform.succeed(&["secret", "list", "never-deployed"]), "");
+    let volume = format!("{}_never-deployed_secrets", platform.name);
+    let inspected = docker::docker(&["volume", "inspect", &volume]);
+    assert!(!inspected.status.success(), "{volume} exists");
+
     let said = platform.run_with(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2\n");
     assert_eq!(said.code, 0, "{}", said.stderr);
     let read = [
@@ -260,11 +197,17 @@ fn secrets_and_commands(platform: &Platform) {
         platform.succeed(&["secret", "list", "hello-world"]).trim(),
         "PASSWORD"
     );
+    let listed = platform.json(&["secret", "list", "hello-world", "--json"]);
+    assert_eq!(listed["secrets"], serde_json::json!(["PASSWORD"]));
     let said = platform.run_with(&["secret", "set", "hello-world", "PATH"], b"/nowhere");
-    assert!(said.stderr.contains("the image's own"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("reserved for the image"),
+        "{}",
+        said.stderr
+    );
     let said = platform.run(&["secret", "set", "hello-world", "EMPTY"]);
     assert!(
-        said.stderr.contains("no value on standard input"),
+        said.stderr.contains("standard input is empty"),
         "{}",
         said.stderr
     );
@@ -292,7 +235,7 @@ fn secrets_and_commands(platform: &Platform) {
     let said = platform.run(&["deploy", "hello-world"]);
     assert_eq!(said.code, 1);
     assert!(
-        said.stderr.contains("RELEASE_COMMAND ended with 1"),
+        said.stderr.contains("RELEASE_COMMAND exited with code 1"),
         "{}",
         said.stderr
     );

@@ -1,5 +1,6 @@
-//! What is packed, as an archive. No time, owner, path or order of this machine goes in, so that the
-//! same files pack to the same bytes, and publishing them twice is no conflict.
+//! Reproducible `.tar.gz` archives: the same files pack to the same bytes, so that publishing them twice is no conflict.
+//!
+//! No time, owner, umask or order of this machine goes into an archive.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,26 +13,25 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Archive, Builder, EntryType, Header};
 
-/// What lies at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Entry {
+pub enum Entry {
     Directory,
     File { content: Content, executable: bool },
     Link(PathBuf),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub enum Content {
     InMemory(Vec<u8>),
-    /// Read while it is packed: it may be large.
+    /// Read while the archive is written, because the file may be large.
     OnDisk(PathBuf),
 }
 
-/// By path: a directory comes before what is in it.
-pub(super) type Entries = BTreeMap<PathBuf, Entry>;
+/// Entries by path, so that a directory comes before its files.
+pub type Entries = BTreeMap<PathBuf, Entry>;
 
-/// The entries of a tar stream, without the directory that all of them are in.
-pub(super) fn entries(stream: impl Read) -> anyhow::Result<Entries> {
+/// Reads the entries of a tar stream and strips the directory around them.
+pub fn entries(stream: impl Read) -> anyhow::Result<Entries> {
     let mut entries = Entries::new();
     for entry in Archive::new(stream).entries()? {
         let mut entry = entry?;
@@ -45,7 +45,7 @@ pub(super) fn entries(stream: impl Read) -> anyhow::Result<Entries> {
             EntryType::Regular => {
                 let mut content = Vec::new();
                 entry.read_to_end(&mut content)?;
-                // The other bits are the umask of whoever checked the sources out.
+                // The other bits come from the umask of the checkout.
                 let executable = entry.header().mode()? & 0o111 != 0;
                 Entry::File {
                     content: Content::InMemory(content),
@@ -53,11 +53,13 @@ pub(super) fn entries(stream: impl Read) -> anyhow::Result<Entries> {
                 }
             }
             EntryType::Symlink => {
-                let target = entry.link_name()?.context("a link to nowhere")?;
+                let target = entry
+                    .link_name()?
+                    .context("the archive holds a link without a target")?;
                 Entry::Link(target.into_owned())
             }
             other => bail!(
-                "{} is neither a file, a directory nor a symbolic link, but {other:?}",
+                "can't pack {}: only files, directories and symbolic links are supported, not {other:?}",
                 path.display()
             ),
         };
@@ -66,20 +68,37 @@ pub(super) fn entries(stream: impl Read) -> anyhow::Result<Entries> {
     Ok(entries)
 }
 
-/// The entries of a directory.
-pub(super) fn below(directory: &Path) -> anyhow::Result<Entries> {
+/// Packs a directory into `archive`, without the names in `except` at its top.
+pub(crate) fn pack_directory(
+    directory: &Path,
+    archive: &Path,
+    except: &[&str],
+) -> anyhow::Result<()> {
+    let mut entries = below(directory)?;
+    if entries.is_empty() {
+        bail!(
+            "{} is empty: put the files of the app into it",
+            directory.display()
+        );
+    }
+    entries.retain(|path, _| except.iter().all(|name| path != Path::new(name)));
+    write(archive, &entries)
+}
+
+/// Reads the entries of a directory.
+fn below(directory: &Path) -> anyhow::Result<Entries> {
     let mut entries = Entries::new();
-    let mut waiting = vec![PathBuf::new()];
-    while let Some(above) = waiting.pop() {
-        let path = directory.join(&above);
+    let mut pending = vec![PathBuf::new()];
+    while let Some(parent) = pending.pop() {
+        let path = directory.join(&parent);
         let names =
             fs::read_dir(&path).with_context(|| format!("failed to read {}", path.display()))?;
         for name in names {
-            let relative = above.join(name?.file_name());
+            let relative = parent.join(name?.file_name());
             let path = directory.join(&relative);
             let metadata = path.symlink_metadata()?;
             let entry = if metadata.is_dir() {
-                waiting.push(relative.clone());
+                pending.push(relative.clone());
                 Entry::Directory
             } else if metadata.is_symlink() {
                 Entry::Link(fs::read_link(&path)?)
@@ -89,7 +108,10 @@ pub(super) fn below(directory: &Path) -> anyhow::Result<Entries> {
                     content: Content::OnDisk(path),
                 }
             } else {
-                bail!("{} is no file, directory or link", path.display());
+                bail!(
+                    "can't pack {}: only files, directories and symbolic links are supported",
+                    path.display()
+                );
             };
             entries.insert(relative, entry);
         }
@@ -97,8 +119,8 @@ pub(super) fn below(directory: &Path) -> anyhow::Result<Entries> {
     Ok(entries)
 }
 
-/// Writes the entries as a tar.gz.
-pub(super) fn write(archive: &Path, entries: &Entries) -> anyhow::Result<()> {
+/// Writes the entries as a `.tar.gz`.
+pub fn write(archive: &Path, entries: &Entries) -> anyhow::Result<()> {
     let mut builder = Builder::new(GzEncoder::new(
         File::create(archive)?,
         Compression::default(),
@@ -157,6 +179,8 @@ fn append<W: Write>(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     fn stream(files: &[(&str, u32, u64)]) -> Vec<u8> {
@@ -175,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn order_time_owner_and_umask_are_not_packed() {
+    fn order_time_owner_and_umask_do_not_change_the_bytes() {
         let directory = tempfile::tempdir().unwrap();
         let packed = |files: &[(&str, u32, u64)]| {
             let path = directory.path().join("packed.tar.gz");
@@ -188,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_packs_to_the_same_bytes_as_a_stream_of_it() {
+    fn a_directory_and_its_tar_stream_pack_to_the_same_bytes() {
         let directory = tempfile::tempdir().unwrap();
         let source = directory.path().join("artefact");
         fs::create_dir_all(source.join("b")).unwrap();
@@ -211,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_around_them_is_left_out() {
+    fn entries_strips_the_top_directory() {
         let found = entries(stream(&[("artefact/lib/a.jar", 0o644, 1)]).as_slice()).unwrap();
         let paths: Vec<_> = found.keys().collect();
         assert_eq!(paths, [Path::new("lib/a.jar")]);

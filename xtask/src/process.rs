@@ -1,4 +1,4 @@
-//! Child processes that do not outlive their owner.
+//! Child processes that are killed when they go out of scope.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command whose standard error is shown, each line behind `name`.
+    /// Starts a command, and prints each line of its standard error behind `name`.
     pub(crate) fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
@@ -42,16 +42,19 @@ impl Process {
     pub(crate) fn wait_for(
         &mut self,
         address: SocketAddr,
-        patience: Duration,
+        timeout: Duration,
     ) -> anyhow::Result<()> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         while TcpStream::connect(address).is_err() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended early ({status})", self.name);
+                bail!(
+                    "{} stopped before it listened on {address} ({status})",
+                    self.name
+                );
             }
             if Instant::now() > deadline {
                 bail!(
-                    "{} did not listen on {address} within {patience:?}",
+                    "timed out after {timeout:?} waiting for {} to listen on {address}",
                     self.name
                 );
             }
@@ -60,21 +63,24 @@ impl Process {
         Ok(())
     }
 
-    /// Asks the process to stop, and waits for it.
-    pub(crate) fn stop(mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
+    /// Sends SIGTERM and waits for the end of the process.
+    pub(crate) fn stop(mut self, timeout: Duration) -> anyhow::Result<ExitStatus> {
         let kill = Command::new("kill")
             .args(["-TERM", &self.child.id().to_string()])
             .status()?;
         if !kill.success() {
             bail!("failed to signal {}", self.name);
         }
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                bail!("{} did not stop within {patience:?}", self.name);
+                bail!(
+                    "timed out after {timeout:?} waiting for {} to stop",
+                    self.name
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -83,42 +89,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Already ended and reaped: nothing happens.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Whether a command ends well in time; one that does not is killed.
-pub(crate) fn succeeds_within(command: &mut Command, patience: Duration) -> bool {
-    let spawned = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = spawned else { return false };
-    let deadline = Instant::now() + patience;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return false;
-            }
-        }
-    }
-}
-
-/// 256 random bits, in hexadecimal.
-pub(crate) fn random_text() -> anyhow::Result<String> {
-    use std::io::Read as _;
-
-    use repository_api::Digest;
-    let mut bytes = [0; 32];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .context("failed to read /dev/urandom")?;
-    Ok(Digest::new(bytes).to_string())
 }

@@ -1,11 +1,11 @@
-//! `platformer demo`: the main job, on this machine, with nothing but Rust.
+//! `cargo demo`: the main job on this machine, with nothing but Rust.
 //!
-//! 1. build, and pack hello-world
-//! 2. a repository on a directory of its own
-//! 3. publish with curl's own request: `PUT`
-//! 4. bootstrap: fetch, verify, unpack, start
-//! 5. greet
-//! 6. stop, and look that nothing is left
+//! 1. build the binaries and pack hello-world
+//! 2. start a repository on a temporary directory
+//! 3. publish the app and its config with `PUT`, as `curl -T` does
+//! 4. bootstrap the app: fetch, verify, unpack, start
+//! 5. ask the app for its greeting
+//! 6. stop both, and check that nothing is left
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -20,18 +20,16 @@ use crate::build::{self, Profile};
 use crate::pack;
 use crate::process::Process;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[expect(clippy::print_stdout, reason = "the demo shows what happens")]
 pub fn run() -> anyhow::Result<()> {
-    println!("1. build bootstrap, repository and hello-world from the sources at hand");
+    println!("1. build bootstrap, repository and hello-world from the sources");
     let binaries = build::build(&["bootstrap", "repository"], Profile::Debug)?;
     let directory = tempfile::tempdir().context("failed to make a temporary directory")?;
     let packed = pack::pack("hello-world", directory.path(), Profile::Debug)?;
     if !binaries.is_static {
-        println!(
-            "   (the musl target is not to be had: the binaries need this machine's C library)"
-        );
+        println!("   (without the musl target: the binaries need this machine's C library)");
     }
 
     println!("2. start a repository on a local disk");
@@ -45,7 +43,7 @@ pub fn run() -> anyhow::Result<()> {
                 format!("file://{}", directory.path().join("store").display()),
             ),
     )?;
-    repository.wait_for(repository_address, PATIENCE)?;
+    repository.wait_for(repository_address, TIMEOUT)?;
 
     println!("3. publish hello-world {} and its config", packed.version);
     let file = packed
@@ -53,18 +51,18 @@ pub fn run() -> anyhow::Result<()> {
         .file_name()
         .and_then(|name| name.to_str())
         .context("the archive has no name")?;
-    let answer = put(
+    let response = put(
         repository_address,
         &format!("/artefacts/hello-world/{}/{file}", packed.version),
         &packed.archive,
     )?;
-    print!("   {answer}");
-    let answer = put(
+    print!("   {response}");
+    let response = put(
         repository_address,
         "/config/hello-world/hello-world.config",
         &packed.config,
     )?;
-    print!("   {answer}");
+    print!("   {response}");
 
     println!("4. bootstrap it: bootstrap hello-world {repository_address}");
     let mut app = Process::start(
@@ -74,34 +72,33 @@ pub fn run() -> anyhow::Result<()> {
             .env("BOOTSTRAP_DIR", directory.path().join("app"))
             .env("PORT", app_address.port().to_string()),
     )?;
-    app.wait_for(app_address, PATIENCE)?;
+    app.wait_for(app_address, TIMEOUT)?;
 
     println!("5. greet: GET http://{app_address}/greeting");
     let (status, body) = request(app_address, "GET", "/greeting", &[])?;
     ensure!(
         status == 200 && body.contains("Hello, World!"),
-        "the app answered {status}: {body}"
+        "the app answered with status {status}: {body}"
     );
     println!("   {body}");
 
     println!("6. stop both");
-    let app = app.stop(PATIENCE)?;
-    let repository = repository.stop(PATIENCE)?;
-    ensure!(app.success(), "bootstrap ended with {app}");
+    let app = app.stop(TIMEOUT)?;
+    let repository = repository.stop(TIMEOUT)?;
+    ensure!(app.success(), "bootstrap exited with {app}");
     ensure!(
         repository.success(),
-        "the repository ended with {repository}"
+        "the repository exited with {repository}"
     );
     ensure!(
         TcpStream::connect(app_address).is_err(),
         "something still listens on {app_address}"
     );
-    println!("   both ended with code 0, and nothing listens any more");
+    println!("   both exited with code 0, and their ports are closed");
     Ok(())
 }
 
-/// An address that was free a moment ago: hello-world takes its port from `PORT`, so it must be
-/// known before.
+/// An address that is free now: hello-world takes its port from `PORT`, so the demo must choose one.
 fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
@@ -109,12 +106,12 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 fn put(address: SocketAddr, path: &str, file: &Path) -> anyhow::Result<String> {
     let (status, body) = request(address, "PUT", path, &fs::read(file)?)?;
     if status != 201 {
-        bail!("PUT {path} was answered with {status}: {body}");
+        bail!("PUT {path} failed with status {status}: {body}");
     }
     Ok(body)
 }
 
-/// One request over one connection: no HTTP library is needed to publish.
+/// Sends one request over one connection, without an HTTP library.
 fn request(
     address: SocketAddr,
     method: &str,
@@ -122,20 +119,22 @@ fn request(
     body: &[u8],
 ) -> anyhow::Result<(u16, String)> {
     let mut connection = TcpStream::connect(address)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     connection.write_all(head.as_bytes())?;
     connection.write_all(body)?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    let mut response = String::new();
+    connection.read_to_string(&mut response)?;
+    let (head, body) = response
+        .split_once("\r\n\r\n")
+        .context("the response has no head")?;
     let status = head
         .split_whitespace()
         .nth(1)
-        .context("no status")?
+        .context("the response has no status")?
         .parse()?;
     Ok((status, body.to_owned()))
 }

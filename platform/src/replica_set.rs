@@ -1,9 +1,9 @@
-//! What runs of an app, as the engine tells it.
+//! The replicas of an app, as an engine reports them.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Two sets of an app may stand beside each other for the time of a deploy.
+/// Tells two sets of replicas of one app apart: they run side by side during a deploy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Colour {
     Blue,
@@ -44,19 +44,19 @@ impl FromStr for Colour {
     }
 }
 
-/// The set that counts, where two stand beside each other because a deploy was interrupted.
-pub(crate) fn live(sets: &[Running]) -> Option<&Running> {
-    sets.iter().max_by_key(|running| running.ready)
-}
-
-/// A set of replicas that the load balancer sees.
+/// Replicas of one release that get traffic from the load balancer.
 #[derive(Debug, Clone)]
-pub(crate) struct Running {
+pub(crate) struct ReplicaSet {
     pub(crate) app: String,
     pub(crate) release: String,
     pub(crate) colour: Colour,
     pub(crate) ready: usize,
-    pub(crate) wanted: usize,
-    /// What the engine says of one that is not ready.
-    pub(crate) trouble: Option<String>,
+    pub(crate) desired: usize,
+    /// The engine's message about a replica that is not ready.
+    pub(crate) problem: Option<String>,
+}
+
+/// The set that serves. After an interrupted deploy there may be two; the one with more ready replicas counts.
+pub(crate) fn live(sets: &[ReplicaSet]) -> Option<&ReplicaSet> {
+    sets.iter().max_by_key(|set| set.ready)
 }

@@ -1,40 +1,42 @@
-//! An app that is not Rust: its `pack.Dockerfile` says how it is built, and what is in the directory
-//! /artefact of the resulting image is the artefact.
+//! Packs an app that is not Rust: its `pack.Dockerfile` builds an image whose directory /artefact is the artefact.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use platformer::archive::{self, Entries};
+use platformer::images;
 
-use super::archive::{self, Entries};
-use crate::images;
-
-/// Where a `pack.Dockerfile` leaves what is to be packed.
 const ARTEFACT: &str = "/artefact";
 
-/// The version that is the default of the Dockerfile's build argument.
+/// The default of the build argument VERSION.
 pub(super) fn version(dockerfile: &Path) -> anyhow::Result<String> {
     fs::read_to_string(dockerfile)?
         .lines()
         .find_map(|line| line.strip_prefix("ARG VERSION="))
         .map(|version| version.trim().to_owned())
-        .with_context(|| format!("no line ARG VERSION=1.0.0 in {}", dockerfile.display()))
+        .with_context(|| {
+            format!(
+                "{} has no line such as ARG VERSION=1.0.0",
+                dockerfile.display()
+            )
+        })
 }
 
-/// Builds the image and takes the artefact out of it.
+/// Builds the image and copies the artefact out of it.
 pub(super) fn build(app: &str, dockerfile: &Path) -> anyhow::Result<Entries> {
     ensure!(
         images::docker_answers(),
-        "docker does not answer, and {app} is built in a container: start it"
+        "docker doesn't answer, and {app} is built in a container. Start Docker, then run this again"
     );
     let context = dockerfile
         .parent()
         .context("a Dockerfile has a directory")?;
-    // It stays: with it stays the cache of the next build.
+    // The image stays, as the cache of the next build.
     let tag = format!("platformer/pack:{app}");
     let mut arguments = Vec::new();
-    // An app that is files alone needs no Debian, which may have to be made first.
+    // An app of files alone needs no Debian image, which may take minutes to make.
     if fs::read_to_string(dockerfile)?.contains("ARG BASE_IMAGE=") {
         arguments.push(("BASE_IMAGE", images::base()?));
     }
@@ -53,18 +55,18 @@ pub(super) fn build(app: &str, dockerfile: &Path) -> anyhow::Result<Entries> {
         .with_context(|| format!("failed to read {ARTEFACT} of {tag}"))?;
     ensure!(
         !entries.is_empty(),
-        "{ARTEFACT} of {tag} is empty: {} is to put there what the app consists of",
+        "{ARTEFACT} of {tag} is empty: {} must put the files of the app there",
         dockerfile.display()
     );
     Ok(entries)
 }
 
-/// One that is never started, and goes with its owner.
+/// A container that is never started. It is removed when it goes out of scope.
 struct Container(String);
 
 impl Container {
     fn create(image: &str) -> anyhow::Result<Self> {
-        // An image FROM scratch has no command; docker wants one, and never looks for it.
+        // docker requires a command, which an image FROM scratch lacks, but doesn't check that it exists.
         let output = Command::new("docker")
             .args(["create", image, "none"])
             .output()
@@ -88,6 +90,8 @@ impl Drop for Container {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]

@@ -1,18 +1,27 @@
-//! What is printed for people: progress and tables on standard output, remarks on standard error.
+//! Output: results, tables and JSON on standard output, notes on standard error.
+//!
+//! A closed pipe is no error: a deploy whose reader has gone continues to its end.
 
 use std::io::Write as _;
 
-/// Who does not read any more stops nothing: a deploy goes on to its end.
-pub(crate) fn say(text: &str) {
+use serde::Serialize;
+
+pub(crate) fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Beside the output of a command of somebody's own, which may be read by a program.
-pub(crate) fn remark(text: &str) {
+/// A note beside output that a program may read.
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Rows under their headings, each column as wide as its widest cell.
+/// Prints JSON for programs. docs/platform.md documents its fields; later versions only add to them.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints rows under their headings, each column as wide as its widest cell.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         rows.iter()
@@ -29,7 +38,7 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
-        say(padded.join("  ").trim_end());
+        print(padded.join("  ").trim_end());
     };
     line(headings.to_vec());
     for row in rows {
