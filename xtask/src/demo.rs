@@ -25,9 +25,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[expect(clippy::print_stdout, reason = "the demo shows what happens")]
 pub fn run() -> anyhow::Result<()> {
     println!("1. build bootstrap, repository and hello-world from the sources");
-    let binaries = build::build(&["bootstrap", "repository"], Profile::Debug)?;
+    let packages = ["bootstrap", "repository", "hello-world"];
+    let binaries = build::build(&packages, Profile::Debug)?;
     let directory = tempfile::tempdir().context("failed to make a temporary directory")?;
-    let packed = pack::pack("hello-world", directory.path(), Profile::Debug)?;
+    let executable = binaries.path("hello-world");
+    let packed = pack::pack_executable("hello-world", directory.path(), executable)?;
     if !binaries.is_static {
         println!("   (without the musl target: the binaries need this machine's C library)");
     }
@@ -64,7 +66,7 @@ pub fn run() -> anyhow::Result<()> {
     )?;
     print!("   {response}");
 
-    println!("4. bootstrap it: bootstrap hello-world {repository_address}");
+    println!("4. start it: bootstrap hello-world {repository_address}");
     let mut app = Process::start(
         "bootstrap",
         Command::new(binaries.path("bootstrap"))
