@@ -1,27 +1,18 @@
 //! Exit codes of containers, as an error message explains them.
-//!
-//! Codes of bootstrap are those of the contract, section 6.
 
-/// Whether bootstrap would end with this code again. After 69, a repository may come back.
+use repository_api::exit::Exit;
+
+/// Whether another start of the same release ends with this code again.
 pub(super) fn is_permanent(code: i32) -> bool {
-    matches!(code, 64..=68 | 70..=78 | 126 | 127)
+    Exit::of_start(code).is_some_and(|exit| !exit.is_transient())
 }
 
 /// `exited with code 65 (artefact damaged or refused)`
 pub(super) fn describe(code: i32) -> String {
-    let meaning = match code {
-        64 => "usage error or bad setting",
-        65 => "artefact damaged or refused",
-        66 => "no such app, version or release",
-        69 => "repository not reached",
-        73 => "cannot write to the app's directory",
-        76 => "the answer does not come from a repository",
-        77 => "not allowed",
-        78 => "bad config",
-        126 => "command cannot be executed",
-        127 => "command not found",
-        137 => "killed",
-        _ => "the app's own exit code",
+    let meaning = match Exit::of_start(code) {
+        Some(exit) => exit.meaning().to_owned(),
+        None if code > 128 => format!("stopped by signal {}", code - 128),
+        None => "the app's own exit code".to_owned(),
     };
     format!("exited with code {code} ({meaning})")
 }

@@ -203,7 +203,7 @@ mod tests {
         );
         assert_eq!(
             judge("exited 78 0", None),
-            Some(failed("it exited with code 78 (bad config)"))
+            Some(failed("it exited with code 78 (invalid config)"))
         );
     }
 
