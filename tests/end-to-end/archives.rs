@@ -146,7 +146,7 @@ fn hostile_entries_are_refused_with_a_reason() {
                 ..Entry::symlink("l", "f")
             }],
         ),
-        ("and no entry", vec![Entry::pax("path", "x")]),
+        ("without an entry", vec![Entry::pax("path", "x")]),
         (
             "extended header is malformed",
             vec![

@@ -21,6 +21,7 @@ fn binaries() -> &'static Binaries {
             Profile::Debug => &[
                 "bootstrap",
                 "repository",
+                "hello-world",
                 "children",
                 "platformer",
                 "moments",

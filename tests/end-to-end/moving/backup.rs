@@ -133,7 +133,7 @@ fn an_incomplete_or_damaged_log_is_refused() {
     let status = Command::new("mkfifo").arg(&artefact).status();
     assert!(status.unwrap().success());
     let target = tempfile::tempdir().unwrap();
-    import(&backup.tree, target.path(), 1).says("it is no file");
+    import(&backup.tree, target.path(), 1).says("it is not a regular file");
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn a_backup_is_not_overwritten_by_another_history_and_imports_despite_losses() {
     fs::remove_file(backup.tree.join("artefacts/hello/1.2.0/extra")).unwrap();
     let restored = tempfile::tempdir().unwrap();
     import(&backup.tree, restored.path(), 1)
-        .says("see what is said of hello")
-        .says("hello is not taken over: ")
+        .says("see the reasons above")
+        .says("hello is not imported: ")
         .says("extra\" is not in the export");
     let restored = Server::start(restored.path());
     assert_eq!(restored.get("/artefacts/other/0.1.0/other.bin").status, 200);
