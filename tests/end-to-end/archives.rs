@@ -173,7 +173,7 @@ fn hostile_entries_are_refused_by_name() {
                 ..Entry::symlink("l", "f")
             }],
         ),
-        ("and no entry", vec![Entry::pax("path", "x")]),
+        ("without an entry", vec![Entry::pax("path", "x")]),
         (
             "extended header is malformed",
             vec![

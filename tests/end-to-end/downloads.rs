@@ -275,7 +275,7 @@ fn a_size_that_contradicts_the_release_is_refused_after_one_refetch() {
     Bootstrap::of(&mock)
         .run()
         .expect(65)
-        .says("where the release says 10");
+        .says("but the release says 10");
     assert_eq!(mock.requests(&app.path()).len(), 2);
 }
 
