@@ -205,7 +205,7 @@ fn names_are_checked_before_anything_else() {
     let (storage, server) = Server::fresh();
     for (path, text) in [
         ("/artefacts/hello/v1.0.0/f", "write 1.0.0"),
-        ("/artefacts/hello/abcdef12/f", "a commit id has no order"),
+        ("/artefacts/hello/abcdef12/f", "commit ids have no order"),
         ("/artefacts/Hello/1.0.0/f", "isn't an app name"),
         ("/artefacts/../1.0.0/f", "isn't an app name"),
         ("/artefacts/hello/1.0.0/..", "isn't a file name"),

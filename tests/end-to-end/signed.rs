@@ -82,7 +82,7 @@ fn what_nobody_signed_is_refused() {
     refused(&app.document(), &app, &signer).says("the release is not signed");
     refused(&signed(&app, &other, ""), &app, &signer).says("none of the trusted keys");
     refused(&signed(&app, &signer, "expires:2020-01-01"), &app, &signer).says("has expired");
-    refused(&signed(&app, &signer, "expires:soon"), &app, &signer).says("is no date");
+    refused(&signed(&app, &signer, "expires:soon"), &app, &signer).says("isn't a date");
     let mut unsigned_number = app.clone();
     unsigned_number.release = None;
     refused(&signed(&unsigned_number, &signer, ""), &app, &signer);
@@ -94,7 +94,7 @@ fn nothing_may_be_changed_after_it_was_signed() {
     let good = signed(&app, &signer, "timestamp:1");
     let mut document = good.clone();
     document.statement = document.statement.replace("1.0.0", "1.0.1");
-    refused(&document, &app, &signer).says("it was changed after it was signed");
+    refused(&document, &app, &signer).says("was changed after it was signed");
     let mut document = good.clone();
     document.config[0].content.push_str("MORE=1\n");
     refused(&document, &app, &signer).says("the config layer app is damaged");
@@ -182,7 +182,7 @@ fn no_release_below_the_floor() {
 #[test]
 fn keys_that_cannot_be_read_say_so() {
     let bootstrap = Bootstrap::with(&["hello@stable", "127.0.0.1:1"]);
-    for (content, what) in [("", "holds no key"), ("RWnonsense\n", "whose line 1")] {
+    for (content, what) in [("", "contains no key"), ("RWnonsense\n", "whose line 1")] {
         let keys = bootstrap.home().join("keys");
         fs::write(&keys, content).unwrap();
         bootstrap
