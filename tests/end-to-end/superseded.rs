@@ -108,7 +108,7 @@ fn a_tree_in_use_stays_and_goes_later() {
 #[test]
 fn a_tree_beside_another_goes_when_it_is_not_in_use() {
     let mock = Mock::start();
-    let app = App::script("echo changed >> run.sh; echo started; exec sleep 60");
+    let app = App::script("echo changed >> run.sh; echo started changed; exec sleep 60");
     let bootstrap = Bootstrap::of(&mock);
     let first = start(&bootstrap, &mock, &app);
     let second = start(&bootstrap, &mock, &app);
