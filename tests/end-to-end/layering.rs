@@ -161,7 +161,7 @@ fn what_is_no_cycle_is_none() {
         ),
         (
             "a.rs",
-            "mod inner;\nuse inner::Inner;\nuse crate::b::B;\npub(crate) struct Error;\n",
+            "mod inner;\nuse inner::Inner;\nuse crate::{b::B};\npub(crate) struct Error;\n",
         ),
         ("a/inner.rs", "use super::Error;\n"),
         (

@@ -4,14 +4,13 @@
 //! 2. run the registered tests, each on a thread of its own name
 //! 3. print the slowest tests (with `PLATFORM_TESTS=all` or `CI=true`), and, as the last lines, every test that was left out
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use crate::report::report;
 use crate::skip::{Selection, Skipped};
 use crate::world;
 
@@ -26,26 +25,6 @@ pub struct Test {
 }
 
 inventory::collect!(Test);
-
-/// What is known of a run beside libtest's own count.
-#[derive(Debug, Default)]
-struct Report {
-    durations: Vec<(Duration, &'static str)>,
-    /// The tests that were left out, by reason.
-    left_out: BTreeMap<String, Vec<String>>,
-    /// The tests that ran in part, by reason.
-    reduced: BTreeMap<String, BTreeSet<String>>,
-}
-
-static REPORT: Mutex<Report> = Mutex::new(Report {
-    durations: Vec::new(),
-    left_out: BTreeMap::new(),
-    reduced: BTreeMap::new(),
-});
-
-fn report() -> MutexGuard<'static, Report> {
-    REPORT.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Runs the tests that the command line selects.
 pub fn main() -> ExitCode {
@@ -105,53 +84,5 @@ fn run(name: &'static str, test: fn()) -> Result<Completion, Failed> {
         }
         // The panic's message is on standard error already.
         Err(_) => Err(Failed::without_message()),
-    }
-}
-
-/// Records that the current test runs in part.
-pub(crate) fn reduced(reason: &str) {
-    let thread = thread::current();
-    let name = thread.name().unwrap_or_default().to_owned();
-    let mut report = report();
-    report
-        .reduced
-        .entry(reason.to_owned())
-        .or_default()
-        .insert(name);
-}
-
-impl Report {
-    #[expect(clippy::print_stdout, reason = "a test run reports on standard output")]
-    fn print_slowest(&mut self) {
-        const SLOWEST: usize = 20;
-        self.durations.sort_unstable_by(|one, other| other.cmp(one));
-        println!("slowest tests:");
-        for (duration, name) in self.durations.iter().take(SLOWEST) {
-            println!("{:8.1} s  {name}", duration.as_secs_f64());
-        }
-        println!();
-    }
-
-    #[expect(clippy::print_stdout, reason = "a test run reports on standard output")]
-    fn print_left_out(&self) {
-        for (reason, names) in &self.reduced {
-            println!("{reason}:");
-            for name in names {
-                println!("    {name}");
-            }
-        }
-        let count: usize = self.left_out.values().map(Vec::len).sum();
-        if count > 0 {
-            println!("left out: {count} tests");
-        }
-        for (reason, names) in &self.left_out {
-            println!("  {reason}:");
-            for name in names {
-                println!("    {name}");
-            }
-        }
-        if count > 0 || !self.reduced.is_empty() {
-            println!("To run every test: PLATFORM_TESTS=all cargo test");
-        }
     }
 }

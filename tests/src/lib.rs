@@ -54,6 +54,7 @@ pub mod power;
 pub mod proxy;
 pub mod redis;
 pub mod relay;
+mod report;
 pub mod run;
 pub mod s3;
 pub mod server;

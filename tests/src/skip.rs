@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::harness;
+use crate::report;
 
 /// Which tests a run includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +79,12 @@ fn leave_out(reason: &str) -> ! {
 /// With `CI=true`.
 pub fn without(missing: &str) {
     assert!(!is_ci(), "CI leaves nothing out: without {missing}");
-    harness::reduced(&format!("ran in part, without {missing}"));
+    report::reduced(&format!("ran in part, without {missing}"));
 }
 
 /// Reports that the current test covers less than it should, because of a limit of the machine that no package lifts.
 pub fn note(limit: &str) {
-    harness::reduced(limit);
+    report::reduced(limit);
 }
 
 /// Leaves the current test out where `program` cannot be started.

@@ -207,7 +207,8 @@ pub(super) fn inline_paths(code: &str) -> Vec<Vec<String>> {
     let is_name =
         |character: char| character.is_alphanumeric() || character == '_' || character == ':';
     code.split(|character: char| !is_name(character))
-        .filter(|word| word.contains("::"))
+        // A word that ends with colons begins a group, which `imports` takes apart.
+        .filter(|word| word.contains("::") && !word.ends_with("::"))
         .map(|word| {
             word.split("::")
                 .filter(|name| !name.is_empty())
