@@ -1,7 +1,7 @@
 //! Downloads over a server that fails in every way, up to twenty times each. All end with the right
 //! bytes or, where what is allowed is spent, with the right exit code.
 //!
-//! `SOAK_DOWNLOADS=10000 cargo test -p platformer-tests faults::` runs as many as you like.
+//! `SOAK_DOWNLOADS=10000 cargo test -p tests faults::` runs as many as you like.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};

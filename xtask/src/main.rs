@@ -87,7 +87,7 @@ fn run(task: Task) -> anyhow::Result<()> {
 
 fn bench() -> anyhow::Result<()> {
     let status = Command::new("cargo")
-        .args(["bench", "--package", "platformer-tests"])
+        .args(["bench", "--package", "tests"])
         .current_dir(build::root()?)
         .status()
         .context("failed to start cargo")?;
