@@ -134,7 +134,7 @@ fn status_of(error: &Error) -> StatusCode {
     }
 }
 
-/// What the client can do about an error, in terms of this API.
+/// The next step for a client, in terms of the HTTP API.
 fn next_step(error: &Error) -> Option<String> {
     Some(match error {
         Error::Contended | Error::Interrupted => "; retry the request".to_owned(),

@@ -16,7 +16,7 @@ use super::state::App;
 use super::{console, paths};
 
 pub(crate) fn router(app: App) -> Router {
-    let (router, document) = described().split_for_parts();
+    let (router, document) = api_routes().split_for_parts();
     let document = Document::of(&document);
     router
         .merge(aliases())
@@ -30,7 +30,7 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-fn described() -> OpenApiRouter<App> {
+fn api_routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(probe::live))
         .routes(routes!(probe::ready))

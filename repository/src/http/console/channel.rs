@@ -128,7 +128,7 @@ async fn show(
                 Some((_, now)) => { "This channel points at " (release(app, now.release)) ", promoted " (attribution(&now.created, &now.by)) "." }
                 None => "This channel does not exist yet.",
             }
-            @if found.takes_signed_only { " It accepts only signed releases." }
+            @if found.takes_signed_only { " The channel accepts only signed releases." }
         }
         @if let (Some(to), Some(change)) = (&to, &change) {
             (promotion_form(visit, app, channel, &found, to, change))

@@ -18,7 +18,7 @@ const CHANNELS: usize = 200;
 /// Maximum versions, and maximum releases, that the form suggests.
 const SUGGESTIONS: usize = 50;
 
-struct Runs {
+struct ChannelRow {
     channel: ChannelName,
     number: u64,
     version: Option<VersionName>,
@@ -26,12 +26,11 @@ struct Runs {
     takes_signed_only: bool,
     at: String,
     by: String,
-    /// The previous release.
     previous: Option<u64>,
 }
 
 struct Overview {
-    channels: Vec<Runs>,
+    channels: Vec<ChannelRow>,
     /// Number of channels that are not shown.
     hidden: usize,
     latest: Option<VersionName>,
@@ -46,7 +45,7 @@ impl Overview {
         let channels = state.channels.keys().filter_map(|channel| {
             let (_, moved) = state.channel(channel)?;
             let release = state.releases.get(&moved.release);
-            Some(Runs {
+            Some(ChannelRow {
                 channel: channel.clone(),
                 number: moved.release,
                 version: release.map(|release| release.statement.version.clone()),
@@ -126,7 +125,7 @@ pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) ->
     ))
 }
 
-fn channels(visit: &Visit, app: &AppName, rows: &[Runs]) -> Markup {
+fn channels(visit: &Visit, app: &AppName, rows: &[ChannelRow]) -> Markup {
     html! {
         table {
             thead { tr {

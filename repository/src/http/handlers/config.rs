@@ -54,7 +54,7 @@ pub(crate) async fn get(
         .await?
         .flatten();
     let generation = match (wanted, newest) {
-        (_, None) => Err(absent(&owner, &file)),
+        (_, None) => Err(missing_layer(&owner, &file)),
         (None, Some((newest, _))) => Ok(newest),
         (Some(wanted), Some((newest, _))) if (1..=newest).contains(&wanted) => Ok(wanted),
         (Some(wanted), Some((newest, _))) => Err(Failure::not_found(format!(
@@ -115,7 +115,7 @@ pub(crate) async fn history(
         .await?
         .unwrap_or_default();
     if rows.is_empty() && page.after.is_none() {
-        return Err(absent(&owner, &file));
+        return Err(missing_layer(&owner, &file));
     }
     page.json(
         rows,
@@ -136,7 +136,7 @@ pub(crate) async fn history(
     )
 }
 
-fn absent(owner: &str, file: &str) -> Failure {
+fn missing_layer(owner: &str, file: &str) -> Failure {
     Failure::not_found(format!(
         "{owner} has no config layer {file}: write it with PUT /config/{owner}/{file}"
     ))
