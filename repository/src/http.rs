@@ -1,16 +1,14 @@
 //! The HTTP server.
 //!
-//! 1. [`serve`]: connections; [`tls`] and [`drain`] below it
-//! 2. [`access`]: who asks, and what they may do; [`request_log`]: one line per request
-//! 3. [`long_poll`]: answers that wait for a change; [`waiting`]: room for them
-//! 4. [`router`]: to the [`handlers`] of the API and the pages of the [`console`], which take what they need from
-//!    [`state`]
-//! 5. [`extract`], [`query`], [`page`], [`receive`]: from a request; [`answer`], [`failure`], [`etag`],
-//!    [`conditional`], [`range`], [`negotiate`]: to an answer
-//! 6. [`openapi`], [`metrics`]: what the server says about itself
+//! 1. [`serve`]: connections, with [`tls`] and [`drain`]
+//! 2. [`access`]: authentication and authorization; [`request_log`]: one log line per request
+//! 3. [`long_poll`]: requests that wait for a change; [`waiting`]: their limit
+//! 4. [`router`]: routes to the [`handlers`] of the API and the pages of the [`console`], with their [`state`]
+//! 5. [`extract`], [`query`], [`page`], [`receive`]: read requests; [`response`], [`failure`], [`etag`],
+//!    [`conditional`], [`range`], [`negotiate`]: build responses
+//! 6. [`openapi`], [`metrics`]: the description and the metrics of the server
 
 pub(crate) mod access;
-mod answer;
 mod conditional;
 mod console;
 mod drain;
@@ -28,6 +26,7 @@ mod query;
 mod range;
 pub(crate) mod receive;
 mod request_log;
+mod response;
 mod router;
 pub(crate) mod serve;
 pub(crate) mod state;

@@ -43,15 +43,15 @@ fn a_channel_moves_forward_and_back() {
     browser.write("#to", "1.1.0");
     browser.click("form.line button");
     // The page shows the changes before it makes them.
-    browser.shows("Point stable at 1.1.0");
+    browser.shows("Promote 1.1.0 to stable");
     browser.shows("COLOUR changed");
     assert_eq!(server.get("/channels/hello/stable").text(), "r1\n");
     browser.click(".sheet button[type=submit]");
-    browser.shows("stable points at r2 now");
+    browser.shows("stable now points at r2");
     assert_eq!(server.get("/channels/hello/stable").text(), "r2\n");
     browser.click("a[href='/apps/hello/channels/stable?to=r1']");
     browser.click(".sheet button[type=submit]");
-    browser.shows("stable points at r1 now");
+    browser.shows("stable now points at r1");
     assert_eq!(server.get("/channels/hello/stable").text(), "r1\n");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
@@ -112,7 +112,7 @@ fn the_editor_marks_errors_at_their_position() {
     browser.write("#content", "STARTUP_COMMAND=./f\nAPI_TOKEN='x'");
     browser.until("document.querySelector('output')?.innerText.includes('looks like a secret')");
     browser.click("form.editor button");
-    browser.shows("Saved: this is generation 3");
+    browser.shows("Saved as generation 3");
     assert_eq!(
         server.get("/config/hello/hello.config").text(),
         "STARTUP_COMMAND=./f\nAPI_TOKEN='x'"
@@ -281,7 +281,7 @@ fn the_console_works_by_keyboard() {
     {
         browser.press(key);
     }
-    browser.shows("Point stable at 1.1.0");
+    browser.shows("Promote 1.1.0 to stable");
     while browser.evaluate("return document.activeElement.type") != "submit"
         || browser.evaluate("return document.activeElement.closest('.sheet') === null") == true
     {
@@ -290,5 +290,5 @@ fn the_console_works_by_keyboard() {
         assert!(stops < 80, "the keyboard does not reach the button");
     }
     browser.press(enter);
-    browser.shows("stable points at r2 now");
+    browser.shows("stable now points at r2");
 }

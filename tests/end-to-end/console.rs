@@ -221,10 +221,10 @@ fn a_config_is_saved_as_it_was_typed_or_not_at_all() {
     // The newest says what it changed, too; and an old one can be written again.
     let newest = page(&server, &format!("{path}?generation=2")).text();
     assert!(
-        newest.contains("<ins>+ A=2\n</ins>") && !newest.contains("Write it again"),
+        newest.contains("<ins>+ A=2\n</ins>") && !newest.contains("Restore as a new generation"),
         "{newest}"
     );
-    assert!(old.contains("Write it again"), "{old}");
+    assert!(old.contains("Restore as a new generation"), "{old}");
     for number in 3..=60 {
         server.publish(layer, format!("A={number}\n"));
     }

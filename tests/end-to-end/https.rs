@@ -145,7 +145,7 @@ fn a_renewed_certificate_is_taken_up() {
     fs::write(certified.certificate(), "no certificate").unwrap();
     server
         .process()
-        .wait_for_stderr("failed to load the new certificate");
+        .wait_for_stderr("failed to reload the certificate");
     fs::write(certified.certificate(), &good).unwrap();
     certified.curl(&["--fail-with-body"], &ready).expect(0);
     certified.renew();

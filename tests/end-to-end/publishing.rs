@@ -228,7 +228,7 @@ fn names_are_checked_before_anything_else() {
     for path in ["/artefacts/hello/1.0.0/", "/artefacts/hello/1.0.0"] {
         let nameless = server.put(path, "bytes");
         assert_eq!(nameless.status, 405, "{path}");
-        assert!(nameless.detail().contains("names no file"), "{path}");
+        assert!(nameless.detail().contains("has no file name"), "{path}");
         assert!(nameless.header("allow").is_some());
     }
     assert_eq!(server.put("/artefacts/hello/1.0.0/%ff", "x").status, 400);

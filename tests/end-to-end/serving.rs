@@ -84,7 +84,7 @@ fn the_grace_period_ends() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start_with(storage.path(), &[("GRACE_PERIOD", "200ms")]);
     let _upload = half_an_upload(&server);
-    server.stop().expect(0).says("grace period is over");
+    server.stop().expect(0).says("grace period ended");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn an_admin_token_is_made_and_never_shown() {
     let stopped = server.stop();
     stopped
         .expect(0)
-        .says("made an admin token")
+        .says("created an admin token")
         .says("who=admin")
         .does_not_say(&secret);
     // It stays the same one.
@@ -93,7 +93,10 @@ fn an_admin_token_is_made_and_never_shown() {
         status(&server, "GET", FILE, &secret, ""),
         401 | 429
     ));
-    server.stop().expect(0).does_not_say("made an admin token");
+    server
+        .stop()
+        .expect(0)
+        .does_not_say("created an admin token");
     fs::write(&file, "short").unwrap();
     let location = format!("file://{}", store.display());
     let environment = [
@@ -103,7 +106,7 @@ fn an_admin_token_is_made_and_never_shown() {
     run::spawn::<&str>(&binaries::repository(), &[], &environment)
         .wait()
         .expect(1)
-        .says("is no admin token");
+        .says("does not hold a valid admin token");
 }
 
 #[test]
@@ -151,7 +154,9 @@ fn a_token_covers_what_it_says() {
     let refused = server.request("PUT", FILE, &headers, b"x");
     let detail = refused.detail();
     assert!(
-        detail.contains("the token reader covers read:hello, and this needs publish:hello"),
+        detail.contains(
+            "the token reader has the scopes read:hello, but the request needs publish:hello"
+        ),
         "{detail}"
     );
     let history = server.request(

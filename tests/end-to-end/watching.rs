@@ -122,7 +122,7 @@ fn a_server_that_is_told_to_stop_lets_them_go() {
     server
         .wait()
         .expect(0)
-        .does_not_say("the grace period is over");
+        .does_not_say("the grace period ended");
 }
 
 #[test]

@@ -1,19 +1,19 @@
-//! Access: who a request comes from, and whether it is allowed.
+//! Authentication and authorization of requests.
 //!
-//! 1. probes are open to everyone
-//! 2. a token allows what its scopes cover ([`needs`]); unknown tokens are counted ([`failures`])
+//! 1. probes need no token
+//! 2. a token allows the requests that its scopes cover ([`needs`]); invalid tokens are rate-limited ([`failures`])
 //! 3. a browser holds its token in a cookie ([`cookie`]) and writes only through forms of this server ([`origin`])
-//! 4. without a token: while no token exists, everything is open to this machine on a loopback address
-//!    ([`loopback`]), and reads are open elsewhere. With tokens, nothing is open, except reads with
-//!    `REPOSITORY_OPEN_READS`. `REPOSITORY_ANONYMOUS_WRITES` opens everything
+//! 4. without a token: before the first token exists, local users need none on a loopback address ([`loopback`]), and
+//!    other addresses allow reads. Once a token exists, every request needs one, except reads with
+//!    `REPOSITORY_OPEN_READS`. `REPOSITORY_ANONYMOUS_WRITES` allows everything without a token
 
 pub(crate) mod admin;
 pub(crate) mod cookie;
 pub(crate) mod failures;
+mod identity;
 mod loopback;
 mod needs;
 mod origin;
-mod who;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -36,13 +36,13 @@ pub(crate) use crate::domain::token::ANONYMOUS;
 use crate::domain::token::Hash;
 use admin::Admin;
 use failures::Failures;
-use who::Rights;
-pub(crate) use who::Who;
+pub(crate) use identity::Identity;
+use identity::Rights;
 
-/// Maximum age of the known tokens: a revoked token is good for as long.
+/// Maximum age of the token list. A revoked token stays valid for this time.
 const MAX_STALENESS: Duration = Duration::from_secs(1);
 
-/// The same for an unknown token. Guessing must not keep the store busy.
+/// Maximum age of the token list before a token counts as unknown. Limits the load that guessing puts on the store.
 const MAX_STALENESS_UNKNOWN: Duration = Duration::from_millis(100);
 
 /// The client of a connection.
@@ -52,23 +52,23 @@ pub(crate) struct Peer {
     pub(crate) is_encrypted: bool,
 }
 
-/// Why a request is refused, and its author, if known.
+/// The response to a refused request, and its user, if known.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) failure: Failure,
-    pub(crate) who: Option<Who>,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl<T: Into<Failure>> From<T> for Refusal {
     fn from(failure: T) -> Self {
         Self {
             failure: failure.into(),
-            who: None,
+            identity: None,
         }
     }
 }
 
-/// What is open without a token.
+/// Requests that need no token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenAccess {
     pub(crate) reads: bool,
@@ -102,27 +102,25 @@ impl Access {
         }
     }
 
-    /// Finds the author of a request and refuses what they may not do, before the body is read.
-    pub(crate) async fn authorize(&self, peer: Peer, request: &Parts) -> Result<Who, Refusal> {
+    /// Authenticates the user of a request and checks their permissions, before the body is read.
+    pub(crate) async fn authorize(&self, peer: Peer, request: &Parts) -> Result<Identity, Refusal> {
         let hosts = request.headers.get_all(header::HOST).iter().count();
         if hosts > 1 || (hosts == 0 && request.version >= Version::HTTP_11) {
-            let failure = Failure::bad_request(
-                "the request names no host, or more than one: send one Host header",
-            );
+            let failure = Failure::bad_request("the request must have exactly one Host header");
             return Err(failure.into());
         }
         let from_cookie = cookie::token(&request.headers);
         let is_form = request.method == Method::POST && paths::is_page(request.uri.path());
         let is_browser = is_form || from_cookie.is_some();
-        if is_browser && !is_read(&request.method) && !origin::is_own(request) {
+        if is_browser && !is_read(&request.method) && !origin::is_same_origin(request) {
             let failure = Failure::new(
                 StatusCode::FORBIDDEN,
-                "the page of another site made this request, or its origin is unknown: use the forms of this site, or the API with Authorization",
+                "the request comes from another site, or its origin is unknown: use the forms of this site, or call the API with an Authorization header",
             );
             return Err(failure.into());
         }
-        if is_for_everyone(request.uri.path()) {
-            return Ok(Who::anonymous(Rights::Reads));
+        if is_public_path(request.uri.path()) {
+            return Ok(Identity::anonymous(Rights::Reads));
         }
         if let Some(secret) = secret(&request.headers)?.or(from_cookie) {
             return self.with_token(peer, request, &secret).await;
@@ -130,119 +128,125 @@ impl Access {
         Ok(self.without_token(peer, request).await?)
     }
 
-    async fn with_token(&self, peer: Peer, request: &Parts, secret: &str) -> Result<Who, Refusal> {
-        let who = self.holder(peer, secret).await?;
+    async fn with_token(
+        &self,
+        peer: Peer,
+        request: &Parts,
+        secret: &str,
+    ) -> Result<Identity, Refusal> {
+        let identity = self.identify(peer, secret).await?;
         let need = needs::of(&request.method, &request.uri);
-        if who.may(&need) {
-            return Ok(who);
+        if identity.may(&need) {
+            return Ok(identity);
         }
-        let failure = not_covered(&who, &need);
-        let who = Some(who);
-        Err(Refusal { failure, who })
+        Err(Refusal {
+            failure: missing_scope(&identity, &need),
+            identity: Some(identity),
+        })
     }
 
-    /// The holder of a token.
-    pub(crate) async fn holder(&self, peer: Peer, secret: &str) -> Result<Who, Refusal> {
-        refuse_in_the_open(peer)?;
+    /// The identity that a token belongs to.
+    pub(crate) async fn identify(&self, peer: Peer, secret: &str) -> Result<Identity, Refusal> {
+        refuse_unencrypted(peer)?;
         let hash = Hash::of(secret);
         if self.admin.as_ref().is_some_and(|admin| admin.is(&hash)) {
-            return Ok(Who::admin());
+            return Ok(Identity::admin());
         }
-        let mut found = known(self.catalogue.tokens(MAX_STALENESS).await?, &hash);
+        let mut found = find_token(self.catalogue.tokens(MAX_STALENESS).await?, &hash);
         if found.is_none() {
-            // The token may have been made a moment ago.
-            found = known(self.catalogue.tokens(MAX_STALENESS_UNKNOWN).await?, &hash);
+            // The token may be newer than the token list.
+            found = find_token(self.catalogue.tokens(MAX_STALENESS_UNKNOWN).await?, &hash);
         }
         let Some((name, scopes, is_expired)) = found else {
             let failure = self.refuse_token(
                 peer,
-                "the token is unknown or revoked: ask for one that is made with repository token create",
+                "the token is unknown or revoked: ask your administrator to run repository token create",
             );
             return Err(failure.into());
         };
-        let who = Who {
+        let identity = Identity {
             name: Cow::Owned(name),
             rights: Rights::Scopes(scopes, self.open.reads),
         };
         if is_expired {
             let detail = format!(
-                "the token {} has expired: ask for another one, made with repository token create",
-                who.name
+                "the token {} has expired: ask your administrator to run repository token create",
+                identity.name
             );
             let failure = self.refuse_token(peer, &detail);
-            let who = Some(who);
-            return Err(Refusal { failure, who });
+            let identity = Some(identity);
+            return Err(Refusal { failure, identity });
         }
-        Ok(who)
+        Ok(identity)
     }
 
     fn refuse_token(&self, peer: Peer, detail: &str) -> Failure {
-        self.metrics.turned_away.inc();
+        self.metrics.tokens_refused.inc();
         match self.failures.count(peer.address.ip()) {
             None => Failure::new(StatusCode::UNAUTHORIZED, detail),
             Some(wait) => Failure::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 format!(
-                    "{detail}; too many tokens were tried from this address, wait for a minute"
+                    "{detail}; this address sent too many invalid tokens, wait a minute and retry"
                 ),
             )
             .retry_after(wait),
         }
     }
 
-    /// Whether a request without a token may read, as far as this server knows.
+    /// Whether a request without a token may read, by the current token list.
     pub(crate) fn reads_are_open(&self) -> bool {
         self.open.writes
             || self.open.reads
             || (self.admin.is_none() && self.catalogue.has_no_tokens())
     }
 
-    async fn without_token(&self, peer: Peer, request: &Parts) -> Result<Who, Failure> {
+    async fn without_token(&self, peer: Peer, request: &Parts) -> Result<Identity, Failure> {
         if self.open.writes {
-            return Ok(Who::anonymous(Rights::Everything));
+            return Ok(Identity::anonymous(Rights::Everything));
         }
         if self.open.reads && is_read(&request.method) {
-            return Ok(Who::anonymous(Rights::Reads));
+            return Ok(Identity::anonymous(Rights::Reads));
         }
         let tokens = self.catalogue.tokens(MAX_STALENESS).await?;
         if self.admin.is_some() || !tokens.read(TokensState::is_empty) {
             return Err(Failure::new(
                 StatusCode::UNAUTHORIZED,
-                "this repository asks for a token: send one as curl -u token:SECRET does; its operator makes one with repository token create",
+                "this repository requires a token: send one with curl -u token:SECRET; an administrator creates one with repository token create",
             ));
         }
         if self.open.is_loopback {
-            // The peer's address, too: a kernel can be configured to let neighbours reach a loopback address.
+            // Check the peer's address too: a kernel setting can let other hosts reach a loopback address.
             let is_local = peer.address.ip().to_canonical().is_loopback();
-            if is_local && loopback::is_of_this_machine(request) {
-                return Ok(Who::anonymous(Rights::Everything));
+            if is_local && loopback::is_local_request(request) {
+                return Ok(Identity::anonymous(Rights::Everything));
             }
             return Err(Failure::new(
                 StatusCode::FORBIDDEN,
-                "this repository answers its own machine only, and the request was made for another host, by a web page, or passed on by a proxy: ask http://localhost, make tokens with repository token create, or start it with REPOSITORY_ANONYMOUS_WRITES=true",
+                "this repository accepts only local requests, but the request names another host, comes from a web page, or passed through a proxy: use http://localhost, create a token with repository token create, or start the repository with REPOSITORY_ANONYMOUS_WRITES=true",
             ));
         }
         if is_read(&request.method) {
-            return Ok(Who::anonymous(Rights::Reads));
+            return Ok(Identity::anonymous(Rights::Reads));
         }
         Err(Failure::new(
             StatusCode::UNAUTHORIZED,
-            "writes are closed here: make a token with repository token create, or set REPOSITORY_ADMIN_TOKEN_FILE; REPOSITORY_ANONYMOUS_WRITES=true opens them on a network that you trust",
+            "this repository requires a token for writes: create one with repository token create, or set REPOSITORY_ADMIN_TOKEN_FILE; on a trusted network, REPOSITORY_ANONYMOUS_WRITES=true allows writes without a token",
         ))
     }
 }
 
-/// Probes, and pages for users who are not signed in.
-fn is_for_everyone(path: &str) -> bool {
+/// Whether a path needs no token: probes, assets, and the sign-in page.
+fn is_public_path(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/sign-in" | "/sign-out")
         || path.starts_with("/assets/")
 }
 
-/// The secret in `Authorization`: a bearer token, or the password of any user.
+/// The token in `Authorization`: a bearer token, or the basic password of any user.
 fn secret(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let malformed = || {
         Failure::bad_request(
-            "Authorization cannot be read: send the token as curl -u token:SECRET does, or as Bearer SECRET",
+            "the Authorization header is malformed: send the token with curl -u token:SECRET, or as Bearer SECRET",
         )
     };
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -266,18 +270,18 @@ fn secret(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     Ok(Some(password.to_owned()))
 }
 
-/// Refuses a token that others may have read on its way here.
-fn refuse_in_the_open(peer: Peer) -> Result<(), Failure> {
+/// Refuses a token that was sent unencrypted over a public network.
+fn refuse_unencrypted(peer: Peer) -> Result<(), Failure> {
     if peer.is_encrypted || !is_public(peer.address.ip()) {
         return Ok(());
     }
     Err(Failure::new(
         StatusCode::FORBIDDEN,
-        "the token came unencrypted from a public address, so others may have it: revoke it with repository token revoke, and use https",
+        "the token was sent unencrypted from a public address and may be compromised: revoke it with repository token revoke, and use https",
     ))
 }
 
-/// Whether an address is neither of this machine nor of a private network (RFC 1918, 6598, 4193, 3927).
+/// Whether an address is public: neither loopback nor private (RFC 1918, 6598, 4193, 3927).
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -292,7 +296,7 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 /// Name and scopes of a token, and whether it has expired.
-fn known(tokens: &TokenLog, hash: &Hash) -> Option<(String, Vec<Scope>, bool)> {
+fn find_token(tokens: &TokenLog, hash: &Hash) -> Option<(String, Vec<Scope>, bool)> {
     tokens.read(|state| {
         let found = state.token(hash)?;
         let is_expired = found.is_expired(SystemTime::now());
@@ -300,16 +304,16 @@ fn known(tokens: &TokenLog, hash: &Hash) -> Option<(String, Vec<Scope>, bool)> {
     })
 }
 
-fn not_covered(who: &Who, need: &Need) -> Failure {
-    let scopes: Vec<String> = match &who.rights {
+fn missing_scope(identity: &Identity, need: &Need) -> Failure {
+    let scopes: Vec<String> = match &identity.rights {
         Rights::Scopes(scopes, _) => scopes.iter().map(ToString::to_string).collect(),
         Rights::Reads | Rights::Everything => Vec::new(),
     };
     Failure::new(
         StatusCode::FORBIDDEN,
         format!(
-            "the token {} covers {}, and this needs {need}: use one that was made with that scope",
-            who.name,
+            "the token {} has the scopes {}, but the request needs {need}: use a token with that scope",
+            identity.name,
             scopes.join(" ")
         ),
     )
@@ -324,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_come_in_two_forms() {
+    fn bearer_and_basic_tokens() {
         let secret = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110 section 13), in its order of precedence.
+//! Conditional requests, evaluated in the order of RFC 9110 section 13.
 
 use http::header::{self, HeaderMap, HeaderName};
 
@@ -32,8 +32,8 @@ pub(crate) fn evaluate(headers: &HeaderMap, current: Option<&str>) -> Outcome {
     Outcome::Proceed
 }
 
-/// The condition of a write to something whose current number has the entity tags that `tags` makes, the first one in
-/// the default form.
+/// The precondition of a write. `tags` maps the current number of the resource to its entity tags, the tag of the default
+/// format first.
 pub(crate) fn precondition<const N: usize>(
     headers: &HeaderMap,
     tags: impl Fn(u64) -> [String; N] + Send + Sync + 'static,
@@ -49,20 +49,20 @@ pub(crate) fn precondition<const N: usize>(
         let Some(current) = current else {
             return proceeds(None);
         };
-        // `If-Match` may name the tag of any form.
-        let forms = if conditions.contains_key(header::IF_MATCH) {
+        // `If-Match` may name the tag of any format.
+        let formats = if conditions.contains_key(header::IF_MATCH) {
             N
         } else {
             1
         };
         tags(current)
             .iter()
-            .take(forms)
+            .take(formats)
             .any(|tag| proceeds(Some(tag)))
     })
 }
 
-/// Whether a range still applies: there is no `If-Range`, or it is the current strong tag.
+/// Whether the range applies: `If-Range` is absent or names the current strong tag.
 pub(crate) fn range_applies(headers: &HeaderMap, current: &str) -> bool {
     headers
         .get(header::IF_RANGE)
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_precondition_takes_the_tag_of_any_form() {
+    fn a_precondition_accepts_the_tag_of_any_format() {
         let allows = |name: &'static str, value: &str, current: Option<u64>| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());

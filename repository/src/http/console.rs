@@ -1,10 +1,10 @@
-//! The console: pages for people. They read the same catalogue as the API and write by the same rules.
+//! The console: HTML pages. They read the same catalogue as the API, and their forms write by the same rules.
 //!
-//! 1. [`visit`]: who asks, and what they may do
+//! 1. [`visit`]: the user of a request, and their permissions
 //! 2. one module per page: [`apps`], [`overview`], [`channel`], [`versions`], [`releases`], [`config`], [`editor`]
-//! 3. [`form`]: what a form sent; the answer redirects to a page, so that reloading it repeats nothing
-//! 4. [`page`], [`elements`]: the parts of all pages; [`assets`]: their style, and a script that no page requires
-//! 5. [`session`]: signing in
+//! 3. [`form`]: form fields, and the redirect after a write, so that a reload does not repeat the write
+//! 4. [`page`], [`elements`]: shared parts of the pages; [`assets`]: the stylesheet and an optional script
+//! 5. [`session`]: signing in and out
 
 mod apps;
 mod assets;
@@ -26,10 +26,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::state::App;
-pub(crate) use page::Trouble;
+pub(crate) use page::ErrorPage;
 
-/// What the handler of a page returns.
-type Shown = Result<Response, Trouble>;
+type PageResult = Result<Response, ErrorPage>;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -38,7 +37,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/sign-in", get(session::page).post(session::sign_in))
         .route("/sign-out", post(session::sign_out))
         .route("/apps/{app}", get(overview::get))
-        .route("/apps/{app}/move", get(channel::chosen))
+        .route("/apps/{app}/move", get(channel::redirect_to_preview))
         .route(
             "/apps/{app}/channels/{channel}",
             get(channel::get).post(channel::post),

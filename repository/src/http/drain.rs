@@ -1,4 +1,4 @@
-//! The rest of a body whose request was refused.
+//! Draining of request bodies that nothing reads, such as that of a refused upload.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,23 +10,23 @@ use http::{Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// Maximum bytes to read of a refused body, so that the client sees the answer and not a reset.
+/// Maximum bytes to drain. Without draining, the client sees a connection reset instead of the response.
 const DRAIN_BYTES: u64 = 64 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// A request body whose rest is read within bounds when it is dropped. Not if the client waits for `100 Continue`:
-/// reading would start the upload that was just refused.
+/// A request body that drains its rest when dropped. It does not drain if the client waits for `100 Continue`, because
+/// reading would start the refused upload.
 #[derive(Debug)]
 pub(crate) struct Drained {
     body: Option<hyper::body::Incoming>,
-    sender_waits: bool,
+    awaits_continue: bool,
 }
 
 impl Drained {
     pub(crate) fn new(request: &Parts, body: hyper::body::Incoming) -> Self {
         Self {
             body: Some(body),
-            sender_waits: request.version >= Version::HTTP_11
+            awaits_continue: request.version >= Version::HTTP_11
                 && request.headers.contains_key(header::EXPECT),
         }
     }
@@ -40,7 +40,7 @@ impl HttpBody for Drained {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.sender_waits = false;
+        self.awaits_continue = false;
         match &mut self.body {
             None => Poll::Ready(None),
             Some(body) => Pin::new(body).poll_frame(context),
@@ -61,7 +61,7 @@ impl HttpBody for Drained {
 
 impl Drop for Drained {
     fn drop(&mut self) {
-        if self.sender_waits || self.is_end_stream() {
+        if self.awaits_continue || self.is_end_stream() {
             return;
         }
         let Some(mut body) = self.body.take() else {
@@ -81,7 +81,7 @@ impl Drop for Drained {
                     }
                 }
             };
-            // After the time-out, the connection is closed.
+            // On a timeout, hyper closes the connection.
             let _ = tokio::time::timeout(DRAIN_TIME, drain).await;
         });
     }

@@ -1,5 +1,4 @@
-//! What handlers take from a request: names in the path, the app that they name, the page of a listing, the author and
-//! body of a write.
+//! Extractors that handlers share: names in the path, the app that the path names, the user and body of a write.
 
 use std::sync::Arc;
 
@@ -12,12 +11,12 @@ use http::request::Parts;
 use repository_api::{AppName, ChannelName, VersionName};
 use serde::de::DeserializeOwned;
 
-use super::access::Who;
+use super::access::Identity;
 use super::failure::Failure;
 use super::receive::{self, BodyLimits};
 use crate::domain::catalogue::{AppLog, Catalogue};
 
-/// The names in a path, each checked against its grammar; 400 for anything else.
+/// The names in a path; 400 if a name is invalid.
 #[derive(Debug)]
 pub(crate) struct Names<T>(pub(crate) T);
 
@@ -40,11 +39,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Names<T
     }
 }
 
-/// The names in a path that begins with an app, and the app as it is now; 404 if there is no such app.
+/// The names in a path, and the log of the app that the path begins with; 404 if the app does not exist.
 #[derive(Debug)]
 pub(crate) struct Known<P>(pub(crate) P, pub(crate) Arc<AppLog>);
 
-/// Names that begin with an app.
+/// Path names that begin with an app.
 pub(crate) trait AppPath: DeserializeOwned + Send {
     fn app(&self) -> &AppName;
 }
@@ -82,7 +81,7 @@ where
     }
 }
 
-/// A request that writes: its author, its headers, and a body that is read within bounds.
+/// A write request: its user, headers and body.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) by: String,
@@ -101,7 +100,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         Ok(Self {
-            by: Who::name_of(&parts.extensions),
+            by: Identity::name_of(&parts.extensions),
             headers: parts.headers,
             body,
             limits: BodyLimits::from_ref(state),
@@ -109,28 +108,26 @@ where
     }
 }
 
-/// Maximum bytes of a body that holds a word or two.
-const MAX_WORDS: usize = 4096;
+/// Maximum bytes of a short body.
+const MAX_SHORT: usize = 4096;
 
 impl Write {
-    /// The whole body, of up to `limit` bytes.
+    /// The body; 413 if it has more than `limit` bytes.
     pub(crate) async fn bytes(self, limit: usize) -> Result<Vec<u8>, Failure> {
         receive::small(self.limits, &self.headers, self.body, limit).await
     }
 
-    /// The body of a few words.
-    pub(crate) async fn words(self) -> Result<Vec<u8>, Failure> {
-        self.bytes(MAX_WORDS).await
+    /// A short body, such as a version name.
+    pub(crate) async fn short(self) -> Result<Vec<u8>, Failure> {
+        self.bytes(MAX_SHORT).await
     }
 
-    /// The body `true` or `false`.
-    pub(crate) async fn truth(self) -> Result<bool, Failure> {
-        match self.words().await?.trim_ascii() {
+    /// A body of `true` or `false`.
+    pub(crate) async fn boolean(self) -> Result<bool, Failure> {
+        match self.short().await?.trim_ascii() {
             b"true" => Ok(true),
             b"false" => Ok(false),
-            _ => Err(Failure::bad_request(
-                "the body is neither true nor false: send one of them",
-            )),
+            _ => Err(Failure::bad_request("the body must be true or false")),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Failures as clients read them: a status and a problem document (RFC 9457). [`From<Error>`] maps each domain error to
-//! a status and adds the next step. The log gets another message: a 5xx answer says nothing about the inside.
+//! Error responses: a status and a problem document (RFC 9457). [`From<Error>`] maps each domain error to a status and
+//! adds the next step. Internal details of a 5xx go to the log and not to the client.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::error::{Error, Unreleasable};
 use crate::http::etag;
 use crate::storage::StorageError;
 
-/// A status, and one clear sentence with the next step.
+/// A status, and a sentence that says what failed and what to do next.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) status: StatusCode,
@@ -32,12 +32,12 @@ impl Failure {
         }
     }
 
-    /// The line of a refused config, masked, with a caret below the place.
+    /// The refused line of a config with its values masked, and a caret below the error.
     pub(crate) fn excerpt(&self) -> Option<&str> {
         self.excerpt.as_deref()
     }
 
-    /// How long the client should wait before it tries again.
+    /// how long the client should wait before it retries.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),
@@ -134,65 +134,69 @@ fn status_of(error: &Error) -> StatusCode {
     }
 }
 
-/// What the client can do about an error, in terms of this API.
+/// The next step for a client, in terms of the HTTP API.
 fn next_step(error: &Error) -> Option<String> {
     Some(match error {
-        Error::Contended | Error::Interrupted => "; try again".to_owned(),
-        Error::UnreadableKeys => "; the repository's log says why".to_owned(),
-        Error::UploadExpired => "; send it again".to_owned(),
+        Error::Contended | Error::Interrupted => "; retry the request".to_owned(),
+        Error::UnreadableKeys => "; see the repository's log".to_owned(),
+        Error::UploadExpired => "; upload the file again".to_owned(),
         Error::OverQuota { app, .. } => {
-            format!(": purge what is not needed, or raise its quota with PUT /retention/{app}")
+            format!(
+                ": purge versions that you no longer need, or raise the quota with PUT /retention/{app}"
+            )
         }
-        Error::InvalidDefaultLayer => ": write /config/_default/_default.config".to_owned(),
+        Error::InvalidDefaultLayer => ": write it at /config/_default/_default.config".to_owned(),
         Error::UnknownApp(app) | Error::NoVersion(app) => {
-            format!(": publish one with PUT /artefacts/{app}/VERSION/FILE")
+            format!(": publish a version with PUT /artefacts/{app}/VERSION/FILE")
         }
         Error::UnknownVersion { app, version } => format!(
-            ": GET /artefacts/{app}/ lists its versions, PUT /artefacts/{app}/{version}/FILE publishes this one"
+            ": list the versions with GET /artefacts/{app}/, or publish this version with PUT /artefacts/{app}/{version}/FILE"
         ),
-        Error::Purged { .. } => "; publish and ask for another version".to_owned(),
-        Error::NoLatest(app) => format!("; ask for one by name, as in {app}@1.0.0-rc.1"),
+        Error::Purged { .. } => "; publish another version and request that one".to_owned(),
+        Error::NoLatest(app) => format!("; request a version by name, such as {app}@1.0.0-rc.1"),
         Error::UnknownChannel { app, channel, .. } => {
             format!(": point it at a version with PUT /channels/{app}/{channel}")
         }
         Error::UnknownRelease { app, .. } | Error::UnknownTarget { app, .. } => {
-            format!(": GET /releases/{app}/ lists its releases")
+            format!(": list its releases with GET /releases/{app}/")
         }
         Error::NotSigned { app, release } => format!(
-            ": sign GET /releases/{app}/{release}?statement with minisign -Sm, and PUT the .minisig file here"
+            ": download the statement with GET /releases/{app}/{release}?statement, sign it with minisign -Sm, and PUT the .minisig file here"
         ),
         Error::UnknownGeneration { .. } => {
-            ": ask without ?generation for the newest, whose number is in its entity tag".to_owned()
+            ": request the newest without ?generation; its entity tag holds the number".to_owned()
         }
-        Error::NoConfig(app) => format!(": write it with PUT /config/{app}/{app}.config"),
-        Error::FileDiffers { .. } => "; artefacts never change, publish a new version".to_owned(),
+        Error::NoConfig(app) => format!(": write one with PUT /config/{app}/{app}.config"),
+        Error::FileDiffers { .. } => "; artefacts are immutable, publish a new version".to_owned(),
         Error::Sealed { .. } => "; publish a new version".to_owned(),
         Error::VersionInUse { app, channel, .. } => {
-            format!(": point it elsewhere first, with PUT /channels/{app}/{channel}")
+            format!(
+                ": first point the channel at another release with PUT /channels/{app}/{channel}"
+            )
         }
-        Error::AlreadySigned { .. } => ": make another release if it is the wrong one".to_owned(),
+        Error::AlreadySigned { .. } => {
+            ": create another release if the signature is wrong".to_owned()
+        }
         Error::StaleLayer { current: None } => {
-            ": it does not exist yet; write it without If-Match".to_owned()
+            ": the layer does not exist yet; write it without If-Match".to_owned()
         }
         Error::StaleLayer {
             current: Some(current),
         } => {
             let tag = etag::generation(*current);
-            format!(
-                ", and is at {tag}: read it, merge its changes into yours, and write with If-Match: {tag}"
-            )
+            format!(" to {tag}: merge its changes into yours, and retry with If-Match: {tag}")
         }
         Error::StaleChannel { current: None, .. } => {
-            ": it does not exist yet; point it at a version without If-Match".to_owned()
+            ": the channel does not exist yet; create it without If-Match".to_owned()
         }
         Error::StaleChannel {
             current: Some(current),
             ..
         } => {
             let tag = etag::channel_move(*current);
-            format!(", and is at {tag}: read it again before you move it")
+            format!(" to {tag}: read the current channel, and retry with If-Match: {tag}")
         }
-        Error::NotATarget(_) => ": send one of them, such as 1.0.0 or r41".to_owned(),
+        Error::NotATarget(_) => ": send a version or a release, such as 1.0.0 or r41".to_owned(),
         Error::Unreleasable {
             app,
             version,
@@ -204,19 +208,21 @@ fn next_step(error: &Error) -> Option<String> {
             }
             Unreleasable::Purged => "; release another version".to_owned(),
             Unreleasable::Yanked => format!(
-                ": undo that with PUT /artefacts/{app}/{version}/yanked and the body false, or release another version"
+                ": undo the yank with PUT /artefacts/{app}/{version}/yanked and the body false, or release another version"
             ),
         },
         Error::NoTrustedKeys { .. } => {
-            ": set REPOSITORY_TRUSTED_KEYS_FILE to a file of minisign's public keys".to_owned()
+            ": set REPOSITORY_TRUSTED_KEYS_FILE to a file with minisign public keys".to_owned()
         }
         Error::UnsignedVersion { channel, .. } => format!(
-            ": point another channel at the version, sign the release that this makes, and point {channel} at the release"
+            ": point another channel at the version, sign the release that this creates, and point {channel} at the release"
         ),
         Error::UntrustedRelease { app, release, .. } => {
-            format!("; sign GET /releases/{app}/r{release}?statement")
+            format!(
+                "; download the statement with GET /releases/{app}/r{release}?statement and sign it"
+            )
         }
-        Error::NotASignature => ": send the .minisig file that minisign -Sm wrote".to_owned(),
+        Error::NotASignature => ": send the .minisig file that minisign -Sm writes".to_owned(),
         Error::OldSignature => ": sign with minisign 0.10 or later, or with -H".to_owned(),
         Error::Storage(_)
         | Error::InvalidName(_)
@@ -236,13 +242,13 @@ impl From<StorageError> for Failure {
         if error.is_full() {
             return Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
-                "the repository's disk is full, and nothing was written: free some space and try again",
+                "the repository's disk is full, and nothing was written: free some space and retry",
             );
         }
         tracing::error!(error = %error.chain(), "storage failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the repository's storage failed: you can repeat the request as it is; the repository's log says what failed",
+            "the repository's storage failed: retry the request, and see the repository's log for the cause",
         )
     }
 }
@@ -259,7 +265,7 @@ impl IntoResponse for Failure {
             detail: self.detail,
             excerpt: self.excerpt,
         };
-        // A line feed at the end: people read this in a terminal.
+        // The line feed keeps the shell prompt on its own line.
         let mut text = serde_json::to_string(&problem).unwrap_or_default();
         text.push('\n');
         let mut response = Response::new(Body::from(text));
@@ -284,7 +290,7 @@ impl IntoResponse for Failure {
 mod tests {
     use super::*;
 
-    /// What may be repeated as it is is answered with 5xx, and with the quota's 507; a refusal with 4xx.
+    /// Refusals have a 4xx status; errors that a retry may fix have a 5xx status.
     #[test]
     fn statuses_agree_with_refusals() {
         let app = || "hello".parse().unwrap();
@@ -324,8 +330,8 @@ mod tests {
                 422,
                 "yanked and the body false",
             ),
-            (Error::Contended, 503, "try again"),
-            (Error::UnreadableKeys, 500, "log says why"),
+            (Error::Contended, 503, "retry the request"),
+            (Error::UnreadableKeys, 500, "see the repository's log"),
         ] {
             let is_refusal = error.is_refusal();
             let failure = Failure::from(error);
@@ -336,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_says_nothing_about_the_inside() {
+    fn a_server_error_hides_internal_details() {
         let key = "apps/hello/log/0000000007.json".to_owned();
         let failure = Failure::from(Error::from(StorageError::Missing { key }));
         assert_eq!(failure.status, StatusCode::INTERNAL_SERVER_ERROR);

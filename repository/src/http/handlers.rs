@@ -1,4 +1,4 @@
-//! Handlers: from a request to an answer, one module per resource.
+//! Request handlers, one module per resource.
 
 pub(crate) mod artefact;
 pub(crate) mod channel;

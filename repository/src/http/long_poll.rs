@@ -1,9 +1,9 @@
-//! Long polls: a `GET` of a config, a channel or a release with `If-None-Match` and `Prefer: wait=30` (RFC 7240) is
-//! answered when the resource changes, or when the time is up.
+//! Long polls: a `GET` of a config, a channel or a release with `If-None-Match` and `Prefer: wait=30` (RFC 7240) waits
+//! until the resource changes or the wait times out.
 //!
-//! 1. answer as any other request; anything but 304 is final
-//! 2. wait for an entry in the log of the app, or of the layer under every app
-//! 3. answer again: the entry may have changed another resource, and then the client goes on waiting
+//! 1. handle the request as usual; any status but 304 is final
+//! 2. wait for a new entry in the log of the app, or of the default layer
+//! 3. handle the request again; if the entry changed another resource, keep waiting
 
 use std::time::{Duration, Instant};
 
@@ -19,14 +19,14 @@ use super::waiting::Waiting;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::scope::LayerOwner;
 
-/// Maximum wait: proxies give up earlier.
+/// Maximum wait. Proxies often time out earlier.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
-/// Path prefixes of resources that change.
-const WATCHED: [&str; 3] = ["config", "channels", "releases"];
+/// Path prefixes that support long polls.
+const POLLABLE: [&str; 3] = ["config", "channels", "releases"];
 
-/// The owner of the requested resource, and how long the client wants to wait.
-fn wanted(request: &Parts) -> Option<(LayerOwner, Duration)> {
+/// The owner of the requested resource, and the wait that the client requests.
+fn requested_wait(request: &Parts) -> Option<(LayerOwner, Duration)> {
     let prefer = request.headers.get_all("prefer");
     if request.method != Method::GET || !request.headers.contains_key(header::IF_NONE_MATCH) {
         return None;
@@ -39,7 +39,7 @@ fn wanted(request: &Parts) -> Option<(LayerOwner, Duration)> {
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
         .and_then(|(_, seconds)| seconds.trim().trim_matches('"').parse().ok())?;
     let mut segments = request.uri.path().split('/').skip(1);
-    if !WATCHED.contains(&segments.next()?) {
+    if !POLLABLE.contains(&segments.next()?) {
         return None;
     }
     let owner = percent_decode_str(segments.next()?).decode_utf8().ok()?;
@@ -47,22 +47,22 @@ fn wanted(request: &Parts) -> Option<(LayerOwner, Duration)> {
     Some((owner, Duration::from_secs(seconds).min(MAX_WAIT)))
 }
 
-/// Answers with `ask`, at once or after a change.
-pub(crate) async fn answer<F: Future<Output = Response>>(
+/// Responds with the result of `handle`, at once or after a change.
+pub(crate) async fn respond<F: Future<Output = Response>>(
     (catalogue, access, waiting): (&Catalogue, &Access, &Waiting),
     peer: Peer,
     request: Request<Body>,
-    ask: impl Fn(Request<Body>) -> F,
+    handle: impl Fn(Request<Body>) -> F,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let poll = wanted(&parts).and_then(|wanted| Some((wanted, waiting.long_poll()?)));
+    let poll = requested_wait(&parts).and_then(|wait| Some((wait, waiting.long_poll()?)));
     let Some(((owner, wait), _counted)) = poll else {
-        return ask(Request::from_parts(parts, body)).await;
+        return handle(Request::from_parts(parts, body)).await;
     };
     let deadline = Instant::now() + wait;
     let repeat = || Request::from_parts(parts.clone(), Body::empty());
-    let mut response = ask(repeat()).await;
-    // Watch before asking again, so that no change is missed in between.
+    let mut response = handle(repeat()).await;
+    // Subscribe before handling the request again, so that no change is missed in between.
     let mut changes = catalogue.changes(match &owner {
         LayerOwner::Default => None,
         LayerOwner::App(app) => Some(app),
@@ -71,7 +71,7 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
     let mut has_waited = false;
     while response.status() == StatusCode::NOT_MODIFIED {
         changes.mark_seen();
-        response = ask(repeat()).await;
+        response = handle(repeat()).await;
         if response.status() != StatusCode::NOT_MODIFIED {
             break;
         }
@@ -83,7 +83,7 @@ pub(crate) async fn answer<F: Future<Output = Response>>(
         }
     }
     if has_waited && response.status() != StatusCode::NOT_MODIFIED {
-        // The token may have been revoked meanwhile.
+        // The token may have been revoked during the wait.
         if let Err(refusal) = access.authorize(peer, &parts).await {
             return refusal.failure.into_response();
         }
@@ -104,11 +104,11 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        wanted(&parts).map(|(_, wait)| wait.as_secs())
+        requested_wait(&parts).map(|(_, wait)| wait.as_secs())
     }
 
     #[test]
-    fn who_waits_and_for_how_long() {
+    fn requests_that_wait() {
         let tag = ("if-none-match", "\"m1\"");
         let channel = "/channels/hello/stable";
         assert_eq!(wait(channel, &[tag, ("prefer", "wait=30")]), Some(30));

@@ -1,4 +1,4 @@
-//! Figures for Prometheus, at `/metrics`, as `OpenMetrics` text.
+//! Metrics for Prometheus at `/metrics`, in `OpenMetrics` format.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::upkeep::check::LastCheck;
 
-/// Bounds of the histogram, in seconds: from a small answer to a slow upload.
-const SECONDS: [f64; 9] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
+/// Histogram buckets in seconds: from a small response to a slow upload.
+const BUCKETS: [f64; 9] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0];
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Answered, Counter>,
-    seconds: Family<Asked, Histogram>,
-    /// The most frequent request, which needs no look-up.
-    got: Counter,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<MethodLabel, Histogram>,
+    /// Counter of the most frequent request. Kept here to avoid a lookup in `requests`.
+    get_ok: Counter,
     get_seconds: Histogram,
-    /// Connections that are open.
+    /// Open connections.
     pub(crate) connections: Gauge,
-    /// Requests that wait for a change.
+    /// Long polls that wait for a change.
     pub(crate) waiting: Gauge,
-    /// Event streams.
+    /// Open event streams.
     pub(crate) following: Gauge,
     /// Requests with an unknown, revoked or expired token.
-    pub(crate) turned_away: Counter,
+    pub(crate) tokens_refused: Counter,
     last_check: Arc<LastCheck>,
     findings: Gauge<u64, AtomicU64>,
     checked: Gauge<u64, AtomicU64>,
@@ -42,17 +42,17 @@ pub(crate) struct Metrics {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct RequestLabels {
     method: Method,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct MethodLabel {
     method: Method,
 }
 
-/// Few labels, whatever methods clients invent.
+/// The method as a label. `Other` limits the number of labels, because clients can send any method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Method {
     Get,
@@ -77,12 +77,12 @@ impl EncodeLabelValue for Method {
 impl Metrics {
     pub(crate) fn new(last_check: Arc<LastCheck>) -> Self {
         let mut registry = Registry::with_prefix("repository");
-        let requests: Family<Answered, Counter> = Family::default();
-        registry.register("requests", "Requests that were answered", requests.clone());
+        let requests: Family<RequestLabels, Counter> = Family::default();
+        registry.register("requests", "Handled requests", requests.clone());
         let seconds = Family::new_with_constructor(seconds as fn() -> Histogram);
         registry.register_with_unit(
             "request",
-            "Until the head of the answer was ready",
+            "Time until the head of the response was ready",
             Unit::Seconds,
             seconds.clone(),
         );
@@ -91,42 +91,42 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
-        let connections = gauge("connections", "Connections that are open");
-        let waiting = gauge("long_polls", "Requests that wait for a change");
-        let following = gauge("event_streams", "Event streams");
-        let turned_away = Counter::default();
+        let connections = gauge("connections", "Open connections");
+        let waiting = gauge("long_polls", "Long polls that wait for a change");
+        let following = gauge("event_streams", "Open event streams");
+        let tokens_refused = Counter::default();
         registry.register(
             "tokens_refused",
             "Requests with a token that is unknown, revoked or expired",
-            turned_away.clone(),
+            tokens_refused.clone(),
         );
-        let answered = Answered {
+        let labels = RequestLabels {
             method: Method::Get,
             status: 200,
         };
-        let got = requests.get_or_create(&answered).clone();
-        let asked = Asked {
+        let get_ok = requests.get_or_create(&labels).clone();
+        let method_label = MethodLabel {
             method: Method::Get,
         };
-        let get_seconds = seconds.get_or_create(&asked).clone();
-        let mut figure = |name: &str, help: &str| {
+        let get_seconds = seconds.get_or_create(&method_label).clone();
+        let mut unsigned = |name: &str, help: &str| {
             let gauge: Gauge<u64, AtomicU64> = Gauge::default();
             registry.register(name, help, gauge.clone());
             gauge
         };
-        let findings = figure(
+        let findings = unsigned(
             "check_findings",
-            "Objects that the last check found damaged or missing",
+            "Damaged or missing objects that the last check found",
         );
-        let checked = figure(
+        let checked = unsigned(
             "check_ended_timestamp_seconds",
-            "When the last check ended; 0 before the first one",
+            "Time when the last check ended; 0 before the first check",
         );
-        let descriptors = figure("open_files", "Descriptors of the process");
+        let descriptors = unsigned("open_files", "Open file descriptors of the process");
         let memory: Gauge<u64, AtomicU64> = Gauge::default();
         registry.register_with_unit(
             "resident_memory",
-            "Memory of the process",
+            "Resident memory of the process",
             Unit::Bytes,
             memory.clone(),
         );
@@ -134,12 +134,12 @@ impl Metrics {
             registry,
             requests,
             seconds,
-            got,
+            get_ok,
             get_seconds,
             connections,
             waiting,
             following,
-            turned_away,
+            tokens_refused,
             last_check,
             findings,
             checked,
@@ -148,9 +148,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn answered(&self, method: &http::Method, status: u16, elapsed: Duration) {
+    pub(crate) fn record(&self, method: &http::Method, status: u16, elapsed: Duration) {
         if status == 200 && *method == http::Method::GET {
-            self.got.inc();
+            self.get_ok.inc();
             self.get_seconds.observe(elapsed.as_secs_f64());
             return;
         }
@@ -162,10 +162,10 @@ impl Metrics {
             _ => Method::Other,
         };
         self.requests
-            .get_or_create(&Answered { method, status })
+            .get_or_create(&RequestLabels { method, status })
             .inc();
         self.seconds
-            .get_or_create(&Asked { method })
+            .get_or_create(&MethodLabel { method })
             .observe(elapsed.as_secs_f64());
     }
 
@@ -175,17 +175,17 @@ impl Metrics {
         self.findings.set(self.last_check.findings());
         self.checked.set(self.last_check.ended());
         let mut text = String::new();
-        // Writing into a string does not fail.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
 }
 
 fn seconds() -> Histogram {
-    Histogram::new(SECONDS)
+    Histogram::new(BUCKETS)
 }
 
-/// From the second figure of `/proc/self/statm` (proc(5)), in pages.
+/// Resident memory, from the second field of `/proc/self/statm` (proc(5)), in pages.
 fn resident_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
@@ -197,7 +197,7 @@ fn open_files() -> Option<u64> {
     Some(entries.count() as u64)
 }
 
-/// Counts one on a gauge while it exists.
+/// Increments a gauge until dropped.
 #[derive(Debug)]
 pub(crate) struct Counted(Gauge);
 

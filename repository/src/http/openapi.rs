@@ -1,5 +1,5 @@
-//! `/openapi.json`: what the routes say of themselves (`OpenAPI` 3.1). Each handler is described beside its code, and
-//! the router takes path and method from there: what is described is what is served.
+//! `/openapi.json`: the `OpenAPI` 3.1 document of the API. Each handler has its description beside its code. The router
+//! takes path and method from the description, so both always agree.
 
 use std::borrow::Cow;
 
@@ -12,15 +12,15 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, OpenApi, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{IntoResponses, Modify, PartialSchema, ToSchema};
 
-use crate::http::answer::{JSON, tagged};
 use crate::http::etag;
 use crate::http::failure::Failure;
+use crate::http::response::{JSON, tagged};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "repository",
-        description = "Versioned, immutable artefacts, layered config, and releases that pin both. Every refusal is a problem document (RFC 9457) whose `detail` says what to do next.",
+        description = "Serves versioned, immutable artefacts, layered config, and releases that pin both. Every error is a problem document (RFC 9457) whose `detail` names the next step.",
     ),
     components(schemas(
         App,
@@ -31,7 +31,7 @@ use crate::http::failure::Failure;
         Release,
         LayerFile,
         Target,
-        Truth,
+        Boolean,
         Sha256,
         Binary,
         ProblemDocument
@@ -41,7 +41,7 @@ use crate::http::failure::Failure;
 )]
 struct Base;
 
-/// The parts that all routes share.
+/// The document without routes.
 pub(crate) fn base() -> OpenApi {
     let mut base = <Base as utoipa::OpenApi>::openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut base.info.version);
@@ -61,20 +61,20 @@ impl Modify for Schemes {
             "bearer",
             scheme(
                 HttpAuthScheme::Bearer,
-                "A token made by `repository token create`.",
+                "A token created with `repository token create`.",
             ),
         );
         components.add_security_scheme(
             "basic",
             scheme(
                 HttpAuthScheme::Basic,
-                "The token as the password of any user: `curl -u token:SECRET`.",
+                "The token as password, with any user name: `curl -u token:SECRET`.",
             ),
         );
     }
 }
 
-/// The document, as it is served.
+/// The serialized document.
 #[derive(Debug, Clone)]
 pub(crate) struct Document(Bytes);
 
@@ -84,11 +84,11 @@ impl Document {
         for parameter in parameters(&mut value) {
             without_null(&mut parameter["schema"]);
         }
-        // For programs: in lines it would be three times as long.
+        // Not indented: indentation would triple the size.
         Self(value.to_string().into())
     }
 
-    pub(crate) fn answer(&self, request: &HeaderMap) -> Result<Response, Failure> {
+    pub(crate) fn respond(&self, request: &HeaderMap) -> Result<Response, Failure> {
         tagged(request, JSON, &etag::of_body(&self.0), self.0.clone())
     }
 }
@@ -105,7 +105,7 @@ fn parameters(document: &mut Value) -> impl Iterator<Item = &mut Value> {
         .flatten()
 }
 
-/// Removes `null` from the schema of an optional parameter: paths, queries and headers have no `null`.
+/// Removes `null` from the schema of an optional parameter. Paths, queries and headers cannot hold `null`.
 fn without_null(schema: &mut Value) {
     let is_null = |value: &Value| value == "null" || value["type"] == "null";
     if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
@@ -122,7 +122,7 @@ fn without_null(schema: &mut Value) {
     }
 }
 
-/// A text that follows a grammar.
+/// A string schema with a pattern and an example.
 macro_rules! grammar {
     ($($(#[$doc:meta])* $name:ident $pattern:literal $example:literal)*) => { $(
         $(#[$doc])*
@@ -148,7 +148,7 @@ macro_rules! grammar {
 }
 
 grammar! {
-    /// The name of an app: one DNS label.
+    /// The name of an app: a DNS label.
     App r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" "hello-world"
     /// A version.
     Version r"^[0-9][A-Za-z0-9._+-]{0,127}$" "1.0.0"
@@ -160,17 +160,17 @@ grammar! {
     Reference r"^(r[1-9][0-9]{0,8}|[0-9][A-Za-z0-9._+-]{0,127}|[a-z][a-z0-9-]{0,62})$" "stable"
     /// The number of a release.
     Release r"^r[1-9][0-9]{0,8}$" "r42"
-    /// The layer of a config: `{app}.config`, or `{environment}.config`.
+    /// The file of a config layer: `{app}.config`, or `{environment}.config`.
     LayerFile r"^[a-z][a-z0-9-]{0,62}\.config$" "hello-world.config"
-    /// The target of a channel.
+    /// The target of a channel: a version or a release.
     Target r"^(r[1-9][0-9]{0,8}|[0-9][A-Za-z0-9._+-]{0,127})\n?$" "1.0.0"
-    /// Yes or no.
-    Truth r"^(true|false)\n?$" "true"
+    /// A boolean.
+    Boolean r"^(true|false)\n?$" "true"
     /// A SHA-256, in hexadecimal digits.
     Sha256 r"^[0-9a-f]{64}$" "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 }
 
-/// Bytes as they are.
+/// Raw bytes.
 #[derive(Debug)]
 pub(crate) struct Binary;
 
@@ -189,22 +189,22 @@ impl ToSchema for Binary {
     }
 }
 
-/// A refusal (RFC 9457).
+/// A problem document (RFC 9457).
 #[derive(Debug, ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "describes the documents of repository-api")]
 pub(crate) struct ProblemDocument {
     title: String,
     status: u16,
-    /// One clear sentence, with the next step.
+    /// What failed, and the next step.
     detail: String,
-    /// Of a config that was refused: the line, masked, and a caret under the place.
+    /// The refused line of a config with its values masked, and a caret below the error.
     excerpt: Option<String>,
 }
 
-/// Answers to any request.
+/// Error responses to any request.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "describes the answers of failure.rs")]
+#[expect(dead_code, reason = "describes the responses of failure.rs")]
 pub(crate) enum Refused {
     /// A name, a parameter or a header is malformed.
     #[response(status = 400, content_type = "application/problem+json")]
@@ -218,15 +218,15 @@ pub(crate) enum Refused {
     /// Too many invalid tokens came from this address.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(#[to_schema] ProblemDocument),
-    /// The storage failed: the server's log says why.
+    /// The storage failed. The server's log has the cause.
     #[response(status = 500, content_type = "application/problem+json")]
     Failed(#[to_schema] ProblemDocument),
 }
 
-/// Answers to a request for a resource.
+/// Error responses for resources that do not exist.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "describes the answers of failure.rs")]
-pub(crate) enum Absent {
+#[expect(dead_code, reason = "describes the responses of failure.rs")]
+pub(crate) enum Missing {
     /// The resource does not exist.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] ProblemDocument),
@@ -235,23 +235,23 @@ pub(crate) enum Absent {
     Gone(#[to_schema] ProblemDocument),
 }
 
-/// Answers to a conditional request.
+/// Responses to a conditional request.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "describes the answers of conditional.rs")]
+#[expect(dead_code, reason = "describes the responses of conditional.rs")]
 pub(crate) enum Conditional {
     /// `If-None-Match` names the current entity tag.
     #[response(status = 304)]
     NotModified,
-    /// A condition does not hold.
+    /// A precondition failed.
     #[response(status = 412, content_type = "application/problem+json")]
     Failed(#[to_schema] ProblemDocument),
 }
 
-/// Answers to a request with a body.
+/// Error responses to a request with a body.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "describes the answers of receive.rs")]
+#[expect(dead_code, reason = "describes the responses of receive.rs")]
 pub(crate) enum Body {
-    /// The body took too long.
+    /// The body timed out.
     #[response(status = 408, content_type = "application/problem+json")]
     Slow(#[to_schema] ProblemDocument),
     /// The body is too large.
@@ -260,10 +260,10 @@ pub(crate) enum Body {
     /// The body has a content encoding.
     #[response(status = 415, content_type = "application/problem+json")]
     Encoded(#[to_schema] ProblemDocument),
-    /// The transfer coding is unknown.
+    /// The transfer coding is not supported.
     #[response(status = 501, content_type = "application/problem+json")]
     NotUnderstood(#[to_schema] ProblemDocument),
-    /// Other writers won every attempt: nothing was changed.
+    /// Concurrent writes won every attempt, and nothing was changed. Retry the request.
     #[response(status = 503, content_type = "application/problem+json")]
     Contended(#[to_schema] ProblemDocument),
     /// The disk or the quota is full.
@@ -271,28 +271,28 @@ pub(crate) enum Body {
     Full(#[to_schema] ProblemDocument),
 }
 
-/// Answers to a write that contradicts existing data.
+/// Error responses to a write that conflicts with immutable data.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "describes the answers of failure.rs")]
-pub(crate) enum Contradicts {
-    /// Existing data, which never changes, contradicts the write.
+#[expect(dead_code, reason = "describes the responses of failure.rs")]
+pub(crate) enum Conflicts {
+    /// The write conflicts with immutable data.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] ProblemDocument),
 }
 
-/// Answers to a body with a meaning.
+/// Error responses to a body that is valid in form but not in content.
 #[derive(Debug, IntoResponses)]
-#[expect(dead_code, reason = "describes the answers of failure.rs")]
-pub(crate) enum Unusable {
-    /// The body is understood, and the request cannot be fulfilled.
+#[expect(dead_code, reason = "describes the responses of failure.rs")]
+pub(crate) enum Unprocessable {
+    /// The content of the body is invalid.
     #[response(status = 422, content_type = "application/problem+json")]
     Unprocessable(#[to_schema] ProblemDocument),
 }
 
-/// The document that `bootstrap` asks for.
+/// The release document that `bootstrap` fetches.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReleaseDocument {
-    /// JSON, byte for byte what is signed.
+    /// JSON: the exact bytes that are signed.
     statement: String,
     /// The `.minisig`, if the release is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -300,7 +300,7 @@ pub(crate) struct ReleaseDocument {
     config: Vec<Layer>,
 }
 
-/// A layer of the config, as it was written.
+/// A config layer, as it was written.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Layer {
     layer: String,
@@ -313,9 +313,8 @@ mod tests {
 
     use super::*;
 
-    /// The stand-ins must have the fields of the originals.
     #[test]
-    fn stand_ins_have_the_fields_of_what_they_describe() {
+    fn schemas_have_the_fields_of_the_documents() {
         let fields = |value: serde_json::Value| -> Vec<String> {
             value.as_object().unwrap().keys().cloned().collect()
         };

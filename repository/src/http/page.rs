@@ -1,4 +1,4 @@
-//! Pages of listings: `?limit=&after=`, and a `Link` to the next page.
+//! Pagination of listings: `?limit=&after=`, and a `Link` to the next page.
 
 use axum::extract::FromRequestParts;
 use axum::response::Response;
@@ -6,9 +6,9 @@ use http::request::Parts;
 use http::{HeaderMap, Uri, header};
 use serde::Serialize;
 
-use super::answer::{JSON, json, tagged_by_digest, text_value};
 use super::failure::Failure;
 use super::query::{Number, parameter};
+use super::response::{JSON, json, tagged_by_digest, text_value};
 
 const DEFAULT_LIMIT: usize = 1000;
 const MAX_LIMIT: usize = 10_000;
@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
         };
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Failure::bad_request(format!(
-                "limit: expected 1 to {MAX_LIMIT}"
+                "limit must be between 1 and {MAX_LIMIT}"
             )));
         }
         Ok(Self {
@@ -50,7 +50,7 @@ impl Page {
         &self.headers
     }
 
-    /// Rows to read: one more than the page shows tells whether another page follows.
+    /// Rows to read: one more than the page shows, to detect whether another page follows.
     pub(crate) fn rows(&self) -> usize {
         self.limit + 1
     }
@@ -59,7 +59,7 @@ impl Page {
         self.after.as_deref().is_none_or(|after| key > after)
     }
 
-    /// Answers with up to `limit` of the rows in JSON. `key` is what a request for the next page names.
+    /// Responds with up to `limit` rows in JSON. `key` returns the value of `after` for the next page.
     pub(crate) fn json<T, L: Serialize>(
         &self,
         rows: Vec<T>,
@@ -69,7 +69,7 @@ impl Page {
         self.show(rows, key, |rows| (JSON, json(&list(rows))))
     }
 
-    /// As [`Page::json`], in the form that `show` makes.
+    /// Like [`Page::json`], with the body that `show` renders.
     pub(crate) fn show<T>(
         &self,
         mut rows: Vec<T>,

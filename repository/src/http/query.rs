@@ -1,10 +1,10 @@
-//! Parameters of a query.
+//! Query parameters.
 
 use std::str::FromStr;
 
 use super::failure::Failure;
 
-/// A query parameter, parsed; 400 if it is malformed or given twice.
+/// Parses a query parameter; 400 if it is malformed or repeated.
 pub(crate) fn parameter<T>(query: Option<&str>, name: &str) -> Result<Option<T>, Failure>
 where
     T: FromStr,
@@ -18,13 +18,17 @@ where
         }
         let value = percent_encoding::percent_decode_str(value)
             .decode_utf8()
-            .map_err(|_| Failure::bad_request(format!("{name} is not UTF-8")))?;
+            .map_err(|_| {
+                Failure::bad_request(format!(
+                    "the query parameter {name} is not UTF-8: percent-encode it as UTF-8"
+                ))
+            })?;
         let value = value
             .parse()
             .map_err(|error| Failure::bad_request(format!("{name}: {error}")))?;
         if found.replace(value).is_some() {
             return Err(Failure::bad_request(format!(
-                "{name} is given twice: give it once"
+                "the query parameter {name} is repeated: send it once"
             )));
         }
     }
@@ -38,7 +42,7 @@ impl FromStr for Number {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // Other parsers of JSON count no further.
+        // The number is written to JSON, where many parsers support no larger integers.
         text.parse::<i64>()
             .ok()
             .and_then(|number| u64::try_from(number).ok())

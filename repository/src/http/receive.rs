@@ -1,5 +1,4 @@
-//! The body of a request: read within bounds of size and time, hashed on the way, and compared with what the client
-//! declared.
+//! Reads request bodies within limits of size and time, and verifies the digest that the client declared.
 
 use std::time::{Duration, Instant};
 
@@ -20,13 +19,13 @@ use crate::storage::blob::Upload;
 pub(crate) struct BodyLimits {
     /// Maximum size of an artefact in bytes.
     pub(crate) max_upload: u64,
-    /// For an upload, from its first byte to its last.
+    /// Maximum duration of an upload.
     pub(crate) upload_timeout: Duration,
-    /// For a body of which nothing arrives.
+    /// Maximum time without data from the client.
     pub(crate) stall_timeout: Duration,
 }
 
-/// What a client declares about the bytes that it sends.
+/// Digest and length that the client declares in headers.
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) sha256: Option<Digest>,
@@ -35,30 +34,30 @@ pub(crate) struct Declared {
 }
 
 impl Declared {
-    /// Reads the headers; refuses what can be refused before the body.
+    /// Reads the headers. Refuses invalid requests before their body is read.
     pub(crate) fn read(headers: &HeaderMap, limit: u64) -> Result<Self, Failure> {
         if headers.contains_key(header::CONTENT_RANGE) {
             return Err(Failure::bad_request(
-                "a part of a file cannot be published: send the whole file, without Content-Range",
+                "the repository does not accept partial uploads: send the whole file, without Content-Range",
             ));
         }
         let encoding = headers.get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Failure::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the repository stores bytes as they are sent: send them without Content-Encoding",
+                "the repository does not decode uploads: send the file without Content-Encoding",
             ));
         }
-        // hyper decodes chunks and nothing else: another coding would be stored as if it were the file.
+        // hyper decodes chunked only. With another coding, the encoded bytes would be stored as the file.
         let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-        let is_understood = match (codings.next(), codings.next()) {
+        let is_supported = match (codings.next(), codings.next()) {
             (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
             (first, _) => first.is_none(),
         };
-        if !is_understood {
+        if !is_supported {
             return Err(Failure::new(
                 StatusCode::NOT_IMPLEMENTED,
-                "the server understands no Transfer-Encoding but chunked: send the bytes as they are",
+                "the server supports no Transfer-Encoding except chunked: send the file without another coding",
             ));
         }
         let length = headers
@@ -92,10 +91,10 @@ impl Declared {
         Ok(Self { sha256, length })
     }
 
-    fn compare(&self, received: Digest) -> Result<(), Failure> {
+    fn verify(&self, received: Digest) -> Result<(), Failure> {
         match self.sha256 {
             Some(expected) if expected != received => Err(Failure::bad_request(format!(
-                "the bytes do not match the digest that came with them: expected sha256:{expected}, received sha256:{received}; send them again"
+                "the body does not match the declared digest: expected sha256:{expected}, received sha256:{received}; send the file again"
             ))),
             _ => Ok(()),
         }
@@ -103,13 +102,13 @@ impl Declared {
 }
 
 fn malformed(name: &str) -> Failure {
-    Failure::bad_request(format!("{name} is not printable ASCII"))
+    Failure::bad_request(format!("{name} must be printable ASCII"))
 }
 
 fn agree(known: &mut Option<Digest>, digest: Option<Digest>) -> Result<(), Failure> {
     match (*known, digest) {
         (Some(known), Some(digest)) if known != digest => Err(Failure::bad_request(
-            "the digests in the headers disagree: send one of them",
+            "the headers declare different digests: send one digest",
         )),
         (_, None) => Ok(()),
         (_, Some(_)) => {
@@ -121,9 +120,9 @@ fn agree(known: &mut Option<Digest>, digest: Option<Digest>) -> Result<(), Failu
 
 fn too_large(limit: u64) -> Failure {
     let hint = if limit > MAX_SMALL {
-        ": REPOSITORY_MAX_UPLOAD sets the limit"
+        ": raise REPOSITORY_MAX_UPLOAD to allow larger files"
     } else {
-        ": make it smaller, or publish it as an artefact under /artefacts/"
+        ": send a smaller body, or publish the data as an artefact under /artefacts/"
     };
     Failure::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -131,10 +130,10 @@ fn too_large(limit: u64) -> Failure {
     )
 }
 
-/// Maximum size of a body that is no artefact.
+/// Maximum size of a body other than an artefact.
 const MAX_SMALL: u64 = 1 << 20;
 
-/// For a body that is no artefact. Its sender is authorized once, at the beginning.
+/// Maximum duration of a body other than an artefact. The client is authorized only at the start of the request.
 const SMALL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Streams a body into an upload.
@@ -147,7 +146,7 @@ pub(crate) async fn receive(
     let mut upload = storage.begin_blob().await?;
     let outcome = stream(limits, body, &mut upload)
         .await
-        .and_then(|(size, sha256)| declared.compare(sha256).map(|()| (size, sha256)));
+        .and_then(|(size, sha256)| declared.verify(sha256).map(|()| (size, sha256)));
     match outcome {
         Ok((size, sha256)) => Ok(Received {
             upload,
@@ -178,7 +177,7 @@ async fn stream(
         if Instant::now() > deadline {
             return Err(Failure::new(
                 StatusCode::REQUEST_TIMEOUT,
-                "the upload took too long: send it again over a faster connection, or raise REPOSITORY_UPLOAD_TIMEOUT",
+                "the upload timed out: upload again over a faster connection, or raise REPOSITORY_UPLOAD_TIMEOUT",
             ));
         }
         hash.update(&chunk);
@@ -187,7 +186,7 @@ async fn stream(
     Ok((size, Digest::new(hash.finalize().into())))
 }
 
-/// A body of up to `limit` bytes in memory.
+/// Reads a body of up to `limit` bytes into memory.
 pub(crate) async fn small(
     limits: BodyLimits,
     headers: &HeaderMap,
@@ -204,12 +203,12 @@ pub(crate) async fn small(
         if Instant::now() > deadline {
             return Err(Failure::new(
                 StatusCode::REQUEST_TIMEOUT,
-                "the body took too long: send it again over a faster connection",
+                "the request body timed out: retry over a faster connection",
             ));
         }
         bytes.extend_from_slice(&chunk);
     }
-    declared.compare(Digest::new(Sha256::digest(&bytes).into()))?;
+    declared.verify(Digest::new(Sha256::digest(&bytes).into()))?;
     Ok(bytes)
 }
 
@@ -218,7 +217,7 @@ async fn next_chunk(body: &mut Body, stall_timeout: Duration) -> Result<Option<B
         let Ok(frame) = tokio::time::timeout(stall_timeout, body.frame()).await else {
             return Err(Failure::new(
                 StatusCode::REQUEST_TIMEOUT,
-                "the upload stalled: send it again, or raise REPOSITORY_STALL_TIMEOUT",
+                "the upload stalled: upload again, or raise REPOSITORY_STALL_TIMEOUT",
             ));
         };
         match frame {
@@ -230,7 +229,7 @@ async fn next_chunk(body: &mut Body, stall_timeout: Duration) -> Result<Option<B
             }
             Some(Err(_)) => {
                 return Err(Failure::bad_request(
-                    "the upload ended before all of it had arrived: send it again",
+                    "the connection closed before the upload was complete: upload again",
                 ));
             }
         }

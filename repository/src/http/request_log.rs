@@ -1,4 +1,4 @@
-//! One log line per request, with author and address if it writes or is refused. Each answer bears the id of its
+//! One log line per request, with user and client address for writes and refusals. Every response carries the id of its
 //! request.
 
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use super::access::{ANONYMOUS, Peer, Who};
+use super::access::{ANONYMOUS, Identity, Peer};
 use super::metrics::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,17 +52,17 @@ impl RequestLine {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 
-    /// Logs and counts the answer.
+    /// Logs and counts the response.
     pub(crate) fn end(
         self,
         metrics: &Metrics,
         mut response: Response,
-        who: Option<&Who>,
+        identity: Option<&Identity>,
     ) -> Response {
         let elapsed = self.begin.elapsed();
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
-        metrics.answered(&self.method, status, elapsed);
+        metrics.record(&self.method, status, elapsed);
         let method = self.method.as_str();
         // Without the query, which may hold a secret.
         let path = self.uri.path();
@@ -71,7 +71,7 @@ impl RequestLine {
         let is_refused = matches!(status, 401 | 403 | 429);
         if self.is_write() || is_refused {
             let message = if is_refused { "refused" } else { "write" };
-            let who = who.map_or(ANONYMOUS, |who| &who.name);
+            let who = identity.map_or(ANONYMOUS, |identity| &identity.name);
             let from = self.peer.address.ip();
             tracing::info!(method, path, status, elapsed_ms, who, %from, id, "{message}");
         } else if matches!(path, "/healthz" | "/readyz" | "/metrics") {
@@ -85,16 +85,16 @@ impl RequestLine {
     }
 }
 
-/// The id that the client sent, if it is plain; otherwise a new one.
+/// The client's request id if it is safe to log; otherwise a new one.
 fn id(request: &Parts) -> HeaderValue {
-    let is_plain = |value: &&HeaderValue| {
+    let is_safe = |value: &&HeaderValue| {
         (1..=MAX_ID).contains(&value.len())
             && value
                 .as_bytes()
                 .iter()
                 .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
     };
-    if let Some(id) = request.headers.get(REQUEST_ID).filter(is_plain) {
+    if let Some(id) = request.headers.get(REQUEST_ID).filter(is_safe) {
         return id.clone();
     }
     let mut id = [b'-'; 8 + 1 + 10];
@@ -104,8 +104,8 @@ fn id(request: &Parts) -> HeaderValue {
 }
 
 /// The last hexadecimal digits of a number. Formatting would be slow, and every request needs an id.
-fn digits(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
+fn digits(buffer: &mut [u8], mut number: u64) {
+    for digit in buffer.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 15) as usize];
         number >>= 4;
     }

@@ -1,4 +1,4 @@
-//! The routes of the contract. Each handler bears its description, from which the router takes path and method.
+//! The routes. Each handler has an `OpenAPI` description, from which the router takes path and method.
 
 use axum::Router;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -16,21 +16,21 @@ use super::state::App;
 use super::{console, paths};
 
 pub(crate) fn router(app: App) -> Router {
-    let (router, document) = described().split_for_parts();
+    let (router, document) = api_routes().split_for_parts();
     let document = Document::of(&document);
     router
         .merge(aliases())
         .merge(console::routes())
         .route(
             "/openapi.json",
-            get(async move |headers: HeaderMap| document.answer(&headers)),
+            get(async move |headers: HeaderMap| document.respond(&headers)),
         )
-        .fallback(unknown)
+        .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(app)
 }
 
-fn described() -> OpenApiRouter<App> {
+fn api_routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(probe::live))
         .routes(routes!(probe::ready))
@@ -54,7 +54,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(channel::get_signed_only, channel::put_signed_only))
 }
 
-/// The paths of directories without the last slash.
+/// Paths of listings without the trailing slash.
 fn aliases() -> Router<App> {
     Router::new()
         .route("/artefacts", get(listing::apps))
@@ -68,16 +68,16 @@ fn aliases() -> Router<App> {
         .route("/channels/{app}", get(channel::list))
 }
 
-async fn unknown(uri: Uri) -> Response {
+async fn unknown_path(uri: Uri) -> Response {
     if uri.path() == "/apps" || uri.path() == "/apps/" {
         return Redirect::to("/").into_response();
     }
     let failure = Failure::not_found(format!(
-        "nothing is at {}: artefacts are under /artefacts/, config under /config/, releases under /releases/, channels under /channels/",
+        "no resource exists at {}: use /artefacts/, /config/, /releases/ or /channels/; GET /openapi.json describes the API",
         uri.path()
     ));
     if paths::is_page(uri.path()) {
-        return console::Trouble::from(failure).into_response();
+        return console::ErrorPage::from(failure).into_response();
     }
     failure.into_response()
 }
@@ -85,11 +85,11 @@ async fn unknown(uri: Uri) -> Response {
 async fn wrong_method(method: Method, uri: Uri) -> Failure {
     let path = uri.path();
     // `curl -T -` adds no file name after the last slash.
-    let is_nameless = method == Method::PUT && path.starts_with("/artefacts/");
-    let detail = if is_nameless {
-        "the path names no file: append its name, as in /artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz".to_owned()
+    let lacks_file_name = method == Method::PUT && path.starts_with("/artefacts/");
+    let detail = if lacks_file_name {
+        "the path has no file name: append one, such as /artefacts/hello-world/1.0.0/hello-world-1.0.0.tar.gz".to_owned()
     } else {
-        format!("{path} does not support {method}: the Allow header lists its methods")
+        format!("{path} does not support {method}: use a method from the Allow header")
     };
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -1,9 +1,9 @@
-//! The accept loop, on hyper itself: axum's own has no time-outs, so a client that sends half a header would stay for
-//! ever.
+//! The accept loop. It uses hyper directly because `axum::serve` has no timeouts, so a client that sends half a header
+//! would hold its connection forever.
 //!
 //! 1. bind, and log the address
-//! 2. accept; each connection has limits on the head of a request, on idling and on a client that reads nothing
-//! 3. drain: accept no more, and let open requests finish within the grace period
+//! 2. accept; each connection limits the size and duration of request heads, idle time and stalled writes
+//! 3. drain: stop accepting, and let open requests finish within the grace period
 
 use std::convert::Infallible;
 use std::io;
@@ -35,32 +35,32 @@ use super::state::App;
 use super::tls::{Files, Tls, TlsError};
 use super::{long_poll, paths, router};
 
-/// Maximum bytes of a request's head; also what is read ahead of a body.
+/// Maximum bytes of a request head, and of the read buffer.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// Maximum connections, whatever the descriptors allow.
+/// Maximum connections, even if more descriptors are available.
 const MAX_CONNECTIONS: usize = 50_000;
 
-/// Maximum connections that wait to be accepted: the default limit of Linux.
+/// Maximum connections in the accept queue: the default limit of Linux.
 const BACKLOG: u32 = 4096;
 
 #[derive(Debug, Clone)]
 pub(crate) struct ServerSettings {
     pub(crate) listen: SocketAddr,
-    /// For https; without it the server speaks plain HTTP.
+    /// Certificate and key for https. Without them, the server speaks plain HTTP.
     pub(crate) tls: Option<Files>,
-    /// For the head of a request, and for a TLS handshake.
+    /// Timeout of a request head, and of a TLS handshake.
     pub(crate) header_timeout: Duration,
-    /// For a client that reads nothing.
+    /// Timeout of a write to a client that does not read.
     pub(crate) stall_timeout: Duration,
-    /// For open requests, when the server stops.
+    /// Maximum time for open requests to finish when the server stops.
     pub(crate) grace_period: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
     #[error(
-        "failed to listen on {address}: is another server there, or is the port below 1024 without the right to use it?"
+        "failed to listen on {address}: check that no other process uses the port; a port below 1024 requires CAP_NET_BIND_SERVICE"
     )]
     Bind {
         address: SocketAddr,
@@ -100,7 +100,7 @@ impl Server {
         })
     }
 
-    /// The address with the port that the system chose for port 0.
+    /// The listening address. For port 0, it has the port that the kernel chose.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -111,7 +111,7 @@ impl Server {
         let mut stop = std::pin::pin!(stop);
         loop {
             let accept = async {
-                // Without room, connections wait in the kernel's queue; silent ones end within seconds.
+                // At the limit, new connections wait in the kernel's queue. Idle connections time out within seconds.
                 let permit = Arc::clone(&room).acquire_owned().await;
                 (self.listener.accept().await, permit)
             };
@@ -130,7 +130,7 @@ impl Server {
                     tokio::spawn(service.serve_connection(stream, tls, peer, watcher, permit));
                 }
                 Err(error) => {
-                    // Usually out of descriptors, which other connections give back.
+                    // The usual cause is a lack of descriptors. Closing connections free some.
                     tracing::warn!(%error, "failed to accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -142,32 +142,31 @@ impl Server {
     pub(crate) async fn drain(self) {
         drop(self.listener);
         self.service.app.waiting.stop();
-        tracing::info!("stopping: open requests may finish");
+        tracing::info!("stopping: waiting for open requests to finish");
         let drained = tokio::time::timeout(self.grace_period, self.graceful.shutdown());
         if drained.await.is_err() {
-            tracing::warn!("the grace period is over: some requests were interrupted");
+            tracing::warn!("the grace period ended: interrupted the remaining requests");
         }
     }
 }
 
-/// Listens with a longer queue than musl's 128: a client that finds the queue full is not refused, but retries after a
-/// second.
+/// Listens with a longer queue than musl's default of 128. A client that finds the queue full retries only after a second.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // Connections of a server that was just stopped may still hold the port.
+    // Connections of a previous process may still hold the port.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Descriptors for everything but connections: the log, the cache, open files.
+/// Descriptors reserved for everything except connections: the log, the cache, open files.
 const RESERVED: u64 = 512;
 
-/// Maximum connections. Each needs a descriptor, and another one for the file that it reads or writes. Raises the soft
-/// limit to the hard one first.
+/// Maximum connections. Each connection needs one descriptor for its socket and one for the file it reads or writes. Raises
+/// the soft limit to the hard limit first.
 pub(crate) fn max_connections() -> usize {
     let descriptors = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| {
@@ -180,12 +179,11 @@ pub(crate) fn max_connections() -> usize {
         .clamp(16, MAX_CONNECTIONS)
 }
 
-/// A router always answers.
-fn infallible(answer: Result<Response, Infallible>) -> Response {
-    answer.unwrap_or_else(|never| match never {})
+fn infallible(result: Result<Response, Infallible>) -> Response {
+    result.unwrap_or_else(|never| match never {})
 }
 
-/// What serves a connection.
+/// The state for serving a connection.
 #[derive(Debug, Clone)]
 struct Service {
     app: App,
@@ -195,33 +193,32 @@ struct Service {
 }
 
 impl Service {
-    /// Authorizes, answers and logs a request. As layers of the router, each of these steps would cost an allocation
-    /// per request.
-    async fn answer(self, peer: Peer, request: http::Request<Body>) -> Response {
+    /// Authorizes, handles and logs a request. As router layers, each step would cost an allocation per request.
+    async fn handle(self, peer: Peer, request: http::Request<Body>) -> Response {
         let Self { app, router, .. } = self;
         let (mut parts, body) = request.into_parts();
         let line = RequestLine::begin(&parts, peer);
-        let who = match app.access.authorize(peer, &parts).await {
-            Ok(who) => who,
-            Err(Refusal { failure, who }) => {
+        let identity = match app.access.authorize(peer, &parts).await {
+            Ok(identity) => identity,
+            Err(Refusal { failure, identity }) => {
                 parts.extensions.insert(peer);
                 let response = session::refusal(&parts, failure);
-                return line.end(&app.metrics, response, who.as_ref());
+                return line.end(&app.metrics, response, identity.as_ref());
             }
         };
         let path = parts.uri.path();
         let (is_page, is_stream) = (paths::is_page(path), path == paths::EVENTS);
         if line.is_write() || is_page {
-            parts.extensions.insert(who.clone());
+            parts.extensions.insert(identity.clone());
         }
         if is_page || is_stream {
             parts.extensions.insert(peer);
         }
         let request = http::Request::from_parts(parts, body);
-        let ask = |request: http::Request<Body>| router.clone().call(request).map(infallible);
+        let handle = |request: http::Request<Body>| router.clone().call(request).map(infallible);
         let services = (&*app.catalogue, &*app.access, &*app.waiting);
-        let response = long_poll::answer(services, peer, request, ask).await;
-        line.end(&app.metrics, response, Some(&who))
+        let response = long_poll::respond(services, peer, request, handle).await;
+        line.end(&app.metrics, response, Some(&identity))
     }
 
     async fn serve_connection(
@@ -233,9 +230,9 @@ impl Service {
         _permit: Option<OwnedSemaphorePermit>,
     ) {
         let _open = Counted::new(&self.app.metrics.connections);
-        // Small answers must not wait for the client's delayed acknowledgement.
+        // With Nagle's algorithm, small responses would wait for the client's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "the client is gone already");
+            tracing::debug!(%error, "the client has disconnected");
             return;
         }
         let served = match tls {
@@ -263,7 +260,7 @@ impl Service {
         watcher: Watcher,
     ) -> hyper::Result<()> {
         let mut stream = TimeoutStream::new(stream);
-        // A client that reads nothing holds a descriptor and a buffer.
+        // A client that does not read holds a descriptor and a buffer.
         stream.set_write_timeout(Some(self.stall_timeout));
         let header_timeout = self.header_timeout;
         let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
@@ -274,15 +271,15 @@ impl Service {
                 Body::new(Drained::new(&parts, body))
             };
             let request = http::Request::from_parts(parts, body);
-            self.clone().answer(peer, request).map(Ok::<_, Infallible>)
+            self.clone().handle(peer, request).map(Ok::<_, Infallible>)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
             .max_buf_size(HEAD_BYTES)
-            // The buffer alone may grow beyond its limit before hyper checks it.
+            // hyper checks the buffer limit late, so the buffer alone may grow beyond it.
             .max_header_size(HEAD_BYTES)
-            // `printf … | nc -N` closes its side and waits for the answer.
+            // `printf … | nc -N` closes its sending side and waits for the response.
             .half_close(true)
             .serve_connection(TokioIo::new(Box::pin(stream)), service);
         watcher.watch(connection).await

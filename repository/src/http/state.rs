@@ -1,4 +1,4 @@
-//! The parts of the server that handlers ask for, each by its type.
+//! Shared state of the server. Handlers extract each part by its type.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::domain::promote::KeyFile;
 use crate::domain::publish::Publisher;
 use crate::upkeep::readiness::Readiness;
 
-/// The state of the router. Each request clones it, so it is one pointer.
+/// The state of the router, behind one pointer because each request clones it.
 #[derive(Debug, Clone)]
 pub(crate) struct App(Arc<Parts>);
 

@@ -1,6 +1,6 @@
-//! TLS: the certificate and its key, loaded again when their files change; and the handshake.
+//! TLS: loads certificate and key, reloads them when their files change, and accepts handshakes.
 //!
-//! - [`client`]: how the health check asks
+//! - [`client`]: the client of the health check
 
 mod client;
 
@@ -18,9 +18,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::http::watched_file::{INTERVAL, Revision, revision};
-pub(crate) use client::to_this_machine;
+pub(crate) use client::connect_to_localhost;
 
-/// The files of the certificate with its chain, and of its key, both in PEM.
+/// Paths of the certificate chain and of its key, both in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Files {
     pub(crate) certificate: PathBuf,
@@ -35,19 +35,25 @@ pub(crate) struct Tls {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
-    #[error("failed to read {path:?}, which {variable} names")]
+    #[error(
+        "failed to read {variable} from {path:?}: check that the file exists, is readable and holds PEM"
+    )]
     Read {
         variable: &'static str,
         path: PathBuf,
         source: rustls_pki_types::pem::Error,
     },
-    #[error("{path:?}, which REPOSITORY_TLS_CERT names, holds no certificate: expected PEM")]
+    #[error(
+        "REPOSITORY_TLS_CERT names {path:?}, which holds no certificate: write the certificate chain in PEM"
+    )]
     NoCertificate { path: PathBuf },
-    #[error("REPOSITORY_TLS_CERT and REPOSITORY_TLS_KEY cannot be used together")]
+    #[error(
+        "failed to use REPOSITORY_TLS_CERT with REPOSITORY_TLS_KEY: check that the key belongs to the certificate"
+    )]
     Unusable(#[from] rustls::Error),
 }
 
-/// Revisions of both files. A renewal writes them one after the other, so the second change triggers another load.
+/// Revisions of both files. A renewal writes the files one after the other, so the second write triggers another reload.
 type Revisions = [Revision; 2];
 
 impl Files {
@@ -84,20 +90,20 @@ impl Files {
 }
 
 impl Tls {
-    /// Loads the files, and again whenever they change.
+    /// Loads the files, and reloads them when they change.
     pub(crate) fn open(files: Files) -> Result<Arc<Self>, TlsError> {
         let current = files.revisions();
         let tls = Arc::new(Self {
             config: RwLock::new(files.read()?),
             files,
         });
-        tokio::spawn(Arc::clone(&tls).follow(current));
+        tokio::spawn(Arc::clone(&tls).watch(current));
         Ok(tls)
     }
 
-    /// Loads changed files. Unusable files leave the old certificate in use.
-    async fn follow(self: Arc<Self>, mut used: Revisions) {
-        let mut told = used;
+    /// Reloads changed files. If they are unusable, keeps the old certificate.
+    async fn watch(self: Arc<Self>, mut used: Revisions) {
+        let mut reported = used;
         loop {
             tokio::time::sleep(INTERVAL).await;
             let current = self.files.revisions();
@@ -108,16 +114,16 @@ impl Tls {
                 Ok(config) => {
                     used = current;
                     *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-                    tracing::info!("loaded a new certificate");
+                    tracing::info!("reloaded the certificate");
                 }
-                // Retried: the other file, or the permission to read it, may follow.
-                Err(error) if told != current => {
-                    told = current;
+                // Retries without logging again: a renewal may not have written both files yet.
+                Err(error) if reported != current => {
+                    reported = current;
                     let cause = error.source().map(ToString::to_string);
                     tracing::error!(
                         %error,
                         cause = cause.unwrap_or_default(),
-                        "failed to load the new certificate: the old one stays in use"
+                        "failed to reload the certificate: the old certificate stays in use"
                     );
                 }
                 Err(_) => {}

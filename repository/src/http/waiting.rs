@@ -1,4 +1,4 @@
-//! Requests that stay open until something happens: long polls and event streams.
+//! Limits and counts requests that stay open for events: long polls and event streams.
 
 use std::sync::Arc;
 
@@ -23,24 +23,24 @@ impl Waiting {
         }
     }
 
-    /// Whether there is room for one more long poll or event stream. A client that went away is noticed only when the
-    /// server sends something, so some connections always stay free for other requests.
+    /// Whether there is room for one more long poll or event stream. The server notices a disconnected client only when it
+    /// sends data, so the limit reserves connections for other requests.
     fn has_room(&self) -> bool {
         self.metrics.waiting.get() + self.metrics.following.get() < self.max
     }
 
-    /// Counts a long poll while the result exists; `None` if there is no room.
+    /// Counts a long poll until the result is dropped; `None` if there is no room.
     pub(crate) fn long_poll(&self) -> Option<Counted> {
         self.has_room().then(|| Counted::new(&self.metrics.waiting))
     }
 
-    /// Counts an event stream while the result exists; `None` if there is no room.
+    /// Counts an event stream until the result is dropped; `None` if there is no room.
     pub(crate) fn event_stream(&self) -> Option<Counted> {
         self.has_room()
             .then(|| Counted::new(&self.metrics.following))
     }
 
-    /// Ends all waiting requests: the server stops.
+    /// Ends all waiting requests because the server stops.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }

@@ -1,9 +1,9 @@
-//! Files that an operator replaces while the server runs: a certificate, its key, the admin token.
+//! Change detection for files that an operator replaces while the server runs: certificate, key and admin token.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// How often a watched file is compared with what the server has loaded.
+/// Interval between checks of a watched file.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Modification time and size; `None` if the file is missing or unreadable.

@@ -1,4 +1,4 @@
-//! The admin token: read from a file, which is created if it does not exist, and read again when the file changes.
+//! The admin token. The server reads it from a file, creates the file if it is missing, and reloads it on changes.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -9,20 +9,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::domain::token::{self, Hash};
 use crate::http::watched_file::{INTERVAL, Revision, revision};
 
-/// Minimum bytes: a shorter token could be guessed.
+/// Minimum bytes. A shorter token could be guessed.
 const MIN_BYTES: usize = 16;
 const MAX_BYTES: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminTokenError {
-    #[error("failed to read the admin token in {path:?}, which REPOSITORY_ADMIN_TOKEN_FILE names")]
+    #[error(
+        "failed to read the admin token from {path:?}: check REPOSITORY_ADMIN_TOKEN_FILE and the permissions of the file"
+    )]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "failed to make an admin token in {path:?}, which REPOSITORY_ADMIN_TOKEN_FILE names: make its directory, or the file"
+        "failed to create the admin token file {path:?}: create its directory, or set REPOSITORY_ADMIN_TOKEN_FILE to a writable path"
     )]
-    Make { path: PathBuf, source: io::Error },
+    Create { path: PathBuf, source: io::Error },
     #[error(
-        "{path:?} is no admin token: expected one word of {MIN_BYTES} to {MAX_BYTES} bytes; remove the file, and the repository makes a token"
+        "{path:?} does not hold a valid admin token: write one word of {MIN_BYTES} to {MAX_BYTES} bytes, or remove the file so that the repository creates a token"
     )]
     Unusable { path: PathBuf },
 }
@@ -36,9 +38,9 @@ impl Admin {
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>, AdminTokenError> {
         let seen = revision(path);
         let admin = Arc::new(Self {
-            hash: RwLock::new(read_or_make(path)?),
+            hash: RwLock::new(read_or_create(path)?),
         });
-        tokio::spawn(Arc::clone(&admin).follow(path.to_owned(), seen));
+        tokio::spawn(Arc::clone(&admin).watch(path.to_owned(), seen));
         Ok(admin)
     }
 
@@ -47,8 +49,8 @@ impl Admin {
         admin.is(hash)
     }
 
-    /// Loads the token again whenever the file changes. An unusable file leaves the old token in use.
-    async fn follow(self: Arc<Self>, path: PathBuf, mut seen: Revision) {
+    /// Reloads the token when the file changes. If the file is unusable, keeps the old token.
+    async fn watch(self: Arc<Self>, path: PathBuf, mut seen: Revision) {
         loop {
             tokio::time::sleep(INTERVAL).await;
             let now = revision(&path);
@@ -61,21 +63,21 @@ impl Admin {
                     let mut known = self.hash.write().unwrap_or_else(PoisonError::into_inner);
                     if !known.is(&hash) {
                         *known = hash;
-                        tracing::info!(path = %path.display(), "loaded a new admin token");
+                        tracing::info!(path = %path.display(), "reloaded the admin token");
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the old admin token stays in use");
+                    tracing::error!(%error, "failed to reload the admin token: the old token stays in use");
                 }
             }
         }
     }
 }
 
-fn read_or_make(path: &Path) -> Result<Hash, AdminTokenError> {
+fn read_or_create(path: &Path) -> Result<Hash, AdminTokenError> {
     match read(path) {
         Err(AdminTokenError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            make(path)
+            create(path)
         }
         read => read,
     }
@@ -89,10 +91,10 @@ fn read(path: &Path) -> Result<Hash, AdminTokenError> {
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.mode() & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "users other than the owner may read the admin token: run chmod 600");
+        tracing::warn!(path = %path.display(), "the admin token file is readable by other users: run chmod 600 on it");
     }
     let mut text = String::new();
-    // Room for blanks around the token, and for the excess of one that is too long.
+    // The extra bytes allow for surrounding whitespace and detect a token that is too long.
     file.take(MAX_BYTES as u64 + 100)
         .read_to_string(&mut text)
         .map_err(failed)?;
@@ -106,8 +108,8 @@ fn read(path: &Path) -> Result<Hash, AdminTokenError> {
     })
 }
 
-fn make(path: &Path) -> Result<Hash, AdminTokenError> {
-    let failed = |source| AdminTokenError::Make {
+fn create(path: &Path) -> Result<Hash, AdminTokenError> {
+    let failed = |source| AdminTokenError::Create {
         path: path.to_owned(),
         source,
     };
@@ -121,6 +123,6 @@ fn make(path: &Path) -> Result<Hash, AdminTokenError> {
     file.write_all(format!("{token}\n").as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
-    tracing::info!(path = %path.display(), "made an admin token: this file holds the only copy");
+    tracing::info!(path = %path.display(), "created an admin token: this file holds the only copy");
     Ok(Hash::of(&token))
 }

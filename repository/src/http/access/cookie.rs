@@ -1,14 +1,14 @@
-//! The cookie with the token of a browser. Scripts cannot read it, and browsers do not send it with the requests of other
-//! sites.
+//! The cookie that holds a browser's token. Scripts cannot read the cookie, and browsers do not send it with cross-site
+//! writes.
 
 use http::{HeaderMap, HeaderValue, header};
 
 const NAME: &str = "repository-token";
 
-/// Browsers let no other port, path or domain set a cookie of this name, and accept it over https only.
+/// The `__Host-` prefix prevents other paths and domains from setting the cookie. It requires https.
 const HOST_NAME: &str = "__Host-repository-token";
 
-/// The token of a request, if it has one.
+/// The token in the cookie of a request.
 pub(crate) fn token(headers: &HeaderMap) -> Option<String> {
     named(headers, HOST_NAME).or_else(|| named(headers, NAME))
 }
@@ -37,13 +37,13 @@ pub(crate) fn set(token: &str, is_encrypted: bool) -> Option<HeaderValue> {
     } else {
         (NAME, "")
     };
-    // Lax: a user who follows a link from another site is signed in. Writes are checked by their origin.
+    // Lax keeps a user signed in who follows a link from another site. Writes are checked by their origin.
     let text = format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&text).ok()
 }
 
 /// The `Set-Cookie` that deletes the token.
-pub(crate) fn forget(is_encrypted: bool) -> HeaderValue {
+pub(crate) fn delete(is_encrypted: bool) -> HeaderValue {
     HeaderValue::from_static(if is_encrypted {
         "__Host-repository-token=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
     } else {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_set_is_read_again() {
+    fn a_token_round_trips() {
         let set = set("rpt_abc-_1", true).unwrap();
         let (pair, _) = set.to_str().unwrap().split_once(';').unwrap();
         let mut headers = HeaderMap::new();

@@ -1,15 +1,15 @@
-//! Failed authentications per address: a client that guesses tokens must wait.
+//! Rate limit for invalid tokens, per client address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Failures per interval without a wait.
+/// Maximum failures per interval before the client must wait.
 const MAX_FAILURES: u32 = 20;
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Maximum addresses to remember; beyond it, the oldest half is dropped.
+/// Maximum addresses to track. Beyond the limit, the oldest half is dropped.
 const MAX_ADDRESSES: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -27,9 +27,9 @@ impl Failures {
     fn count_at(&self, from: IpAddr, now: Instant) -> Option<Duration> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MAX_ADDRESSES {
-            let mut begun: Vec<Instant> = counts.values().map(|(since, _)| *since).collect();
-            let middle = begun.len() / 2;
-            let median = *begun.select_nth_unstable(middle).1;
+            let mut starts: Vec<Instant> = counts.values().map(|(since, _)| *since).collect();
+            let middle = starts.len() / 2;
+            let median = *starts.select_nth_unstable(middle).1;
             counts.retain(|_, (since, _)| *since > median);
         }
         let (since, count) = counts.entry(from).or_insert((now, 0));
@@ -38,13 +38,13 @@ impl Failures {
         }
         *count = count.saturating_add(1);
         if *count == MAX_FAILURES + 1 {
-            tracing::warn!(%from, "a client guesses tokens");
+            tracing::warn!(%from, "too many invalid tokens from one address");
         }
         (*count > MAX_FAILURES).then(|| INTERVAL.saturating_sub(now.duration_since(*since)))
     }
 }
 
-/// The network of an address: a client with one IPv6 address has 2^64 of them.
+/// The network of an address: an IPv6 client usually controls a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_and_then_no_more_until_the_minute_is_over() {
+    fn failures_are_limited_per_minute_and_network() {
         let failures = Failures::default();
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let now = Instant::now();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_grow() {
+    fn the_number_of_addresses_is_limited() {
         let failures = Failures::default();
         let now = Instant::now();
         for number in 0..3 * MAX_ADDRESSES {

@@ -1,32 +1,32 @@
-//! Whether a local user made a request for this machine. A browser names the foreign host or origin behind a request, and
-//! a proxy marks what it forwards.
+//! Detects requests that did not come from a local user: a browser names the foreign host or origin, and a proxy adds
+//! headers to forwarded requests.
 
 use std::net::IpAddr;
 
 use http::request::Parts;
 use http::{HeaderMap, Method, Version, header};
 
-pub(super) fn is_of_this_machine(request: &Parts) -> bool {
-    let is_of_others = is_forwarded(&request.headers)
-        || (is_of_another_site(&request.headers) && !is_followed_link(request))
-        || is_old_write(request);
-    !is_of_others && names_loopback(request)
+pub(super) fn is_local_request(request: &Parts) -> bool {
+    let is_foreign = is_forwarded(&request.headers)
+        || (is_cross_site(&request.headers) && !is_followed_link(request))
+        || is_http10_write(request);
+    !is_foreign && names_loopback(request)
 }
 
-/// Proxies that do not mark requests speak HTTP/1.0, which other clients no longer do.
-fn is_old_write(request: &Parts) -> bool {
+/// A proxy that adds no headers speaks HTTP/1.0, which other clients no longer use.
+fn is_http10_write(request: &Parts) -> bool {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     request.version < Version::HTTP_11 && !reads
 }
 
 /// Whether a page of another site made the request (Fetch Metadata).
-fn is_of_another_site(headers: &HeaderMap) -> bool {
+fn is_cross_site(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
         .is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-/// Whether a user followed a link. The other site cannot read the page that opens.
+/// Whether a user followed a link. The other site cannot read the response.
 fn is_followed_link(request: &Parts) -> bool {
     let is = |name, wanted: &str| {
         request
@@ -39,8 +39,8 @@ fn is_followed_link(request: &Parts) -> bool {
         && is("sec-fetch-dest", "document")
 }
 
-/// Headers of proxies that do not begin with `x-forwarded`.
-const OTHERS: [&str; 7] = [
+/// Headers that proxies add, apart from `x-forwarded-*` and `x-original-*`.
+const PROXY_HEADERS: [&str; 7] = [
     "forwarded",
     "via",
     "x-real-ip",
@@ -53,11 +53,13 @@ const OTHERS: [&str; 7] = [
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();
-        OTHERS.contains(&name) || name.starts_with("x-forwarded") || name.starts_with("x-original-")
+        PROXY_HEADERS.contains(&name)
+            || name.starts_with("x-forwarded")
+            || name.starts_with("x-original-")
     })
 }
 
-/// Whether `Host` names this machine, and `Origin`, which browsers send with every write.
+/// Whether `Host` and, if present, `Origin` name a loopback address. Browsers send `Origin` with every write.
 fn names_loopback(request: &Parts) -> bool {
     let text = |name| {
         request
@@ -69,9 +71,9 @@ fn names_loopback(request: &Parts) -> bool {
     let origin_is_local = text(header::ORIGIN).is_none_or(|origin| {
         origin
             .split_once("://")
-            .is_some_and(|(_, authority)| is_local(without_port(authority)))
+            .is_some_and(|(_, authority)| is_loopback_host(without_port(authority)))
     });
-    host.is_some_and(is_local) && origin_is_local
+    host.is_some_and(is_loopback_host) && origin_is_local
 }
 
 fn without_port(authority: &str) -> &str {
@@ -81,7 +83,7 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-fn is_local(host: &str) -> bool {
+fn is_loopback_host(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || host
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_this_machine() {
+    fn loopback_hosts() {
         for host in [
             "localhost",
             "localhost:8080",
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_origin_is_no_local_user() {
+    fn a_foreign_origin_is_not_local() {
         assert!(names_loopback(&request(&[
             ("host", "localhost"),
             ("origin", "http://localhost:8080")
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarding_headers_of_every_kind() {
+    fn forwarding_headers() {
         for name in [
             "forwarded",
             "via",
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_or_an_old_proxy_sends_is_of_others() {
+    fn cross_site_requests_and_http_1_0_writes_are_not_local() {
         let host = ("host", "localhost");
         for (site, expected) in [
             ("cross-site", false),
@@ -170,12 +172,12 @@ mod tests {
             ("none", true),
         ] {
             let request = request(&[host, ("sec-fetch-site", site)]);
-            assert_eq!(is_of_this_machine(&request), expected, "{site}");
+            assert_eq!(is_local_request(&request), expected, "{site}");
         }
         let mut old = request(&[host]);
         old.version = Version::HTTP_10;
-        assert!(!is_of_this_machine(&old));
+        assert!(!is_local_request(&old));
         old.method = Method::GET;
-        assert!(is_of_this_machine(&old));
+        assert!(is_local_request(&old));
     }
 }

@@ -1,4 +1,4 @@
-//! What a request needs, by its method and path. Segments are decoded once, as in the router.
+//! The scope that a request needs, by its method and path. Segments are decoded once, as in the router.
 
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
@@ -45,7 +45,7 @@ fn read(uri: &Uri, segments: &[&str]) -> Option<Need> {
 
 fn write(method: &Method, uri: &Uri, segments: &[&str]) -> Option<Need> {
     match segments {
-        // Forms of the console, which do what verbs of the API do.
+        // Console forms need the same scope as the API request that they replace.
         ["apps", app, "versions", ..] => Some(Need::Publish(app.parse().ok()?)),
         ["artefacts", app, ..] => {
             let purges = *method == Method::DELETE && has_parameter(uri.query(), "purge");

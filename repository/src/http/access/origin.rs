@@ -1,10 +1,10 @@
-//! Whether a page of this server made a browser write. Browsers name the origin of the page in each POST (`Origin`,
-//! RFC 6454; newer ones also Fetch Metadata). A request without either is refused.
+//! Protection against cross-site request forgery. Browsers send the origin of the page with each POST (`Origin`, RFC 6454;
+//! newer browsers also Fetch Metadata). A request without either is refused.
 
 use http::header;
 use http::request::Parts;
 
-pub(super) fn is_own(request: &Parts) -> bool {
+pub(super) fn is_same_origin(request: &Parts) -> bool {
     if let Some(site) = request.headers.get("sec-fetch-site") {
         return site == "same-origin";
     }
@@ -14,7 +14,7 @@ pub(super) fn is_own(request: &Parts) -> bool {
         .authority()
         .map(http::uri::Authority::as_str)
         .or_else(|| text(header::HOST));
-    // Without the scheme, because a proxy may use another one.
+    // Ignores the scheme, because a proxy may terminate TLS.
     let origin = text(header::ORIGIN)
         .and_then(|origin| origin.split_once("://"))
         .map(|(_, authority)| authority);
@@ -29,21 +29,24 @@ mod tests {
     use http::Request;
 
     #[test]
-    fn only_pages_of_the_same_host() {
-        let is_own = |headers: &[(&str, &str)]| {
+    fn same_origin_requests() {
+        let is_same_origin = |headers: &[(&str, &str)]| {
             let mut request = Request::post("/apps/a").header("host", "repository.example:8080");
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
-            super::is_own(&request.body(()).unwrap().into_parts().0)
+            super::is_same_origin(&request.body(()).unwrap().into_parts().0)
         };
         let (same, other) = (
             "http://repository.example:8080",
             "http://other.example:8080",
         );
-        assert!(is_own(&[("origin", same)]));
-        assert!(is_own(&[("origin", "https://Repository.example:8080")]));
-        assert!(is_own(&[
+        assert!(is_same_origin(&[("origin", same)]));
+        assert!(is_same_origin(&[(
+            "origin",
+            "https://Repository.example:8080"
+        )]));
+        assert!(is_same_origin(&[
             ("sec-fetch-site", "same-origin"),
             ("origin", same)
         ]));
@@ -56,7 +59,7 @@ mod tests {
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "none")],
         ] {
-            assert!(!is_own(headers), "{headers:?}");
+            assert!(!is_same_origin(headers), "{headers:?}");
         }
     }
 }

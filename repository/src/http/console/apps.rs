@@ -1,4 +1,4 @@
-//! `/`: every app that the user may read, with what its channels run.
+//! `/`: the apps that the user may read, with their channels.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use http::{HeaderMap, header};
 use maud::{Markup, html};
 use repository_api::{AppName, ChannelName, VersionName};
 
-use super::Shown;
-use super::elements::{command, done, empty, next_page, release, version};
+use super::PageResult;
+use super::elements::{attribution, command, empty, next_page, release, version};
 use super::page;
 use super::visit::Visit;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::scope::Need;
 use crate::domain::state::app::AppState;
-use crate::http::answer::{JSON, json, tagged_by_digest, text_value};
-use crate::http::negotiate::{self, Form};
+use crate::http::negotiate::{self, Format};
+use crate::http::response::{JSON, json, tagged_by_digest, text_value};
 
-/// Apps on a page.
+/// Maximum apps on a page.
 const LIMIT: usize = 100;
 
-/// Channels of an app that are shown here.
+/// Maximum channels shown per app.
 const CHANNELS: usize = 10;
 
-/// Apps that are read from the store at once.
+/// Maximum apps to read from the store in parallel.
 const PARALLEL: usize = 16;
 
 struct Row {
@@ -37,9 +37,10 @@ struct Row {
 struct Summary {
     latest: Option<VersionName>,
     channels: Vec<(ChannelName, u64, Option<VersionName>)>,
-    /// Channels that are not shown.
-    more: usize,
-    last: Option<(String, String)>,
+    /// Number of channels that are not shown.
+    hidden: usize,
+    /// Time and author of the last change.
+    last_change: Option<(String, String)>,
 }
 
 impl Summary {
@@ -55,8 +56,8 @@ impl Summary {
         Self {
             latest: state.latest().cloned(),
             channels: channels.take(CHANNELS).collect(),
-            more: state.channels.len().saturating_sub(CHANNELS),
-            last: state
+            hidden: state.channels.len().saturating_sub(CHANNELS),
+            last_change: state
                 .last
                 .as_ref()
                 .map(|(at, by)| (at.clone(), by.to_string())),
@@ -64,13 +65,13 @@ impl Summary {
     }
 }
 
-/// The console in a browser; for scripts, where the API begins.
+/// The start page for browsers; links to the API for other clients.
 pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
     headers: HeaderMap,
     visit: Visit,
-) -> Shown {
-    if negotiate::form(&headers, Form::Json) == Form::Html {
+) -> PageResult {
+    if negotiate::preferred_format(&headers, Format::Json) == Format::Html {
         return show(&catalogue, &visit).await;
     }
     let text = json(&serde_json::json!({ "artefacts": "/artefacts/", "api": "/openapi.json" }));
@@ -81,7 +82,7 @@ pub(super) async fn get(
     Ok(response)
 }
 
-async fn show(catalogue: &Catalogue, visit: &Visit) -> Shown {
+async fn show(catalogue: &Catalogue, visit: &Visit) -> PageResult {
     let query = visit.parameter("q").unwrap_or_default();
     let after = visit.parameter("after").unwrap_or_default();
     let names = catalogue.names_after(None, usize::MAX).await?;
@@ -113,27 +114,27 @@ async fn show(catalogue: &Catalogue, visit: &Visit) -> Shown {
     let head = html! {
         h1 { "Apps" }
         form.search role="search" method="get" action="/" {
-            label.hidden for="q" { "Find an app" }
-            input #q type="search" name="q" value=(query) placeholder={ "Find one of " (total) };
-            button.quiet type="submit" { "Find" }
+            label.hidden for="q" { "Search apps" }
+            input #q type="search" name="q" value=(query) placeholder={ "Search " (total) " apps" };
+            button.quiet type="submit" { "Search" }
         }
     };
     let main = html! {
         @if total == 0 {
-            (empty("There is no app here, or none that your token covers. The first upload makes one:"))
-            (command("Publish", &format!(
+            (empty("No apps yet, or your token grants access to none. Uploading a first version creates an app:"))
+            (command("Publish a first version", &format!(
                 "curl --fail-with-body{} -T hello-world-1.0.0.tar.gz {}/artefacts/hello-world/1.0.0/",
                 visit.credentials(), visit.base
             )))
         } @else if rows.is_empty() {
-            (empty("No app's name has that in it."))
+            (empty("No app name contains this text."))
         } @else {
             (table(&rows))
             (next_page(next.as_deref()))
         }
-        p.aside { a href="/apps/_default/config/_default.config" { "The config under every app" } }
+        p.aside { a href="/apps/_default/config/_default.config" { "Default config of all apps" } }
     };
-    // The stream of all apps needs the right to read all of them.
+    // The event stream of all apps requires permission to read all apps.
     let events = visit.may(&Need::Read(None)).then_some("/events");
     Ok(page::show(visit, "Apps", events, &head, &main))
 }
@@ -143,7 +144,7 @@ fn table(rows: &[Row]) -> Markup {
         table.apps {
             thead { tr {
                 th scope="col" { "App" }
-                th scope="col" { "Runs" }
+                th scope="col" { "Channels" }
                 th scope="col" { "Latest" }
                 th scope="col" { "Last change" }
             } }
@@ -152,7 +153,7 @@ fn table(rows: &[Row]) -> Markup {
                     tr {
                         th scope="row" { a href={ "/apps/" (app) } { (app) } }
                         @if let Some(summary) = summary {
-                            td data-label="Runs" { (channels(app, summary)) }
+                            td data-label="Channels" { (channels(app, summary)) }
                             td data-label="Latest" {
                                 @match &summary.latest {
                                     Some(latest) => (version(latest)),
@@ -160,10 +161,10 @@ fn table(rows: &[Row]) -> Markup {
                                 }
                             }
                             td data-label="Last change" {
-                                @if let Some((at, by)) = &summary.last { (done(at, by)) }
+                                @if let Some((at, by)) = &summary.last_change { (attribution(at, by)) }
                             }
                         } @else {
-                            td colspan="3" { span.bad { "it cannot be read now: the log of the repository says why" } }
+                            td colspan="3" { span.bad { "failed to read this app; see the log of the repository" } }
                         }
                     }
                 }
@@ -183,7 +184,7 @@ fn channels(app: &AppName, summary: &Summary) -> Markup {
                     @if let Some(runs) = runs { " " (version(runs)) }
                 }
             }
-            @if summary.more > 0 { li { a href={ "/apps/" (app) } { "and " (summary.more) " more" } } }
+            @if summary.hidden > 0 { li { a href={ "/apps/" (app) } { "and " (summary.hidden) " more" } } }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The style of the pages, and a script for what makes them pleasant: no page needs it.
+//! The stylesheet and the script of the console. Every page also works without the script.
 
 use std::sync::LazyLock;
 
@@ -8,8 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::http::answer::answer;
 use crate::http::failure::Failure;
+use crate::http::response::respond;
 
 struct Asset {
     name: &'static str,
@@ -35,8 +35,8 @@ const ASSETS: [Asset; 3] = [
     },
 ];
 
-/// In the address of each: another version of the server has other addresses.
-static MARK: LazyLock<String> = LazyLock::new(|| {
+/// Part of each asset's path. It changes with the content, so browsers can cache assets forever.
+static FINGERPRINT: LazyLock<String> = LazyLock::new(|| {
     let mut sum = Sha256::new();
     for asset in &ASSETS {
         sum.update(asset.content);
@@ -45,16 +45,20 @@ static MARK: LazyLock<String> = LazyLock::new(|| {
 });
 
 pub(super) fn path(name: &str) -> String {
-    format!("/assets/{}-{name}", *MARK)
+    format!("/assets/{}-{name}", *FINGERPRINT)
 }
 
 pub(super) async fn get(Path(file): Path<String>) -> Result<Response, Failure> {
     let found = file
-        .strip_prefix(MARK.as_str())
+        .strip_prefix(FINGERPRINT.as_str())
         .and_then(|rest| rest.strip_prefix('-'))
         .and_then(|name| ASSETS.iter().find(|asset| asset.name == name))
-        .ok_or_else(|| Failure::not_found("it belongs to another version: load the page again"))?;
-    let mut response = answer(StatusCode::OK, found.media_type, found.content);
+        .ok_or_else(|| {
+            Failure::not_found(
+                "this asset belongs to another version of the server: reload the page",
+            )
+        })?;
+    let mut response = respond(StatusCode::OK, found.media_type, found.content);
     response.headers_mut().insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("public, max-age=31536000, immutable"),

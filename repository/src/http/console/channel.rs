@@ -1,4 +1,4 @@
-//! `/apps/{app}/channels/{channel}`: where a channel was, and what moving it would change, before it is moved.
+//! `/apps/{app}/channels/{channel}`: the history of a channel, and the preview of a promotion.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use maud::{Markup, html};
 use repository_api::release::Statement;
 use repository_api::{AppName, ChannelName, Reference, ReleaseNumber};
 
-use super::Shown;
+use super::PageResult;
 use super::differences;
-use super::elements::{command, done, empty, next_page, release};
+use super::elements::{attribution, command, empty, next_page, release};
 use super::form::{Form, see_other};
 use super::page::{self, Tab};
 use super::visit::Visit;
@@ -19,18 +19,18 @@ use crate::domain::error::Error;
 use crate::domain::precondition::Precondition;
 use crate::domain::promote::{KeyFile, Target, promote};
 use crate::domain::state::app::{AppState, MoveRecord};
-use crate::domain::{differences as between, releases};
+use crate::domain::{differences as comparison, releases};
 use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
 
-/// Moves on a page.
+/// Maximum promotions on a page.
 const LIMIT: usize = 100;
 
-/// From a form that names channel and target to the page that shows the change.
-pub(super) async fn chosen(
+/// Redirects from the promotion form to the preview.
+pub(super) async fn redirect_to_preview(
     name: Result<Names<AppName>, Failure>,
     visit: Visit,
-) -> Result<Response, page::Trouble> {
+) -> Result<Response, page::ErrorPage> {
     let Names(app) = name?;
     let channel: ChannelName = visit
         .parameter("channel")
@@ -45,10 +45,10 @@ pub(super) async fn chosen(
 }
 
 struct Channel {
-    /// The number of its newest move, and that one.
-    now: Option<(u64, MoveRecord)>,
+    /// The newest move and its number.
+    current: Option<(u64, MoveRecord)>,
     history: Vec<(u64, MoveRecord)>,
-    /// The move behind which earlier ones follow.
+    /// The last move on this page, if older ones follow.
     earlier: Option<u64>,
     takes_signed_only: bool,
 }
@@ -65,7 +65,7 @@ impl Channel {
             history.last().map_or(1, |(number, _)| *number)
         });
         Self {
-            now: state
+            current: state
                 .channel(channel)
                 .map(|(number, moved)| (number, moved.clone())),
             history,
@@ -81,7 +81,7 @@ pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
     path: Result<Path, Failure>,
     visit: Visit,
-) -> Shown {
+) -> PageResult {
     let Names((app, channel)) = path?;
     show(
         &catalogue,
@@ -100,15 +100,15 @@ async fn show(
     app: &AppName,
     channel: &ChannelName,
     to: Option<String>,
-    trouble: Option<&Failure>,
-) -> Shown {
+    failure: Option<&Failure>,
+) -> PageResult {
     let entry = catalogue.known(app).await?;
     let before = visit.parameter("before");
     let before = before
         .and_then(|text| text.parse().ok())
         .unwrap_or(u64::MAX);
     let found = entry.read(|state| Channel::of(state, channel, before));
-    if found.now.is_none() && to.is_none() {
+    if found.current.is_none() && to.is_none() {
         let error = entry.read(|state| state.unknown_channel(app, channel));
         return Err(error.into());
     }
@@ -119,30 +119,30 @@ async fn show(
     let user = visit.credentials();
     let base = &visit.base;
     let main = html! {
-        @if let Some(trouble) = trouble { p.notice.bad role="alert" { (trouble.detail) } }
-        @if visit.parameter("done").is_some() && let Some((_, now)) = &found.now {
-            p.notice.good role="status" { (channel) " points at r" (now.release) " now." }
+        @if let Some(failure) = failure { p.notice.bad role="alert" { (failure.detail) } }
+        @if visit.parameter("done").is_some() && let Some((_, now)) = &found.current {
+            p.notice.good role="status" { "Promoted: " (channel) " now points at r" (now.release) "." }
         }
         p.lead {
-            @match &found.now {
-                Some((_, now)) => { "It points at " (release(app, now.release)) ", moved " (done(&now.created, &now.by)) "." }
-                None => "It does not exist yet.",
+            @match &found.current {
+                Some((_, now)) => { "This channel points at " (release(app, now.release)) ", promoted " (attribution(&now.created, &now.by)) "." }
+                None => "This channel does not exist yet.",
             }
-            @if found.takes_signed_only { " It takes signed releases only." }
+            @if found.takes_signed_only { " The channel accepts only signed releases." }
         }
         @if let (Some(to), Some(change)) = (&to, &change) {
-            (sheet(visit, app, channel, &found, to, change))
+            (promotion_form(visit, app, channel, &found, to, change))
         }
         section aria-labelledby="history" {
             h2 #history { "History" }
             (history(visit, app, channel, &found))
             (next_page(found.earlier.map(|before| format!("/apps/{app}/channels/{channel}?before={before}#history")).as_deref()))
         }
-        (command("The same in a terminal", &format!(
+        (command("Promote from a terminal", &format!(
             "echo {} | curl --fail-with-body{user} -T - {base}/channels/{app}/{channel}",
             to.as_deref().unwrap_or("VERSION")
         )))
-        (command("Follow it", &format!("curl -N{user} '{base}/events?app={app}'")))
+        (command("Follow events of this app", &format!("curl -N{user} '{base}/events?app={app}'")))
     };
     Ok(page::of_app(
         visit,
@@ -153,7 +153,7 @@ async fn show(
     ))
 }
 
-/// What would be different.
+/// What the promotion would change.
 async fn preview(
     catalogue: &Catalogue,
     app: &AppName,
@@ -167,23 +167,23 @@ async fn preview(
     let wanted = releases::resolve(catalogue, app, &reference).await?;
     let unsigned = html! {
         @if channel.takes_signed_only && wanted.minisig.is_none() {
-            p.notice.careful { "This channel takes signed releases only, and " (to) " is not signed: it will be refused." }
+            p.notice.careful { "This channel accepts only signed releases, and " (to) " is not signed. The promotion will be refused." }
         }
     };
-    let Some((_, now)) = &channel.now else {
-        return Ok(html! { (unsigned) p { "It will be a new channel." } });
+    let Some((_, now)) = &channel.current else {
+        return Ok(html! { (unsigned) p { "This creates a new channel." } });
     };
     let Some(number) = ReleaseNumber::new(now.release) else {
         return Ok(unsigned);
     };
-    let current: Statement = between::statement(catalogue, app, number).await?;
+    let current: Statement = comparison::statement(catalogue, app, number).await?;
     let shown = (number.to_string(), to.to_owned());
-    let found = between::between(catalogue, app, (&current, &wanted.statement), shown).await?;
+    let found = comparison::between(catalogue, app, (&current, &wanted.statement), shown).await?;
     Ok(html! { (unsigned) (differences::show(&found)) })
 }
 
-/// What will change, and the button for it.
-fn sheet(
+/// The preview, and the button that confirms it.
+fn promotion_form(
     visit: &Visit,
     app: &AppName,
     channel: &ChannelName,
@@ -191,51 +191,51 @@ fn sheet(
     to: &str,
     change: &Markup,
 ) -> Markup {
-    let moved = found.now.as_ref().map(|(number, _)| *number);
+    let moved = found.current.as_ref().map(|(number, _)| *number);
     html! {
         section.sheet aria-labelledby="change" {
-            h2 #change { "Point " (channel) " at " (to) }
+            h2 #change { "Promote " (to) " to " (channel) }
             (change)
             @if visit.may_move(app, channel) {
                 form method="post" action={ "/apps/" (app) "/channels/" (channel) } {
                     input type="hidden" name="to" value=(to);
                     input type="hidden" name="moved" value=[moved];
-                    button type="submit" { "Point " (channel) " at " (to) }
-                    a.button.quiet href={ "/apps/" (app) } { "Leave it" }
+                    button type="submit" { "Promote " (to) " to " (channel) }
+                    a.button.quiet href={ "/apps/" (app) } { "Cancel" }
                 }
             } @else {
-                (empty("Your token does not cover this channel: ask for one with its release scope."))
+                (empty(&format!("Your token does not allow promotions to this channel. Ask your administrator for a token with the scope release:{app}/{channel}.")))
             }
         }
     }
 }
 
 fn history(visit: &Visit, app: &AppName, channel: &ChannelName, found: &Channel) -> Markup {
-    let now = found.now.as_ref().map(|(_, moved)| moved.release);
+    let now = found.current.as_ref().map(|(_, moved)| moved.release);
     html! {
-        @if found.history.is_empty() { (empty("Nothing yet.")) } @else {
+        @if found.history.is_empty() { (empty("No promotions yet.")) } @else {
             table {
                 thead { tr {
-                    th scope="col" { "To" }
-                    th scope="col" { "From" }
-                    th scope="col" { "Moved" }
-                    th scope="col" { span.hidden { "What can be done" } }
+                    th scope="col" { "Release" }
+                    th scope="col" { "Previous" }
+                    th scope="col" { "Promoted" }
+                    th scope="col" { span.hidden { "Actions" } }
                 } }
                 tbody {
                     @for (_, moved) in &found.history {
                         tr {
                             th scope="row" { (release(app, moved.release)) }
-                            td data-label="From" {
+                            td data-label="Previous" {
                                 @match moved.from { Some(from) => (release(app, from)), None => span.none { "new" } }
                             }
-                            td data-label="Moved" { (done(&moved.created, &moved.by)) }
+                            td data-label="Promoted" { (attribution(&moved.created, &moved.by)) }
                             td.actions {
                                 @if let Some(from) = moved.from {
-                                    a href={ "/apps/" (app) "/releases/r" (from) "...r" (moved.release) } { "What changed" }
+                                    a href={ "/apps/" (app) "/releases/r" (from) "...r" (moved.release) } { "Compare" }
                                 }
                                 @if now != Some(moved.release) && visit.may_move(app, channel) {
                                     a.button.quiet href={ "/apps/" (app) "/channels/" (channel) "?to=r" (moved.release) } {
-                                        "Back to r" (moved.release)
+                                        "Roll back to r" (moved.release)
                                     }
                                 }
                             }
@@ -253,7 +253,7 @@ pub(super) async fn post(
     path: Result<Path, Failure>,
     visit: Visit,
     request: Write,
-) -> Shown {
+) -> PageResult {
     let visit = visit.without_query();
     let Names((app, channel)) = path?;
     let by = request.by.clone();
@@ -268,7 +268,7 @@ pub(super) async fn post(
         return Ok(see_other(&format!("/apps/{app}/channels/{channel}?done=1")));
     };
     let failure = Failure::from(error);
-    // The right to move a channel does not include the right to read the app.
+    // A release scope does not include permission to read the app.
     if !visit.may_read(&app) {
         return Err(failure.into());
     }

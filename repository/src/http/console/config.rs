@@ -1,4 +1,4 @@
-//! `/apps/{app}/config`: the layers, and what an app would see of them, with where each value comes from.
+//! `/apps/{app}/config`: the config layers of an app, and the merged config with the source of each value.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use maud::{Markup, html};
 use repository_api::release::{LayerName, LayerPin};
 use repository_api::{AppName, EnvironmentName};
 
-use super::Shown;
-use super::elements::{command, digest, done, empty};
+use super::PageResult;
+use super::elements::{attribution, command, digest, empty};
 use super::page::{self, Tab};
 use super::visit::Visit;
 use crate::domain::catalogue::Catalogue;
@@ -22,13 +22,13 @@ use crate::http::failure::Failure;
 
 struct Row {
     pin: LayerPin,
-    written: Generation,
+    generation: Generation,
 }
 
 fn rows(layers: &Layers) -> Vec<Row> {
     let row = |pin: LayerPin| {
         Some(Row {
-            written: layers.generation(&pin.layer, pin.generation)?,
+            generation: layers.generation(&pin.layer, pin.generation)?,
             pin,
         })
     };
@@ -39,7 +39,7 @@ pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
     known: Result<Known<AppName>, Failure>,
     visit: Visit,
-) -> Shown {
+) -> PageResult {
     let Known(app, log) = known?;
     let environment: Option<EnvironmentName> = visit
         .parameter("environment")
@@ -54,25 +54,25 @@ pub(super) async fn get(
         .filter(|row| matches!(row.pin.layer, LayerName::Environment(_)))
         .map(|row| row.pin.layer.as_str())
         .collect();
-    let seen = effective(&catalogue, &app, &all_rows, environment.as_ref()).await?;
+    let values = effective(&catalogue, &app, &all_rows, environment.as_ref()).await?;
     let main = html! {
         section aria-labelledby="layers" {
             h2 #layers { "Layers" }
-            @if all_rows.is_empty() { (empty("No config yet.")) } @else { (table(&app, &all_rows)) }
-            (begin(&app, &all_rows))
+            @if all_rows.is_empty() { (empty("No config yet. Write the first layer below.")) } @else { (table(&app, &all_rows)) }
+            (new_layer_links(&app, &all_rows))
         }
         section aria-labelledby="effective" {
-            h2 #effective { "What the app sees" }
+            h2 #effective { "Effective config" }
             nav.choices aria-label="Environment" {
                 a href={ "/apps/" (app) "/config#effective" } aria-current=[environment.is_none().then_some("true")] { "no environment" }
                 @for name in &environments {
-                    @let is_it = environment.as_ref().is_some_and(|it| it.as_str() == *name);
-                    a href={ "/apps/" (app) "/config?environment=" (name) "#effective" } aria-current=[is_it.then_some("true")] { (name) }
+                    @let is_selected = environment.as_ref().is_some_and(|selected| selected.as_str() == *name);
+                    a href={ "/apps/" (app) "/config?environment=" (name) "#effective" } aria-current=[is_selected.then_some("true")] { (name) }
                 }
             }
-            (effective_table(&seen))
+            (effective_table(&values))
         }
-        (command("Write a layer", &format!(
+        (command("Write a layer from a terminal", &format!(
             "curl --fail-with-body{} -T {app}.config {}/config/{app}/", visit.credentials(), visit.base
         )))
     };
@@ -94,11 +94,11 @@ fn table(app: &AppName, rows: &[Row]) -> Markup {
                     tr {
                         th scope="row" {
                             a href={ "/apps/" (file.owner()) "/config/" (file.name()) } { (row.pin.layer) }
-                            @if row.pin.layer == LayerName::Default { " " span.badge { "under every app" } }
+                            @if row.pin.layer == LayerName::Default { " " span.badge { "shared by all apps" } }
                         }
                         td data-label="Generation" { "g" (row.pin.generation) }
-                        td data-label="Digest" { (digest(&row.written.sha256)) }
-                        td data-label="Written" { (done(&row.written.created, &row.written.by)) }
+                        td data-label="Digest" { (digest(&row.generation.sha256)) }
+                        td data-label="Written" { (attribution(&row.generation.created, &row.generation.by)) }
                     }
                 }
             }
@@ -107,27 +107,27 @@ fn table(app: &AppName, rows: &[Row]) -> Markup {
 }
 
 /// Links to layers that do not exist yet.
-fn begin(app: &AppName, rows: &[Row]) -> Markup {
+fn new_layer_links(app: &AppName, rows: &[Row]) -> Markup {
     let has_own = rows.iter().any(|row| row.pin.layer == LayerName::App);
     html! {
         @if !has_own {
-            p { a.button href={ "/apps/" (app) "/config/" (app) ".config" } { "Write " (app) ".config" } }
+            p { a.button href={ "/apps/" (app) "/config/" (app) ".config" } { "Create " (app) ".config" } }
         }
         form.line method="get" action={ "/apps/" (app) "/config/new" } {
-            label for="environment" { "New environment" }
+            label for="environment" { "New environment layer" }
             input #environment name="environment" required placeholder="production"
                 pattern="(?!r[1-9][0-9]*$)(?!(app|default)$)[a-z][a-z0-9\\-]{0,62}" autocomplete="off";
-            button.quiet type="submit" { "Write it" }
+            button.quiet type="submit" { "Create layer" }
         }
     }
 }
 
-/// A value and the layer that it comes from.
-struct Seen {
+/// A value, and the layer that sets it.
+struct EffectiveValue {
     value: String,
     layer: LayerName,
-    /// The layer whose value it hides.
-    over: Option<LayerName>,
+    /// The layer whose value is overridden.
+    overrides: Option<LayerName>,
 }
 
 async fn effective(
@@ -135,41 +135,41 @@ async fn effective(
     app: &AppName,
     rows: &[Row],
     environment: Option<&EnvironmentName>,
-) -> Result<BTreeMap<String, Seen>, Error> {
-    let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+) -> Result<BTreeMap<String, EffectiveValue>, Error> {
+    let mut values: BTreeMap<String, EffectiveValue> = BTreeMap::new();
     let pins = rows.iter().map(|row| &row.pin);
     for pin in pins.filter(|pin| pin.layer.applies_to(environment)) {
         let parsed = releases::parsed_layer(catalogue, app, pin).await?;
         for assignment in parsed.assignments {
-            let over = seen.remove(&assignment.name).map(|hidden| hidden.layer);
-            let found = Seen {
+            let overrides = values.remove(&assignment.name).map(|hidden| hidden.layer);
+            let found = EffectiveValue {
                 value: assignment.value,
                 layer: pin.layer.clone(),
-                over,
+                overrides,
             };
-            seen.insert(assignment.name, found);
+            values.insert(assignment.name, found);
         }
     }
-    Ok(seen)
+    Ok(values)
 }
 
-fn effective_table(seen: &BTreeMap<String, Seen>) -> Markup {
+fn effective_table(values: &BTreeMap<String, EffectiveValue>) -> Markup {
     html! {
-        @if seen.is_empty() { (empty("Nothing.")) } @else {
+        @if values.is_empty() { (empty("No values are set.")) } @else {
             table.effective {
                 thead { tr {
                     th scope="col" { "Name" }
                     th scope="col" { "Value" }
-                    th scope="col" { "From" }
+                    th scope="col" { "Layer" }
                 } }
                 tbody {
-                    @for (name, found) in seen {
+                    @for (name, found) in values {
                         tr {
                             th scope="row" { code { (name) } }
                             td data-label="Value" { code.value { (found.value) } }
-                            td data-label="From" {
+                            td data-label="Layer" {
                                 (found.layer)
-                                @if let Some(over) = &found.over { " " span.none { "over " (over) } }
+                                @if let Some(overridden) = &found.overrides { " " span.none { "overrides " (overridden) } }
                             }
                         }
                     }

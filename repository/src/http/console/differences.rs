@@ -1,4 +1,4 @@
-//! What differs between two releases, as a list to read.
+//! The differences between two releases.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::domain::differences::{Differences, FileChange, LayerChange};
 pub(super) fn show(found: &Differences) -> Markup {
     html! {
         @if found.is_empty() {
-            p.empty { "Nothing differs between " (found.from) " and " (found.to) "." }
+            p.empty { (found.from) " and " (found.to) " are identical." }
         } @else {
             dl.changes {
                 @if let Some([from, to]) = &found.version {
@@ -32,8 +32,8 @@ fn file(change: &FileChange) -> Markup {
     html! {
         @match (&change.from, &change.to) {
             (Some(from), Some(to)) => { del { (digest(from)) } " → " ins { (digest(to)) } }
-            (None, Some(to)) => { "new " ins { (digest(to)) } }
-            (Some(from), None) => { "gone " del { (digest(from)) } }
+            (None, Some(to)) => { "added " ins { (digest(to)) } }
+            (Some(from), None) => { "removed " del { (digest(from)) } }
             (None, None) => {}
         }
     }
@@ -50,8 +50,8 @@ fn layer(change: &LayerChange) -> Markup {
     html! {
         span.generations { (generation(change.from)) " → " (generation(change.to)) }
         ul.names {
-            @for (what, names) in lists {
-                @for name in names { li class=(what) { code { (name) } " " span { (what) } } }
+            @for (kind, names) in lists {
+                @for name in names { li class=(kind) { code { (name) } " " span { (kind) } } }
             }
         }
     }

@@ -1,5 +1,4 @@
-//! `/apps/{app}/config/{file}`: one layer: what it says, an editor that shows where the grammar is broken, and its
-//! history with what each generation changed.
+//! `/apps/{app}/config/{file}`: the editor of a config layer, and its history with the changes of each generation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +11,10 @@ use repository_api::EnvironmentName;
 use repository_api::config::{self, ConfigError};
 use similar::{ChangeTag, TextDiff};
 
-use super::Shown;
-use super::elements::{command, digest, done, empty, next_page};
+use super::PageResult;
+use super::elements::{attribution, command, digest, empty, next_page};
 use super::form::{Form, see_other};
-use super::page::{self, Tab, Trouble};
+use super::page::{self, ErrorPage, Tab};
 use super::visit::Visit;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::configure::{self, configure};
@@ -24,18 +23,18 @@ use crate::domain::layer_file::LayerFile;
 use crate::domain::precondition::Precondition;
 use crate::domain::scope::Need;
 use crate::domain::state::layers::Generation;
-use crate::http::answer::{JSON, answer, json};
 use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
+use crate::http::response::{JSON, json, respond};
 
-/// Maximum lines to compare, and for how long. The rest is shown as replaced as a whole.
+/// Limits of a comparison. Past the timeout, the remaining lines are shown as replaced.
 const MAX_LINES: usize = 20_000;
 const DIFF_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Generations on a page.
+/// Maximum generations on a page.
 const LIMIT: usize = 50;
 
-/// Bytes of a form with a config in it: each may be written as three.
+/// Maximum bytes of the form: percent-encoding triples the size of the config.
 const MAX: usize = 3 * config::MAX_FILE_BYTES + 4096;
 
 /// A layer, and one page of its history.
@@ -102,15 +101,15 @@ impl Layer {
     }
 }
 
-/// A text that was refused.
+/// A text that the server refused.
 struct Draft {
     content: String,
     failure: Failure,
     error: Option<ConfigError>,
-    /// The generation that the writer had seen.
+    /// The generation that the user edited.
     generation: Option<u64>,
-    /// The content of that generation and the number of the newest one, if others wrote meanwhile.
-    meanwhile: Option<(String, u64)>,
+    /// The content of that generation and the number of the newest one, if someone else saved a generation since.
+    conflict: Option<(String, u64)>,
 }
 
 type Path = Names<(String, String)>;
@@ -119,7 +118,7 @@ pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
     path: Result<Path, Failure>,
     visit: Visit,
-) -> Result<Response, Trouble> {
+) -> Result<Response, ErrorPage> {
     let Names((owner, file)) = path?;
     if let ("new", Some(name)) = (file.as_str(), visit.parameter("environment")) {
         LayerFile::parse(&owner, &format!("{name}.config"))?;
@@ -134,7 +133,12 @@ pub(super) async fn get(
     show(&catalogue, &visit, &layer, None).await
 }
 
-async fn show(catalogue: &Catalogue, visit: &Visit, layer: &Layer, draft: Option<&Draft>) -> Shown {
+async fn show(
+    catalogue: &Catalogue,
+    visit: &Visit,
+    layer: &Layer,
+    draft: Option<&Draft>,
+) -> PageResult {
     let wanted: Option<u64> = visit
         .parameter("generation")
         .and_then(|text| text.parse().ok());
@@ -144,10 +148,10 @@ async fn show(catalogue: &Catalogue, visit: &Visit, layer: &Layer, draft: Option
     };
     let main = html! {
         @if visit.parameter("saved").is_some() && let Some(newest) = layer.newest {
-            p.notice.good role="status" { "Saved: this is generation " (newest) "." }
+            p.notice.good role="status" { "Saved as generation " (newest) "." }
         }
         @if let Some(wanted) = wanted {
-            (old(catalogue, visit, layer, wanted).await?)
+            (old_generation(catalogue, visit, layer, wanted).await?)
         } @else {
             (warnings(&content))
             (editor(visit, layer, &content, draft))
@@ -157,23 +161,29 @@ async fn show(catalogue: &Catalogue, visit: &Visit, layer: &Layer, draft: Option
             (history(layer, wanted))
             (next_page(layer.earlier.map(|before| format!("{}?before={before}#history", layer.path())).as_deref()))
         }
-        (command("The same in a terminal", &format!(
+        (command("Write this layer from a terminal", &format!(
             "curl --fail-with-body{} -T {} {}/config/{}/", visit.credentials(), layer.file.name(), visit.base, layer.file.owner()
         )))
     };
     let Some(app) = layer.file.app() else {
         let head = html! {
-            nav.path aria-label="Where this is" { a href="/" { "Apps" } }
-            h1 { "Under every app" }
+            nav.path aria-label="Breadcrumb" { a href="/" { "Apps" } }
+            h1 { "Default config of all apps" }
         };
-        return Ok(page::show(visit, "Under every app", None, &head, &main));
+        return Ok(page::show(
+            visit,
+            "Default config of all apps",
+            None,
+            &head,
+            &main,
+        ));
     };
     let title = layer.file.name();
     Ok(page::of_app(visit, app, Tab::Config, &title, &main))
 }
 
-/// A generation, what it changed, and a way to write it again.
-async fn old(
+/// An old generation, its changes, and a button that restores it.
+async fn old_generation(
     catalogue: &Catalogue,
     visit: &Visit,
     layer: &Layer,
@@ -186,19 +196,19 @@ async fn old(
     };
     Ok(html! {
         p.lead {
-            "This is generation " (wanted) ". "
-            a href=(layer.path()) { "Back to the newest" }
+            "You are viewing generation " (wanted) ". "
+            a href=(layer.path()) { "Show the newest" }
         }
-        h2 { "What it changed" }
+        h2 { "Changes in this generation" }
         (difference(&before, &content))
-        h2 { "What it said" }
+        h2 { "Content" }
         pre.content tabindex="0" { code { (content) } }
         @if Some(wanted) != layer.newest && visit.may(&layer.need_to_write()) {
             form.line method="post" action=(layer.path()) {
                 input type="hidden" name="generation" value=[layer.newest];
-                // No field of one line keeps line feeds.
+                // An input element would drop line feeds.
                 textarea name="content" hidden { "\n" (content) }
-                button type="submit" { "Write it again as the next generation" }
+                button type="submit" { "Restore as a new generation" }
             }
         }
     })
@@ -217,14 +227,14 @@ fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) ->
     if !visit.may(&layer.need_to_write()) {
         return html! {
             pre.content tabindex="0" { code { (content) } }
-            (empty("Your token does not cover this layer: ask for one with its config scope."))
+            (empty(&format!("Your token does not allow writing this layer. Ask your administrator for a token with the scope config:{}.", layer.file.owner())))
         };
     }
     html! {
         @if let Some(draft) = draft {
             div.notice.bad role="alert" #refused {
-                @match &draft.meanwhile {
-                    Some((_, newest)) => p { "Generation " (newest) " was written since you opened this page. Your text is kept here, and was not saved." },
+                @match &draft.conflict {
+                    Some((_, newest)) => p { "Not saved: someone else saved generation " (newest) " after you opened this page. Your text is still in the editor." },
                     None => p { (draft.failure.detail) },
                 }
                 @if let Some(excerpt) = draft.failure.excerpt() { pre { (excerpt) } }
@@ -233,20 +243,20 @@ fn editor(visit: &Visit, layer: &Layer, content: &str, draft: Option<&Draft>) ->
         form.editor method="post" action=(layer.path())
             data-line=[error.map(|error| error.line)] data-column=[error.map(|error| error.column)] {
             input type="hidden" name="generation" value=[draft.map_or(layer.newest, |draft| draft.generation)];
-            label for="content" { (layer.file.name()) @if let Some(newest) = layer.newest { " at generation " (newest) } @else { ", which is new" } }
-            // A line feed at the beginning belongs to the element, and not to what is in it.
+            label for="content" { (layer.file.name()) @if let Some(newest) = layer.newest { " at generation " (newest) } @else { " (new layer)" } }
+            // HTML drops the first line feed of a textarea.
             textarea #content name="content" wrap="off" rows=(rows(shown)) spellcheck="false" autocapitalize="off" autocomplete="off"
                 aria-invalid=[error.map(|_| "true")] aria-describedby="grammar" { "\n" (shown) }
             p.hint #grammar {
-                "One " code { "NAME=value" } " a line; single quotes keep everything as it is. Secrets belong into files of BOOTSTRAP_SECRETS_DIR, not here."
+                "Write one " code { "NAME=value" } " per line. Single quotes preserve the value exactly. Don't store secrets here: put them in files under " code { "BOOTSTRAP_SECRETS_DIR" } "."
             }
-            @match draft.and_then(|draft| draft.meanwhile.as_ref()) {
+            @match draft.and_then(|draft| draft.conflict.as_ref()) {
                 Some((before, newest)) => {
-                    p { "Others wrote generation " (newest) " meanwhile. What it changed:" }
+                    p { "Changes in generation " (newest) ":" }
                     (difference(before, content))
-                    button type="submit" name="replace" value=(newest) { "Replace generation " (newest) " by what is above" }
+                    button type="submit" name="replace" value=(newest) { "Overwrite generation " (newest) " with your text" }
                 }
-                None => button type="submit" { "Save as the next generation" },
+                None => button type="submit" { "Save as a new generation" },
             }
         }
     }
@@ -258,7 +268,7 @@ fn rows(content: &str) -> usize {
 
 fn history(layer: &Layer, wanted: Option<u64>) -> Markup {
     html! {
-        @if layer.history.is_empty() { (empty("It was never written.")) } @else {
+        @if layer.history.is_empty() { (empty("No generations yet.")) } @else {
             table {
                 thead { tr {
                     th scope="col" { "Generation" }
@@ -273,7 +283,7 @@ fn history(layer: &Layer, wanted: Option<u64>) -> Markup {
                                 @if Some(*number) == layer.newest { " " span.badge.strong { "newest" } }
                             }
                             td data-label="Digest" { (digest(&written.sha256)) }
-                            td data-label="Written" { (done(&written.created, &written.by)) }
+                            td data-label="Written" { (attribution(&written.created, &written.by)) }
                         }
                     }
                 }
@@ -282,11 +292,11 @@ fn history(layer: &Layer, wanted: Option<u64>) -> Markup {
     }
 }
 
-/// Lines that went and lines that came, with some around them.
+/// Removed and added lines, with context.
 fn difference(before: &str, after: &str) -> Markup {
     if before.lines().count() + after.lines().count() > MAX_LINES {
         return empty(
-            "There are too many lines to compare: fetch both generations, and compare them where you are.",
+            "There are too many lines to compare. Download both generations and compare them locally.",
         );
     }
     let found = TextDiff::configure()
@@ -312,20 +322,20 @@ pub(super) async fn post(
     path: Result<Path, Failure>,
     visit: Visit,
     request: Write,
-) -> Shown {
+) -> PageResult {
     let visit = visit.without_query();
     let Names((owner, file)) = path?;
     let by = request.by.clone();
     let sent = Form::read(request, MAX).await?;
-    // Browsers send the lines of a form as CRLF.
+    // Browsers submit line breaks as CRLF.
     let content = sent.required("content")?.replace("\r\n", "\n");
     if sent.field("check") == "true" {
         return Ok(check(&content));
     }
-    // A user who has seen what others wrote meanwhile may replace it.
-    let seen = [sent.field("replace"), sent.field("generation")];
-    let seen: Option<u64> = seen.iter().find_map(|seen| seen.parse().ok());
-    let precondition = Precondition::new(move |current| current == seen);
+    // A user who has seen the conflicting generation may overwrite it.
+    let base = [sent.field("replace"), sent.field("generation")];
+    let base: Option<u64> = base.iter().find_map(|number| number.parse().ok());
+    let precondition = Precondition::new(move |current| current == base);
     let file = LayerFile::parse(&owner, &file)?;
     let bytes = content.clone().into_bytes();
     let outcome = configure(&catalogue, file.clone(), precondition, bytes, by).await;
@@ -338,10 +348,10 @@ pub(super) async fn post(
         return Err(failure.into());
     }
     let status = failure.status;
-    let meanwhile = match (seen, layer.newest) {
-        (seen, Some(newest)) if seen != Some(newest) => {
-            let before = match seen {
-                Some(seen) if seen < newest => layer.content(&catalogue, seen).await?,
+    let conflict = match (base, layer.newest) {
+        (base, Some(newest)) if base != Some(newest) => {
+            let before = match base {
+                Some(base) if base < newest => layer.content(&catalogue, base).await?,
                 _ => String::new(),
             };
             Some((before, newest))
@@ -349,8 +359,8 @@ pub(super) async fn post(
         _ => None,
     };
     let draft = Draft {
-        generation: seen,
-        meanwhile,
+        generation: base,
+        conflict,
         error: config::parse(content.as_bytes()).err(),
         content,
         failure,
@@ -360,7 +370,7 @@ pub(super) async fn post(
     Ok(response)
 }
 
-/// Whether a text follows the grammar, for the script that checks while the user types.
+/// Validates a text for the script, which calls it while the user types.
 fn check(content: &str) -> Response {
     let found = match config::parse(content.as_bytes()) {
         Ok(_) => serde_json::json!({ "warnings": configure::warnings(content) }),
@@ -370,5 +380,5 @@ fn check(content: &str) -> Response {
             "detail": error.to_string(),
         }),
     };
-    answer(StatusCode::OK, JSON, json(&found))
+    respond(StatusCode::OK, JSON, json(&found))
 }

@@ -1,24 +1,24 @@
-//! What pages are made of.
+//! Elements that several pages share.
 
 use maud::{Markup, html};
 use repository_api::{AppName, Digest, VersionName};
 
-/// So much of a digest as tells it from others at a glance; all of it is in the title.
-const SHORT: usize = 12;
+/// Characters of a shortened digest. The title holds the full one.
+const SHORT_DIGEST: usize = 12;
 
 pub(super) fn digest(digest: &Digest) -> Markup {
     let text = digest.to_string();
-    html! { code.digest title={ "sha256:" (text) } { (text[..SHORT]) } }
+    html! { code.digest title={ "sha256:" (text) } { (text[..SHORT_DIGEST]) } }
 }
 
-/// The script makes "3 hours ago" of it.
+/// The script replaces the text with a relative time, such as "3 hours ago".
 pub(super) fn time(timestamp: &str) -> Markup {
     let shown = timestamp.get(..16).unwrap_or(timestamp).replace('T', " ");
     html! { time datetime=(timestamp) title=(timestamp) { (shown) } }
 }
 
-/// When, and who.
-pub(super) fn done(timestamp: &str, by: &str) -> Markup {
+/// Time and author of a change.
+pub(super) fn attribution(timestamp: &str, by: &str) -> Markup {
     html! { span.done { (time(timestamp)) " by " span.who { (by) } } }
 }
 
@@ -30,22 +30,22 @@ pub(super) fn version(version: &VersionName) -> Markup {
     html! { span.version { (version) } }
 }
 
-/// A command to copy: the script puts a button beside it.
-pub(super) fn command(what: &str, text: &str) -> Markup {
+/// A command. The script adds a button that copies it.
+pub(super) fn command(caption: &str, text: &str) -> Markup {
     html! {
         figure.command {
-            figcaption { (what) }
+            figcaption { (caption) }
             pre tabindex="0" { code { (text) } }
         }
     }
 }
 
-/// Where there is nothing yet: what to do.
+/// A placeholder that names the next step.
 pub(super) fn empty(text: &str) -> Markup {
     html! { p.empty { (text) } }
 }
 
-/// A link to what follows.
+/// A link to the next page of a list.
 pub(super) fn next_page(href: Option<&str>) -> Markup {
     html! {
         @if let Some(href) = href {

@@ -1,24 +1,24 @@
-//! `/apps/{app}`: what each channel runs, and the commands for what one does with an app.
+//! `/apps/{app}`: the channels of an app, and commands to publish, configure, promote and run it.
 
 use maud::{Markup, html};
 use repository_api::units::show_size;
 use repository_api::{AppName, ChannelName, VersionName};
 
-use super::Shown;
-use super::elements::{command, done, empty, release, version};
+use super::PageResult;
+use super::elements::{attribution, command, empty, release, version};
 use super::page::{self, Tab};
 use super::visit::Visit;
 use crate::domain::state::app::AppState;
 use crate::http::extract::Known;
 use crate::http::failure::Failure;
 
-/// Channels on the page.
+/// Maximum channels on the page.
 const CHANNELS: usize = 200;
 
-/// Versions and releases that a form offers.
-const OFFERED: usize = 50;
+/// Maximum versions, and maximum releases, that the form suggests.
+const SUGGESTIONS: usize = 50;
 
-struct Runs {
+struct ChannelRow {
     channel: ChannelName,
     number: u64,
     version: Option<VersionName>,
@@ -26,19 +26,18 @@ struct Runs {
     takes_signed_only: bool,
     at: String,
     by: String,
-    /// Where it was before.
-    before: Option<u64>,
+    previous: Option<u64>,
 }
 
 struct Overview {
-    channels: Vec<Runs>,
-    /// Channels that are not shown.
-    more: usize,
+    channels: Vec<ChannelRow>,
+    /// Number of channels that are not shown.
+    hidden: usize,
     latest: Option<VersionName>,
     versions: usize,
     releases: usize,
     bytes: u64,
-    offered: Vec<String>,
+    suggestions: Vec<String>,
 }
 
 impl Overview {
@@ -46,7 +45,7 @@ impl Overview {
         let channels = state.channels.keys().filter_map(|channel| {
             let (_, moved) = state.channel(channel)?;
             let release = state.releases.get(&moved.release);
-            Some(Runs {
+            Some(ChannelRow {
                 channel: channel.clone(),
                 number: moved.release,
                 version: release.map(|release| release.statement.version.clone()),
@@ -54,24 +53,24 @@ impl Overview {
                 takes_signed_only: state.signed_only.contains(channel),
                 at: moved.created.clone(),
                 by: moved.by.to_string(),
-                before: moved.from,
+                previous: moved.from,
             })
         });
-        let there = || state.versions.iter().filter(|(_, found)| !found.is_empty());
+        let published = || state.versions.iter().filter(|(_, found)| !found.is_empty());
         Self {
             channels: channels.take(CHANNELS).collect(),
-            more: state.channels.len().saturating_sub(CHANNELS),
+            hidden: state.channels.len().saturating_sub(CHANNELS),
             latest: state.latest().cloned(),
-            versions: there().count(),
+            versions: published().count(),
             releases: state.releases.len(),
             bytes: state.bytes,
-            offered: offered(state),
+            suggestions: suggestions(state),
         }
     }
 }
 
-/// What a channel can be pointed at: versions, and releases, newest first.
-pub(super) fn offered(state: &AppState) -> Vec<String> {
+/// Targets for a channel: versions, then releases, both newest first.
+fn suggestions(state: &AppState) -> Vec<String> {
     let versions = state
         .versions
         .iter()
@@ -84,27 +83,27 @@ pub(super) fn offered(state: &AppState) -> Vec<String> {
         .rev()
         .map(|number| format!("r{number}"));
     versions
-        .take(OFFERED)
-        .chain(releases.take(OFFERED))
+        .take(SUGGESTIONS)
+        .chain(releases.take(SUGGESTIONS))
         .collect()
 }
 
-pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) -> Shown {
+pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) -> PageResult {
     let Known(app, log) = known?;
     let overview = log.read(Overview::of);
     let main = html! {
         section aria-labelledby="channels" {
             h2 #channels { "Channels" }
             @if overview.channels.is_empty() {
-                (empty("No channel yet. One that is called stable or production says what is deployed, and can be moved back."))
+                (empty("No channels yet. A channel, such as stable or production, points at the release that is deployed. Create one below."))
             } @else {
                 (channels(&visit, &app, &overview.channels))
-                @if overview.more > 0 { (empty(&format!("And {} more: GET /channels/{app}/ lists them.", overview.more))) }
+                @if overview.hidden > 0 { (empty(&format!("{} more channels: GET /channels/{app}/ lists all of them.", overview.hidden))) }
             }
-            (mover(&visit, &app, &overview))
+            (promotion_form(&visit, &app, &overview))
         }
         section aria-labelledby="numbers" {
-            h2 #numbers { "Kept" }
+            h2 #numbers { "Summary" }
             dl.figures {
                 div { dt { "Latest" } dd { @match &overview.latest { Some(latest) => (version(latest)), None => span.none { "none" } } } }
                 div { dt { "Versions" } dd { a href={ "/apps/" (app) "/versions" } { (overview.versions) } } }
@@ -126,15 +125,15 @@ pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) ->
     ))
 }
 
-fn channels(visit: &Visit, app: &AppName, rows: &[Runs]) -> Markup {
+fn channels(visit: &Visit, app: &AppName, rows: &[ChannelRow]) -> Markup {
     html! {
         table {
             thead { tr {
                 th scope="col" { "Channel" }
                 th scope="col" { "Release" }
                 th scope="col" { "Version" }
-                th scope="col" { "Moved" }
-                th scope="col" { span.hidden { "What can be done" } }
+                th scope="col" { "Last promoted" }
+                th scope="col" { span.hidden { "Actions" } }
             } }
             tbody {
                 @for row in rows {
@@ -142,19 +141,19 @@ fn channels(visit: &Visit, app: &AppName, rows: &[Runs]) -> Markup {
                     tr {
                         th scope="row" {
                             a.channel href=(path) { (row.channel) }
-                            @if row.takes_signed_only { " " span.badge title="It takes signed releases only" { "signed only" } }
+                            @if row.takes_signed_only { " " span.badge title="This channel accepts only signed releases" { "signed only" } }
                         }
                         td data-label="Release" {
                             (release(app, row.number))
                             @if row.is_signed { " " span.badge { "signed" } }
                         }
                         td data-label="Version" { @if let Some(runs) = &row.version { (version(runs)) } }
-                        td data-label="Moved" { (done(&row.at, &row.by)) }
+                        td data-label="Last promoted" { (attribution(&row.at, &row.by)) }
                         td.actions {
-                            @if let Some(before) = row.before {
-                                a href={ "/apps/" (app) "/releases/r" (before) "...r" (row.number) } { "What changed" }
+                            @if let Some(previous) = row.previous {
+                                a href={ "/apps/" (app) "/releases/r" (previous) "...r" (row.number) } { "Compare" }
                                 @if visit.may_move(app, &row.channel) {
-                                    a.button.quiet href={ (path) "?to=r" (before) } { "Back to r" (before) }
+                                    a.button.quiet href={ (path) "?to=r" (previous) } { "Roll back to r" (previous) }
                                 }
                             }
                         }
@@ -165,25 +164,25 @@ fn channels(visit: &Visit, app: &AppName, rows: &[Runs]) -> Markup {
     }
 }
 
-/// Leads to a page that shows what would change, before anything does.
-fn mover(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
-    let known = overview.channels.iter().map(|row| &row.channel);
+/// The form that leads to the preview of a promotion.
+fn promotion_form(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
+    let existing = overview.channels.iter().map(|row| &row.channel);
     let may = overview.channels.is_empty()
         || overview
             .channels
             .iter()
             .any(|row| visit.may_move(app, &row.channel));
     html! {
-        @if may && !overview.offered.is_empty() {
+        @if may && !overview.suggestions.is_empty() {
             form.line method="get" action={ "/apps/" (app) "/move" } {
-                label for="channel" { "Point" }
-                input #channel name="channel" list="known" required placeholder="channel"
+                label for="channel" { "Promote to channel" }
+                input #channel name="channel" list="existing" required placeholder="stable"
                     pattern="(?!r[1-9][0-9]*$)(?!latest$)[a-z][a-z0-9\\-]{0,62}" autocomplete="off";
-                datalist #known { @for channel in known { option value=(channel) {} } }
-                label for="to" { "at" }
-                input #to name="to" list="offered" required placeholder="version or release" autocomplete="off";
-                datalist #offered { @for name in &overview.offered { option value=(name) {} } }
-                button type="submit" { "Look at the change" }
+                datalist #existing { @for channel in existing { option value=(channel) {} } }
+                label for="to" { "version or release" }
+                input #to name="to" list="suggestions" required placeholder="1.0.0 or r1" autocomplete="off";
+                datalist #suggestions { @for name in &overview.suggestions { option value=(name) {} } }
+                button type="submit" { "Review changes" }
             }
         }
     }
@@ -191,7 +190,7 @@ fn mover(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
 
 fn commands(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
     let (base, user) = (&visit.base, visit.credentials());
-    // bootstrap takes a bare host for http.
+    // bootstrap uses http for a host without a scheme.
     let host = base.strip_prefix("http://").unwrap_or(base);
     let version = overview
         .latest
@@ -205,13 +204,13 @@ fn commands(visit: &Visit, app: &AppName, overview: &Overview) -> Markup {
         (command("Publish a version", &format!(
             "curl --fail-with-body{user} -T {app}-VERSION.tar.gz {base}/artefacts/{app}/VERSION/"
         )))
-        (command("Write its config", &format!(
+        (command("Write the config", &format!(
             "curl --fail-with-body{user} -T {app}.config {base}/config/{app}/"
         )))
-        (command("Point a channel at a version", &format!(
+        (command("Promote a version to a channel", &format!(
             "echo {version} | curl --fail-with-body{user} -T - {base}/channels/{app}/{channel}"
         )))
-        (command("Run it", &format!(
+        (command("Run the app", &format!(
             "docker run platformer/app-base {app}@{channel} {host}"
         )))
     }

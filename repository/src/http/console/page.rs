@@ -1,4 +1,4 @@
-//! The frame of every page, and the page for what went wrong.
+//! The frame of every page, and the error page.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -7,13 +7,12 @@ use repository_api::AppName;
 
 use super::assets;
 use super::visit::Visit;
-use crate::http::answer::{HTML, answer};
 use crate::http::failure::Failure;
+use crate::http::response::{HTML, respond};
 
-/// Nothing but what this server sends, no script and no style in a page itself, and no other page around it.
+/// Allows content from this server only. Forbids inline scripts, inline styles and framing.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Which part of an app a page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Overview,
@@ -38,13 +37,13 @@ pub(super) fn of_app(
     main: &Markup,
 ) -> Response {
     let head = html! {
-        nav.path aria-label="Where this is" {
+        nav.path aria-label="Breadcrumb" {
             a href="/" { "Apps" }
             span aria-hidden="true" { "/" }
             a href={ "/apps/" (app) } { (app) }
         }
         h1 { (title) }
-        nav.tabs aria-label={ "Of " (app) } {
+        nav.tabs aria-label={ "Pages of " (app) } {
             @for (each, name, path) in TABS {
                 a href={ "/apps/" (app) (path) } aria-current=[(each == tab).then_some("page")] { (name) }
             }
@@ -60,7 +59,7 @@ pub(super) fn of_app(
     )
 }
 
-/// A page of nobody's.
+/// A page that belongs to no app.
 pub(super) fn show(
     visit: &Visit,
     title: &str,
@@ -68,16 +67,15 @@ pub(super) fn show(
     head: &Markup,
     main: &Markup,
 ) -> Response {
-    let who = visit.who.as_ref();
     let bar = html! {
         span.host { (visit.base) }
         span #live role="status" hidden { "live" }
-        @if let Some(who) = who {
-            @if who.is_anonymous() {
+        @if let Some(identity) = &visit.identity {
+            @if identity.is_anonymous() {
                 a.sign href="/sign-in" { "Sign in" }
             } @else {
                 form.sign method="post" action="/sign-out" {
-                    span { (who.name) }
+                    span { (identity.name) }
                     button.quiet type="submit" { "Sign out" }
                 }
             }
@@ -122,7 +120,7 @@ fn frame(
             }
         }
     };
-    framed(answer(status, HTML, markup.into_string()))
+    framed(respond(status, HTML, markup.into_string()))
 }
 
 fn framed(mut response: Response) -> Response {
@@ -143,21 +141,21 @@ fn framed(mut response: Response) -> Response {
     response
 }
 
-/// What goes wrong on a page, said on a page.
+/// A failure, shown as a page.
 #[derive(Debug)]
-pub(crate) struct Trouble(Failure);
+pub(crate) struct ErrorPage(Failure);
 
-impl<T: Into<Failure>> From<T> for Trouble {
+impl<T: Into<Failure>> From<T> for ErrorPage {
     fn from(failure: T) -> Self {
         Self(failure.into())
     }
 }
 
-impl IntoResponse for Trouble {
+impl IntoResponse for ErrorPage {
     fn into_response(self) -> Response {
         let Self(failure) = self;
         let status = failure.status;
-        let name = status.canonical_reason().unwrap_or("Trouble");
+        let name = status.canonical_reason().unwrap_or("Error");
         let main = html! {
             p.notice.bad role="alert" { (failure.detail) }
             p { a href="/" { "All apps" } " · " a href="/sign-in" { "Sign in with another token" } }
@@ -171,7 +169,7 @@ impl IntoResponse for Trouble {
             &main,
         );
         if status == StatusCode::UNAUTHORIZED {
-            // Not Basic: the browser would ask in a window of its own.
+            // With Basic, the browser would open its own password dialog.
             let challenge = HeaderValue::from_static("Bearer realm=\"repository\"");
             response
                 .headers_mut()

@@ -1,4 +1,4 @@
-//! `/apps/{app}/releases`: the list, one release, and what differs between two.
+//! `/apps/{app}/releases`: the list of releases, one release, and the comparison of two.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use maud::{Markup, html};
 use repository_api::units::show_size;
 use repository_api::{AppName, ReleaseNumber, VersionName};
 
-use super::Shown;
+use super::PageResult;
 use super::differences;
-use super::elements::{command, digest, done, empty, next_page, release, version};
+use super::elements::{attribution, command, digest, empty, next_page, release, version};
 use super::page::{self, Tab};
 use super::visit::Visit;
 use crate::domain::catalogue::Catalogue;
@@ -21,10 +21,10 @@ use crate::domain::state::app::{AppState, ReleaseEntry};
 use crate::http::extract::{Known, Names};
 use crate::http::failure::Failure;
 
-/// Channels that are shown of a release.
+/// Maximum channels shown per release.
 const CHANNELS: usize = 20;
 
-/// Releases on a page.
+/// Maximum releases on a page.
 const LIMIT: usize = 50;
 
 struct Row {
@@ -54,7 +54,7 @@ fn number(text: &str) -> Result<ReleaseNumber, Error> {
     Ok(text.parse()?)
 }
 
-pub(super) async fn list(known: Result<Known<AppName>, Failure>, visit: Visit) -> Shown {
+pub(super) async fn list(known: Result<Known<AppName>, Failure>, visit: Visit) -> PageResult {
     let Known(app, log) = known?;
     let before = match visit.parameter("before") {
         None => u64::MAX,
@@ -81,12 +81,12 @@ pub(super) async fn list(known: Result<Known<AppName>, Failure>, visit: Visit) -
     });
     let main = html! {
         @if rows.is_empty() {
-            (empty("No release yet. Pointing a channel at a version makes one: it pins the files and the config of that moment."))
+            (empty("No releases yet. Promoting a version to a channel creates a release, which pins the files and the current config."))
         } @else {
             (table(&app, &rows))
             (next_page(next.as_deref()))
         }
-        (command("What differs between two", &format!(
+        (command("Compare two releases from a terminal", &format!(
             "curl{} {}/releases/{app}/r1...r2", visit.credentials(), visit.base
         )))
     };
@@ -100,8 +100,8 @@ fn table(app: &AppName, rows: &[Row]) -> Markup {
                 th scope="col" { "Release" }
                 th scope="col" { "Version" }
                 th scope="col" { "Channels" }
-                th scope="col" { "Made" }
-                th scope="col" { span.hidden { "What can be done" } }
+                th scope="col" { "Created" }
+                th scope="col" { span.hidden { "Actions" } }
             } }
             tbody {
                 @for row in rows {
@@ -116,11 +116,11 @@ fn table(app: &AppName, rows: &[Row]) -> Markup {
                                 a.channel href={ "/apps/" (app) "/channels/" (channel) } { (channel) } " "
                             }
                         }
-                        td data-label="Made" { (done(&row.at, &row.by)) }
+                        td data-label="Created" { (attribution(&row.at, &row.by)) }
                         td.actions {
                             @if row.number > 1 {
                                 a href={ "/apps/" (app) "/releases/r" (row.number - 1) "...r" (row.number) } {
-                                    "What changed" span.hidden { " in r" (row.number) }
+                                    "Compare" span.hidden { " r" (row.number) " with r" (row.number - 1) }
                                 }
                             }
                         }
@@ -135,7 +135,7 @@ pub(super) async fn get(
     State(catalogue): State<Arc<Catalogue>>,
     path: Result<Names<(AppName, String)>, Failure>,
     visit: Visit,
-) -> Shown {
+) -> PageResult {
     let Names((app, name)) = path?;
     if let Some((from, to)) = name.split_once("...") {
         return compare(&catalogue, &visit, &app, number(from)?, number(to)?).await;
@@ -150,13 +150,13 @@ pub(super) async fn get(
     let title = format!("Release {number}");
     let main = html! {
         p.lead {
-            (version(&found.statement.version)) ", made " (done(&found.created, &found.by)) ". "
-            @if channels.is_empty() { "No channel points at it." } @else {
-                "Here: "
+            (version(&found.statement.version)) ", created " (attribution(&found.created, &found.by)) ". "
+            @if channels.is_empty() { "No channel points at this release." } @else {
+                "Channels: "
                 @for channel in &channels { a.channel href={ "/apps/" (app) "/channels/" (channel) } { (channel) } " " }
             }
             @if number.get() > 1 {
-                " " a href={ "/apps/" (app) "/releases/r" (number.get() - 1) "...r" (number) } { "What changed" }
+                " " a href={ "/apps/" (app) "/releases/r" (number.get() - 1) "...r" (number) } { "Compare with r" (number.get() - 1) }
             }
         }
         (contents(&app, &found))
@@ -181,7 +181,7 @@ fn contents(app: &AppName, found: &ReleaseEntry) -> Markup {
         }
         section aria-labelledby="layers" {
             h2 #layers { "Config" }
-            @if statement.config.is_empty() { (empty("It has none.")) }
+            @if statement.config.is_empty() { (empty("This release has no config.")) }
             ul.files {
                 @for pin in &statement.config {
                     @let file = LayerFile::of(app, &pin.layer);
@@ -205,8 +205,8 @@ fn signature(visit: &Visit, app: &AppName, number: ReleaseNumber, found: &Releas
             @match &found.minisig {
                 Some(text) => { pre tabindex="0" { code { (text) } } }
                 None => {
-                    (empty("It is not signed. Sign its statement with minisign, and send the signature:"))
-                    (command("Sign it", &format!(
+                    (empty("This release is not signed. Sign its statement with minisign and upload the signature:"))
+                    (command("Sign this release", &format!(
                         "curl{user} -o {number} '{base}/releases/{app}/{number}?statement' && minisign -Sm {number} && curl --fail-with-body{user} -T {number}.minisig {base}/releases/{app}/"
                     )))
                 }
@@ -221,16 +221,16 @@ async fn compare(
     app: &AppName,
     from: ReleaseNumber,
     to: ReleaseNumber,
-) -> Shown {
+) -> PageResult {
     let found = between_releases(catalogue, app, from, to).await?;
-    let title = format!("{from} to {to}");
+    let title = format!("Compare {from} with {to}");
     let main = html! {
         p.lead {
-            "From " (release(app, from.get())) " to " (release(app, to.get())) ". "
-            a href={ "/apps/" (app) "/releases/" (to) "..." (from) } { "The other way" }
+            "Changes from " (release(app, from.get())) " to " (release(app, to.get())) ". "
+            a href={ "/apps/" (app) "/releases/" (to) "..." (from) } { "Swap" }
         }
         (differences::show(&found))
-        (command("The same in a terminal", &format!(
+        (command("Compare from a terminal", &format!(
             "curl{} {}/releases/{app}/{from}...{to}", visit.credentials(), visit.base
         )))
     };

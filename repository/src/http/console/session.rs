@@ -1,5 +1,5 @@
-//! Signing in: the token goes into a cookie that no script can read. The server keeps nothing of it, so any
-//! replica answers, and a token that is revoked is signed out everywhere.
+//! Signing in and out. The browser holds the token in a cookie that scripts cannot read. The server stores no session, so
+//! every replica accepts the cookie, and revoking a token ends its sessions everywhere.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use super::visit::Visit;
 use crate::http::access::{Access, Refusal, cookie};
 use crate::http::extract::Write;
 use crate::http::failure::Failure;
-use crate::http::negotiate::{Form as Wanted, form};
+use crate::http::negotiate::{Format, preferred_format};
 use crate::http::paths;
 
-/// Not Basic: a browser would ask in a window of its own.
+/// With Basic, the browser would open its own password dialog.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"repository\"");
 
-/// Bytes of a form with a token.
+/// Maximum bytes of the sign-in form.
 const MAX: usize = 8192;
 
 pub(super) async fn page(visit: Visit) -> Response {
-    let to = visit.parameter("to").filter(|to| is_own(to));
-    ask(&visit, to.as_deref().unwrap_or("/"), None)
+    let to = visit.parameter("to").filter(|to| is_local_path(to));
+    sign_in_form(&visit, to.as_deref().unwrap_or("/"), None)
 }
 
-/// A path of this server, and not `//elsewhere`.
-fn is_own(to: &str) -> bool {
+/// Whether a redirect target is a path on this server, and not `//other.example`.
+fn is_local_path(to: &str) -> bool {
     to.starts_with('/')
         && !to.starts_with("//")
         && to
@@ -38,22 +38,22 @@ fn is_own(to: &str) -> bool {
             .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
-fn ask(visit: &Visit, to: &str, trouble: Option<&str>) -> Response {
+fn sign_in_form(visit: &Visit, to: &str, error: Option<&str>) -> Response {
     let main = html! {
-        @if let Some(trouble) = trouble {
-            p.notice.bad role="alert" { (trouble) }
+        @if let Some(error) = error {
+            p.notice.bad role="alert" { (error) }
         }
         form.sheet method="post" action="/sign-in" {
             input type="hidden" name="to" value=(to);
-            // For what keeps passwords: it wants to know whose this one is.
+            // Password managers need a user name.
             input type="text" name="user" value="token" autocomplete="username" hidden;
             label for="token" { "Token" }
             input #token name="token" type="password" required autocomplete="current-password" autofocus
                 aria-describedby="token-hint";
             p.hint #token-hint {
-                "Whoever runs this repository makes one with "
+                "Ask your administrator for a token. They create one with "
                 code { "repository token create NAME SCOPE" }
-                ". It stays in this browser until the browser is closed."
+                ". The browser stores the token until you sign out or close the browser."
             }
             button type="submit" { "Sign in" }
         }
@@ -68,22 +68,25 @@ pub(super) async fn sign_in(
 ) -> Result<Response, Failure> {
     let sent = Form::read(request, MAX).await?;
     let to = Some(sent.field("to"))
-        .filter(|to| is_own(to))
+        .filter(|to| is_local_path(to))
         .unwrap_or("/");
     let token = sent.field("token").trim();
     let refused = |status: StatusCode, detail: &str| {
-        let mut response = ask(&visit, to, Some(detail));
+        let mut response = sign_in_form(&visit, to, Some(detail));
         *response.status_mut() = status;
         response
     };
     let Some(peer) = visit.peer else {
-        return Err(Failure::bad_request("nobody knows where this came from"));
+        return Err(Failure::bad_request(
+            "the client's address is unknown: sign in from another client",
+        ));
     };
-    if let Err(Refusal { failure, .. }) = access.holder(peer, token).await {
+    if let Err(Refusal { failure, .. }) = access.identify(peer, token).await {
         return Ok(refused(failure.status, &failure.detail));
     }
     let Some(cookie) = cookie::set(token, visit.is_encrypted) else {
-        let detail = "a browser cannot keep this token: use one of letters, digits and signs";
+        let detail =
+            "a browser cookie cannot hold this token: use a token made by repository token create";
         return Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, detail));
     };
     let mut response = see_other(to);
@@ -94,21 +97,21 @@ pub(super) async fn sign_in(
 pub(super) async fn sign_out(visit: Visit) -> Response {
     let mut response = see_other("/");
     let headers = response.headers_mut();
-    headers.insert(header::SET_COOKIE, cookie::forget(visit.is_encrypted));
-    // What was shown is not shown again by going back.
+    headers.insert(header::SET_COOKIE, cookie::delete(visit.is_encrypted));
+    // The back button must not show cached pages.
     headers.insert("clear-site-data", HeaderValue::from_static("\"cache\""));
     response
 }
 
-/// What somebody reads who may not: in a browser that asks for a page, where to sign in.
+/// Answers a refused request: the sign-in page or an error page for a browser, a problem document otherwise.
 pub(crate) fn refusal(request: &Parts, failure: Failure) -> Response {
     let wants_page = request.method == Method::GET
         && paths::is_page(request.uri.path())
-        && form(&request.headers, Wanted::Json) == Wanted::Html;
+        && preferred_format(&request.headers, Format::Json) == Format::Html;
     let is_signed_in = cookie::token(&request.headers).is_some();
     if !wants_page {
         let mut response = failure.into_response();
-        // A browser that signs in by a page is not to ask in a window of its own.
+        // A signed-in browser must not open its own password dialog.
         if is_signed_in && response.status() == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()
@@ -117,21 +120,21 @@ pub(crate) fn refusal(request: &Parts, failure: Failure) -> Response {
         return response;
     }
     if failure.status != StatusCode::UNAUTHORIZED {
-        return page::Trouble::from(failure).into_response();
+        return page::ErrorPage::from(failure).into_response();
     }
     let visit = Visit::of(request);
     let to = request
         .uri
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str);
-    // Who comes for the first time has done nothing wrong.
+    // A first visit shows no error.
     let has_tried = is_signed_in || request.headers.contains_key(header::AUTHORIZATION);
-    let mut response = ask(&visit, to, has_tried.then_some(failure.detail.as_str()));
+    let mut response = sign_in_form(&visit, to, has_tried.then_some(failure.detail.as_str()));
     *response.status_mut() = failure.status;
     let headers = response.headers_mut();
     headers.insert(header::WWW_AUTHENTICATE, BEARER);
     if is_signed_in {
-        headers.insert(header::SET_COOKIE, cookie::forget(visit.is_encrypted));
+        headers.insert(header::SET_COOKIE, cookie::delete(visit.is_encrypted));
     }
     response
 }
@@ -141,8 +144,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_of_this_server() {
-        assert!(is_own("/") && is_own("/apps/hello?x=1"));
+    fn redirects_stay_on_this_server() {
+        assert!(is_local_path("/") && is_local_path("/apps/hello?x=1"));
         for other in [
             "",
             "//evil.example",
@@ -151,7 +154,7 @@ mod tests {
             "/a b",
             "/a\n",
         ] {
-            assert!(!is_own(other), "{other:?}");
+            assert!(!is_local_path(other), "{other:?}");
         }
     }
 }

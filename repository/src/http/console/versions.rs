@@ -1,4 +1,4 @@
-//! `/apps/{app}/versions`: what was published, newest first.
+//! `/apps/{app}/versions`: the published versions, newest first.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use maud::{Markup, html};
 use repository_api::units::show_size;
 use repository_api::{AppName, Digest, VersionName};
 
-use super::Shown;
-use super::elements::{command, digest, done, empty, next_page, version};
+use super::PageResult;
+use super::elements::{attribution, command, digest, empty, next_page, version};
 use super::form::{Form, see_other};
 use super::page::{self, Tab};
 use super::visit::Visit;
@@ -20,7 +20,7 @@ use crate::domain::yank::set_yanked;
 use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
 
-/// Versions on a page.
+/// Maximum versions on a page.
 const LIMIT: usize = 50;
 
 struct Row {
@@ -73,7 +73,7 @@ fn rows(state: &AppState, before: Option<&VersionName>) -> Vec<Row> {
         .collect()
 }
 
-pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) -> Shown {
+pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) -> PageResult {
     let Known(app, log) = known?;
     let before = visit
         .parameter("before")
@@ -91,14 +91,14 @@ pub(super) async fn get(known: Result<Known<AppName>, Failure>, visit: Visit) ->
     });
     let may_publish = visit.may_publish(&app);
     let main = html! {
-        @if rows.is_empty() { (empty("No version yet.")) } @else {
+        @if rows.is_empty() { (empty("No versions yet. Publish one with the command below.")) } @else {
             (table(&app, &rows, may_publish))
             (next_page(next.as_deref()))
         }
         (command("Publish a version", &format!(
             "curl --fail-with-body{} -T {app}-VERSION.tar.gz {}/artefacts/{app}/VERSION/", visit.credentials(), visit.base
         )))
-        (command("Yank one: it leaves latest, and is still fetched by name", &format!(
+        (command("Yank a version: latest skips it, but clients can still fetch it by name", &format!(
             "curl --fail-with-body{} -X DELETE {}/artefacts/{app}/VERSION", visit.credentials(), visit.base
         )))
     };
@@ -112,7 +112,7 @@ fn table(app: &AppName, rows: &[Row], may_publish: bool) -> Markup {
                 th scope="col" { "Version" }
                 th scope="col" { "Files" }
                 th scope="col" { "Published" }
-                th scope="col" { span.hidden { "What can be done" } }
+                th scope="col" { span.hidden { "Actions" } }
             } }
             tbody {
                 @for row in rows {
@@ -122,7 +122,7 @@ fn table(app: &AppName, rows: &[Row], may_publish: bool) -> Markup {
                             @if row.is_latest { " " span.badge.strong { "latest" } }
                             @if row.version.is_prerelease() { " " span.badge { "pre-release" } }
                             @if row.is_yanked { " " span.badge.bad { "yanked" } }
-                            @if row.is_sealed { " " span.badge title="A release names it: no file can be added" { "sealed" } }
+                            @if row.is_sealed { " " span.badge title="A release pins this version, so you cannot add files" { "sealed" } }
                         }
                         td data-label="Files" {
                             ul.files {
@@ -135,9 +135,9 @@ fn table(app: &AppName, rows: &[Row], may_publish: bool) -> Markup {
                             }
                         }
                         td data-label="Published" {
-                            @if let Some(file) = row.files.first() { (done(&file.at, &file.by)) }
+                            @if let Some(file) = row.files.first() { (attribution(&file.at, &file.by)) }
                         }
-                        td.actions { @if may_publish { (yanker(app, row)) } }
+                        td.actions { @if may_publish { (yank_form(app, row)) } }
                     }
                 }
             }
@@ -145,13 +145,13 @@ fn table(app: &AppName, rows: &[Row], may_publish: bool) -> Markup {
     }
 }
 
-fn yanker(app: &AppName, row: &Row) -> Markup {
+fn yank_form(app: &AppName, row: &Row) -> Markup {
     html! {
         form method="post" action={ "/apps/" (app) "/versions/" (row.version) } {
             input type="hidden" name="yanked" value=(!row.is_yanked);
             button.quiet type="submit" {
-                @if row.is_yanked { "Undo the yank" } @else { "Yank" }
-                span.hidden { " of " (row.version) }
+                @if row.is_yanked { "Unyank" } @else { "Yank" }
+                span.hidden { " " (row.version) }
             }
         }
     }
@@ -161,14 +161,16 @@ pub(super) async fn post(
     State(catalogue): State<Arc<Catalogue>>,
     path: Result<Names<(AppName, VersionName)>, Failure>,
     request: Write,
-) -> Shown {
+) -> PageResult {
     let Names((app, version)) = path?;
     let by = request.by.clone();
     let sent = Form::read(request, 4096).await?;
     let yanked = match sent.field("yanked") {
         "true" => true,
         "false" => false,
-        _ => return Err(Failure::bad_request("yanked: expected true or false").into()),
+        _ => {
+            return Err(Failure::bad_request("the form field yanked must be true or false").into());
+        }
     };
     let back = see_other(&format!("/apps/{app}/versions"));
     set_yanked(&catalogue, app, version, yanked, by).await?;

@@ -1,4 +1,4 @@
-//! Who looks at a page, and by which address.
+//! The user and the address of a page request.
 
 use std::convert::Infallible;
 
@@ -8,14 +8,14 @@ use http::request::Parts;
 use repository_api::{AppName, ChannelName};
 
 use crate::domain::scope::Need;
-use crate::http::access::{Peer, Who};
+use crate::http::access::{Identity, Peer};
 
-/// What every page wants to know of its request.
+/// The context that every page needs from its request.
 #[derive(Debug)]
 pub(crate) struct Visit {
-    /// `None` on pages for everyone, and on those that say that somebody may not.
-    pub(super) who: Option<Who>,
-    /// How this server was called, as `http://host:port`.
+    /// `None` on public pages and on error pages.
+    pub(super) identity: Option<Identity>,
+    /// The server's address as the client used it, such as `http://host:port`.
     pub(super) base: String,
     pub(super) query: String,
     pub(super) is_encrypted: bool,
@@ -29,13 +29,13 @@ impl Visit {
         let is_encrypted = peer.is_some_and(|peer| peer.is_encrypted)
             || text("x-forwarded-proto") == Some("https");
         let scheme = if is_encrypted { "https" } else { "http" };
-        // It is shown in commands that people copy.
+        // Users copy it as part of a shell command, so no other characters are allowed.
         let host = text(header::HOST.as_str()).filter(|host| {
             host.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
         });
         Self {
-            who: request.extensions.get().cloned(),
+            identity: request.extensions.get().cloned(),
             base: format!("{scheme}://{}", host.unwrap_or("repository.platform")),
             query: request.uri.query().unwrap_or_default().to_owned(),
             is_encrypted,
@@ -43,7 +43,7 @@ impl Visit {
         }
     }
 
-    /// For the answer to a form: what its address says besides is for pages.
+    /// Drops the query, which describes the page and not the form.
     pub(super) fn without_query(self) -> Self {
         Self {
             query: String::new(),
@@ -51,7 +51,7 @@ impl Visit {
         }
     }
 
-    /// The first value of a parameter of the query, unless it is empty.
+    /// The first value of a query parameter, unless it is empty.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         form_urlencoded::parse(self.query.as_bytes())
             .find(|(key, value)| key == name && !value.is_empty())
@@ -59,7 +59,9 @@ impl Visit {
     }
 
     pub(super) fn may(&self, need: &Need) -> bool {
-        self.who.as_ref().is_some_and(|who| who.may(need))
+        self.identity
+            .as_ref()
+            .is_some_and(|identity| identity.may(need))
     }
 
     pub(super) fn may_read(&self, app: &AppName) -> bool {
@@ -74,10 +76,10 @@ impl Visit {
         self.may(&Need::Release(app.clone(), Some(channel.clone())))
     }
 
-    /// What `curl` is told, so that the server knows who asks; nothing where it does not want to know.
+    /// The option that passes the token to `curl`; empty for anonymous users.
     pub(super) fn credentials(&self) -> &'static str {
-        match &self.who {
-            Some(who) if !who.is_anonymous() => " -u token:$TOKEN",
+        match &self.identity {
+            Some(identity) if !identity.is_anonymous() => " -u token:$TOKEN",
             _ => "",
         }
     }

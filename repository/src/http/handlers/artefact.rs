@@ -1,4 +1,4 @@
-//! `/artefacts/{app}/{version}/{file}` and its sidecar `.sha256`.
+//! `/artefacts/{app}/{version}/{file}` and its `.sha256` sidecar.
 
 use std::sync::Arc;
 
@@ -14,27 +14,27 @@ use crate::domain::publish::{Address, Publisher};
 use crate::domain::state::app::AppState;
 use crate::domain::state::version::ArtefactRecord;
 use crate::http::access::Access;
-use crate::http::answer::{TEXT, answer, tagged, text_value};
 use crate::http::conditional::{self, Outcome};
 use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
 use crate::http::openapi;
-use crate::http::range::{self, Wanted};
+use crate::http::range::{self, ByteRange};
 use crate::http::receive::{self, Declared};
+use crate::http::response::{TEXT, respond, tagged, text_value};
 use crate::storage::{Located, Storage};
 
 const SIDECAR: &str = ".sha256";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable, no-transform";
-/// Where reads need a token: a cache that many share must not hand it to those who have none.
+/// Used if reads need a token: shared caches must not serve the file to clients without a token.
 const PRIVATE: &str = "private, max-age=31536000, immutable, no-transform";
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum-sha256");
 
-/// Of an answer with bytes; `Date` is not among them.
-const HEADERS: usize = 14;
+/// Number of headers of a file response, without `Date`.
+const HEADER_COUNT: usize = 14;
 
-/// It shares its origin with the console: whatever a browser makes of it, it is no page of ours.
+/// Files share their origin with the console. The sandbox prevents scripts in a file from acting as a console page.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
 type FilePath = Names<(AppName, VersionName, String)>;
@@ -51,7 +51,7 @@ fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
     Ok((name, sidecar))
 }
 
-/// The bytes of a file; of `{file}.sha256`, its line for `sha256sum -c`.
+/// The bytes of a file. `{file}.sha256` returns its line for `sha256sum -c`.
 #[utoipa::path(
     get,
     path = "/artefacts/{app}/{version}/{file}",
@@ -66,7 +66,7 @@ fn file_name(text: &str) -> Result<(FileName, bool), Failure> {
         (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
         (status = 206, description = "The range of bytes", body = openapi::Binary, content_type = "application/octet-stream"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
         (status = 416, description = "The range is outside the file", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
@@ -92,31 +92,31 @@ pub(crate) async fn get(
         PRIVATE
     };
     let storage = catalogue.storage();
-    let answer = serve(storage, &method, &headers, (file, record), cache_control).await;
-    match answer {
+    let response = serve(storage, &method, &headers, (file, record), cache_control).await;
+    match response {
         Err(failure) if failure.status.is_server_error() => {
-            // Another replica may have purged or healed the bytes.
-            let now = find_now(&catalogue, &address).await?;
-            if now.id == record.id {
+            // Another replica may have purged or restored the bytes.
+            let latest = find_latest(&catalogue, &address).await?;
+            if latest.id == record.id {
                 return Err(failure);
             }
-            serve(storage, &method, &headers, (file, now), cache_control).await
+            serve(storage, &method, &headers, (file, latest), cache_control).await
         }
-        answer => answer,
+        response => response,
     }
 }
 
-/// Finds an artefact in a state that may be a second old.
+/// Finds an artefact in state that may be one second old.
 async fn find(catalogue: &Catalogue, address: &Address) -> Result<Located, Error> {
     let app = catalogue.known_recently(&address.app).await?;
     match app.read(|state| look_up(state, address)) {
         Ok(record) => Ok(record),
-        // It may have been published within that second.
-        Err(_) => find_now(catalogue, address).await,
+        // The artefact may have been published within that second.
+        Err(_) => find_latest(catalogue, address).await,
     }
 }
 
-async fn find_now(catalogue: &Catalogue, address: &Address) -> Result<Located, Error> {
+async fn find_latest(catalogue: &Catalogue, address: &Address) -> Result<Located, Error> {
     let app = catalogue.known(&address.app).await?;
     app.read(|state| look_up(state, address))
 }
@@ -134,7 +134,7 @@ fn look_up(state: &AppState, Address { app, version, file }: &Address) -> Result
         })
 }
 
-/// The bytes: whole, a part, or none where the client's copy is current.
+/// Serves the whole file, a range, or 304 if the client's copy is current.
 pub(crate) async fn serve(
     storage: &Storage,
     method: &Method,
@@ -153,28 +153,28 @@ pub(crate) async fn serve(
         }
         Outcome::Failed => {
             return Err(Failure::precondition(format!(
-                "the file has other bytes than the request is for: its entity tag is {etag}; ask without a condition, or with this one"
+                "the file does not match the precondition, because its entity tag is {etag}: retry without a condition, or with this tag"
             )));
         }
     }
     let range = request
         .get(header::RANGE)
         .and_then(|value| value.to_str().ok());
-    let wanted = match range {
-        // RFC 9110 section 14.2: a range means something to GET only.
+    let byte_range = match range {
+        // RFC 9110 section 14.2: Range applies to GET only.
         Some(range) if *method == Method::GET && conditional::range_applies(request, &etag) => {
-            range::wanted(range, blob.size)
+            range::parse(range, blob.size)
         }
-        _ => Wanted::Whole,
+        _ => ByteRange::Whole,
     };
-    let (status, bytes) = match wanted {
-        Wanted::Whole => (StatusCode::OK, 0..blob.size),
-        Wanted::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
-        Wanted::Unsatisfiable => {
+    let (status, bytes) = match byte_range {
+        ByteRange::Whole => (StatusCode::OK, 0..blob.size),
+        ByteRange::Part(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        ByteRange::Unsatisfiable => {
             let failure = Failure::new(
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 format!(
-                    "the file has {} bytes, and none in the range that was asked for: ask for a range within it, or without one",
+                    "the range lies outside the file, which has {} bytes: request a range within the file, or the whole file",
                     blob.size
                 ),
             );
@@ -197,8 +197,8 @@ pub(crate) async fn serve(
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    // As many as there will be: growing costs more than all of them.
-    headers.reserve(HEADERS);
+    // Growing the map one header at a time would be slower.
+    headers.reserve(HEADER_COUNT);
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
@@ -231,13 +231,13 @@ fn describe(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    // A file's name has no character that would have to be quoted.
+    // File names contain no characters that need escaping.
     let attachment = ["attachment; filename=\"", name, "\""].concat();
     headers.insert(header::CONTENT_DISPOSITION, text_value(&attachment));
     headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
 }
 
-/// Publishes a file, which never changes.
+/// Publishes an immutable file.
 #[utoipa::path(
     put,
     path = "/artefacts/{app}/{version}/{file}",
@@ -246,15 +246,15 @@ fn describe(
         ("app" = openapi::App, Path),
         ("version" = openapi::Version, Path),
         ("file" = openapi::File, Path),
-        ("x-checksum-sha256" = Option<openapi::Sha256>, Header, description = "The expected digest. Repr-Digest and Content-Digest work, too"),
+        ("x-checksum-sha256" = Option<openapi::Sha256>, Header, description = "The expected digest. Repr-Digest and Content-Digest also work"),
     ),
     request_body(content = Option<openapi::Binary>, content_type = "application/octet-stream", description = "The bytes of the file"),
     responses(
         (status = 200, description = "The same bytes were published earlier", body = String, content_type = "text/plain"),
         (status = 201, description = "The file is published", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
-        openapi::Contradicts,
+        openapi::Missing,
+        openapi::Conflicts,
         openapi::Body,
     )
 )]
@@ -267,7 +267,7 @@ pub(crate) async fn put(
     let (file, sidecar) = file_name(&file)?;
     let address = Address { app, version, file };
     if sidecar {
-        return compare(&catalogue, &address, request).await;
+        return verify_checksum(&catalogue, &address, request).await;
     }
     let Write {
         by,
@@ -287,7 +287,7 @@ pub(crate) async fn put(
         StatusCode::OK
     };
     let Address { app, version, file } = &address;
-    let mut response = answer(status, TEXT, published.sha256.line(file.as_str()));
+    let mut response = respond(status, TEXT, published.sha256.line(file.as_str()));
     let headers = response.headers_mut();
     headers.insert(header::ETAG, text_value(&published.sha256.etag()));
     headers.insert(
@@ -297,23 +297,23 @@ pub(crate) async fn put(
     Ok(response)
 }
 
-/// Compares a checksum that a client sends. The server stores none, because it makes its own.
-async fn compare(
+/// Verifies a checksum file that a client uploads. The server stores none, because it generates its own.
+async fn verify_checksum(
     catalogue: &Catalogue,
     address: &Address,
     request: Write,
 ) -> Result<Response, Failure> {
     let record = find(catalogue, address).await?;
-    let text = request.words().await?;
+    let text = request.short().await?;
     let text = String::from_utf8_lossy(&text);
     let sent = Digest::from_line(&text).map_err(|error| Failure::bad_request(error.to_string()))?;
     let Address { app, version, file } = address;
     if sent != record.sha256 {
         return Err(Failure::conflict(format!(
-            "the checksum is not that of {file} of {app} {version}: the file is sha256:{}, the checksum says sha256:{sent}",
+            "the checksum does not match {file} of {app} {version}: the file has sha256:{}, the checksum is sha256:{sent}; check which file you published",
             record.sha256
         )));
     }
     let line = record.sha256.line(file.as_str());
-    Ok(answer(StatusCode::OK, TEXT, line))
+    Ok(respond(StatusCode::OK, TEXT, line))
 }

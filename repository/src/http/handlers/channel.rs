@@ -1,4 +1,4 @@
-//! `/channels/{app}/{channel}`: what changes in place, with its history.
+//! `/channels/{app}/{channel}`: channels and their history.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::error::Error;
 use crate::domain::promote::{KeyFile, Target, promote, restrict};
 use crate::domain::state::app::MoveRecord;
-use crate::http::answer::{JSON, TEXT, answer, json, tagged, tagged_by_digest, text_value};
 use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
-use crate::http::negotiate::{self, Form};
+use crate::http::negotiate::{self, Format};
 use crate::http::page::Page;
+use crate::http::response::{JSON, TEXT, json, respond, tagged, tagged_by_digest, text_value};
 use crate::http::{conditional, etag, openapi};
 
 type ChannelPath = (AppName, ChannelName);
@@ -35,7 +35,7 @@ pub(crate) struct Pointer {
     signed_only: bool,
 }
 
-/// Where a channel points: as a line of text, or JSON by `Accept`.
+/// The release that a channel points at: a line of text, or JSON by `Accept`.
 #[utoipa::path(
     get,
     path = "/channels/{app}/{channel}",
@@ -45,9 +45,9 @@ pub(crate) struct Pointer {
         ("channel" = openapi::Channel, Path),
     ),
     responses(
-        (status = 200, description = "The release", content((String = "text/plain"), (Pointer = "application/json"))),
+        (status = 200, description = "The release that the channel points at", content((String = "text/plain"), (Pointer = "application/json"))),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
     )
 )]
@@ -68,12 +68,12 @@ pub(crate) async fn get(
         };
         Ok::<_, Error>((number, pointer))
     })?;
-    let mut response = match negotiate::form(&headers, Form::Text) {
-        Form::Json => {
+    let mut response = match negotiate::preferred_format(&headers, Format::Text) {
+        Format::Json => {
             let tag = etag::channel_move_json(number);
             tagged(&headers, JSON, &tag, json(&pointer))
         }
-        Form::Text | Form::Html => {
+        Format::Text | Format::Html => {
             let tag = etag::channel_move(number);
             tagged(&headers, TEXT, &tag, format!("{}\n", pointer.release))
         }
@@ -92,12 +92,12 @@ pub(crate) async fn get(
     params(
         ("app" = openapi::App, Path),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 10000, description = "Maximum rows of a page"),
-        ("after" = Option<String>, Query, description = "The last row of the previous page"),
+        ("after" = Option<String>, Query, description = "The last channel of the previous page"),
     ),
     responses(
         (status = 200, description = "Channels, by name", body = Channels),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
     )
 )]
 pub(crate) async fn list(Known(app, log): Known<AppName>, page: Page) -> Result<Response, Failure> {
@@ -165,9 +165,9 @@ pub(crate) struct Moved {
         ("channel" = openapi::Channel, Path),
     ),
     responses(
-        (status = 200, description = "Moves", body = Moves),
+        (status = 200, description = "The moves of the channel", body = Moves),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
     )
 )]
 pub(crate) async fn history(
@@ -195,7 +195,7 @@ pub(crate) async fn history(
     tagged_by_digest(&headers, JSON, json(&moves))
 }
 
-/// Points a channel at a version, which makes a release of it, or at a release.
+/// Points a channel at a release, or at a version, which creates a release.
 #[utoipa::path(
     put,
     path = "/channels/{app}/{channel}",
@@ -203,17 +203,17 @@ pub(crate) async fn history(
     params(
         ("app" = openapi::App, Path),
         ("channel" = openapi::Channel, Path),
-        ("if-match" = Option<String>, Header, description = "The entity tag of the channel as you read it"),
+        ("if-match" = Option<String>, Header, description = "The entity tag of the channel that you read"),
     ),
     request_body(content = openapi::Target, content_type = "text/plain", description = "A version, or a release such as r41"),
     responses(
         (status = 200, description = "The channel already points at the release", body = String, content_type = "text/plain"),
-        (status = 201, description = "The channel points at the release now", body = String, content_type = "text/plain"),
+        (status = 201, description = "The channel now points at the release", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
         openapi::Body,
-        openapi::Unusable,
+        openapi::Unprocessable,
     )
 )]
 pub(crate) async fn put(
@@ -225,7 +225,7 @@ pub(crate) async fn put(
     let by = request.by.clone();
     let tags = |number| [etag::channel_move(number), etag::channel_move_json(number)];
     let precondition = conditional::precondition(&request.headers, tags);
-    let body = request.words().await?;
+    let body = request.short().await?;
     let target: Target = std::str::from_utf8(&body)
         .unwrap_or_default()
         .trim()
@@ -236,7 +236,7 @@ pub(crate) async fn put(
     } else {
         StatusCode::OK
     };
-    let mut response = answer(status, TEXT, format!("r{}\n", moved.release));
+    let mut response = respond(status, TEXT, format!("r{}\n", moved.release));
     let tag = etag::channel_move(moved.number);
     response
         .headers_mut()
@@ -244,7 +244,7 @@ pub(crate) async fn put(
     Ok(response)
 }
 
-/// Whether a channel is signed-only.
+/// Whether a channel accepts only signed releases.
 #[utoipa::path(
     get,
     path = "/channels/{app}/{channel}/signed-only",
@@ -256,19 +256,19 @@ pub(crate) async fn put(
     responses(
         (status = 200, description = "true or false", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
     )
 )]
 pub(crate) async fn get_signed_only(Known((_, channel), log): Known<ChannelPath>) -> Response {
     let signed_only = log.read(|state| state.signed_only.contains(&channel));
-    let mut response = answer(StatusCode::OK, TEXT, format!("{signed_only}\n"));
+    let mut response = respond(StatusCode::OK, TEXT, format!("{signed_only}\n"));
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, text_value("no-cache"));
     response
 }
 
-/// Marks a channel as signed-only, or removes the mark.
+/// Restricts a channel to signed releases, or lifts the restriction.
 #[utoipa::path(
     put,
     path = "/channels/{app}/{channel}/signed-only",
@@ -277,13 +277,13 @@ pub(crate) async fn get_signed_only(Known((_, channel), log): Known<ChannelPath>
         ("app" = openapi::App, Path),
         ("channel" = openapi::Channel, Path),
     ),
-    request_body(content = openapi::Truth, content_type = "text/plain", description = "true or false"),
+    request_body(content = openapi::Boolean, content_type = "text/plain", description = "true or false"),
     responses(
-        (status = 204, description = "Done"),
+        (status = 204, description = "The setting is saved"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Body,
-        openapi::Unusable,
+        openapi::Unprocessable,
     )
 )]
 pub(crate) async fn put_signed_only(
@@ -293,7 +293,7 @@ pub(crate) async fn put_signed_only(
     request: Write,
 ) -> Result<Response, Failure> {
     let by = request.by.clone();
-    let signed_only = request.truth().await?;
+    let signed_only = request.boolean().await?;
     restrict(&catalogue, &key_file, path, signed_only, by).await?;
-    Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
+    Ok(respond(StatusCode::NO_CONTENT, TEXT, ""))
 }

@@ -1,4 +1,4 @@
-//! `/config/{app}/…`: layers with their generations, and the merged layers.
+//! `/config/{app}/…`: config layers with their generations, and the merged config.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::domain::configure::configure;
 use crate::domain::error::Error;
 use crate::domain::layer_file::{DEFAULT_OWNER, LayerFile};
 use crate::domain::releases;
-use crate::http::answer::{TEXT, answer, tagged, tagged_by_digest, text_value};
 use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
 use crate::http::page::Page;
 use crate::http::query::{Number, parameter};
+use crate::http::response::{TEXT, respond, tagged, tagged_by_digest, text_value};
 use crate::http::{conditional, etag, openapi};
 
-/// A layer, as it was written.
+/// A config layer, as it was written.
 #[utoipa::path(
     get,
     path = "/config/{app}/{file}",
@@ -31,12 +31,12 @@ use crate::http::{conditional, etag, openapi};
     params(
         ("app" = openapi::App, Path),
         ("file" = openapi::LayerFile, Path),
-        ("generation" = Option<u64>, Query, description = "An old generation"),
+        ("generation" = Option<u64>, Query, description = "An older generation"),
     ),
     responses(
         (status = 200, description = "The layer", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
     )
 )]
@@ -54,11 +54,11 @@ pub(crate) async fn get(
         .await?
         .flatten();
     let generation = match (wanted, newest) {
-        (_, None) => Err(absent(&owner, &file)),
+        (_, None) => Err(missing_layer(&owner, &file)),
         (None, Some((newest, _))) => Ok(newest),
         (Some(wanted), Some((newest, _))) if (1..=newest).contains(&wanted) => Ok(wanted),
         (Some(wanted), Some((newest, _))) => Err(Failure::not_found(format!(
-            "{file} of {owner} has generations 1 to {newest}, and no {wanted}"
+            "{file} of {owner} has no generation {wanted}: request 1 to {newest}"
         ))),
     }?;
     let content = catalogue.content(&layer_file, generation).await?;
@@ -95,7 +95,7 @@ pub(crate) struct Listed {
     responses(
         (status = 200, description = "Generations with author and time", body = LayerHistory),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
     )
 )]
 pub(crate) async fn history(
@@ -115,7 +115,7 @@ pub(crate) async fn history(
         .await?
         .unwrap_or_default();
     if rows.is_empty() && page.after.is_none() {
-        return Err(absent(&owner, &file));
+        return Err(missing_layer(&owner, &file));
     }
     page.json(
         rows,
@@ -136,9 +136,9 @@ pub(crate) async fn history(
     )
 }
 
-fn absent(owner: &str, file: &str) -> Failure {
+fn missing_layer(owner: &str, file: &str) -> Failure {
     Failure::not_found(format!(
-        "there is no {file} of {owner}: write it with PUT /config/{owner}/{file}"
+        "{owner} has no config layer {file}: write it with PUT /config/{owner}/{file}"
     ))
 }
 
@@ -150,17 +150,17 @@ fn absent(owner: &str, file: &str) -> Failure {
     params(
         ("app" = openapi::App, Path),
         ("file" = openapi::LayerFile, Path),
-        ("if-match" = Option<String>, Header, description = "The entity tag of the generation as you read it"),
+        ("if-match" = Option<String>, Header, description = "The entity tag of the generation that you read"),
     ),
     request_body(content = Option<String>, content_type = "text/plain", description = "NAME=value lines"),
     responses(
-        (status = 200, description = "The newest generation has this content", body = String, content_type = "text/plain"),
+        (status = 200, description = "The newest generation already has this content", body = String, content_type = "text/plain"),
         (status = 201, description = "A new generation is written", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
         openapi::Body,
-        openapi::Unusable,
+        openapi::Unprocessable,
     )
 )]
 pub(crate) async fn put(
@@ -187,7 +187,7 @@ pub(crate) async fn put(
     for warning in &written.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
-    let mut response = answer(status, TEXT, text);
+    let mut response = respond(status, TEXT, text);
     let tag = etag::generation(generation);
     response
         .headers_mut()
@@ -195,7 +195,7 @@ pub(crate) async fn put(
     Ok(response)
 }
 
-/// The merged layers as an app sees them, in the grammar of the files.
+/// The merged config that an app receives, in the config file format.
 #[utoipa::path(
     get,
     path = "/config/{app}/",
@@ -207,9 +207,9 @@ pub(crate) async fn put(
     responses(
         (status = 200, description = "NAME=value lines", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
-        openapi::Unusable,
+        openapi::Unprocessable,
     )
 )]
 pub(crate) async fn merged(
@@ -220,7 +220,7 @@ pub(crate) async fn merged(
 ) -> Result<Response, Failure> {
     if owner == DEFAULT_OWNER {
         return Err(Failure::not_found(
-            "_default has one layer: ask for /config/_default/_default.config",
+            "_default has only one layer: request /config/_default/_default.config",
         ));
     }
     let app: AppName = owner.parse().map_err(Error::InvalidName)?;

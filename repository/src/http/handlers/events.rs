@@ -1,8 +1,8 @@
-//! `/events`: what is published, configured and released, as server-sent events
+//! `/events`: publications, config changes and releases as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 //!
-//! The answer ends when the server stops, when the token is revoked, and when the client reads nothing for a while. A
-//! client that reconnects to one app with `Last-Event-ID` gets the events that it missed.
+//! The stream ends when the server stops, the token is revoked, or the client stops reading. A client that reconnects to
+//! the stream of one app with `Last-Event-ID` receives the events that it missed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use tokio::sync::watch;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::catalogue::{Feed, News, Next};
 use crate::http::access::{Access, Peer};
-use crate::http::answer::answer;
 use crate::http::failure::Failure;
 use crate::http::metrics::Counted;
 use crate::http::openapi;
 use crate::http::query::parameter;
+use crate::http::response::respond;
 use crate::http::waiting::Waiting;
 
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// Maximum silence, so that proxies and clients know that the connection is alive.
+/// Interval of comments that keep the connection alive in proxies and clients.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long a client waits before it reconnects.
+/// Time that a client waits before it reconnects.
 const RETRY_MS: u64 = 2000;
 
 struct Stream {
@@ -48,19 +48,19 @@ struct Stream {
     _following: Counted,
 }
 
-/// Server-sent events for everything that is published, configured and released from now on.
+/// Server-sent events for publications, config changes and releases, from now on.
 #[utoipa::path(
     get,
     path = "/events",
     tag = "events",
     params(
-        ("app" = Option<openapi::App>, Query, description = "Events of one app"),
+        ("app" = Option<openapi::App>, Query, description = "Only events of this app"),
         ("last-event-id" = Option<u64>, Header, description = "Resume after this event of the app"),
     ),
     responses(
         (status = 200, description = "Events, until the server or the client closes the stream", body = String, content_type = "text/event-stream"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         (status = 503, description = "Too many event streams are open", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -73,7 +73,7 @@ pub(crate) async fn get(
     let (request, _) = request.into_parts();
     let Some(following) = waiting.event_stream() else {
         return Err(Failure::unavailable(
-            "too many clients follow events already: poll for changes instead, or try again",
+            "too many event streams are open: retry later, or poll for changes",
         )
         .retry_after(HEARTBEAT));
     };
@@ -96,22 +96,22 @@ pub(crate) async fn get(
         let bytes = stream.next().await?;
         Some((Ok::<_, Infallible>(bytes), stream))
     });
-    let mut response = answer(StatusCode::OK, EVENT_STREAM, Body::from_stream(body));
+    let mut response = respond(StatusCode::OK, EVENT_STREAM, Body::from_stream(body));
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // nginx would hold events back until its buffer is full.
+    // Without this header, nginx holds events back until its buffer is full.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
 }
 
-/// The id of the last event that the client received, if it is one of ours.
+/// The id of the last event that the client received, if it is a number.
 fn last_event(request: &Parts) -> Option<u64> {
     let value = request.headers.get("last-event-id")?;
     value.to_str().ok()?.parse().ok()
 }
 
 impl Stream {
-    /// `None` at the end.
+    /// The next chunk, or `None` at the end of the stream.
     async fn next(&mut self) -> Option<Bytes> {
         if !std::mem::replace(&mut self.has_begun, true) {
             return Some(format!("retry: {RETRY_MS}\n\n").into());

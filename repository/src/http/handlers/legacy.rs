@@ -1,4 +1,4 @@
-//! `/files/{app}/{app}.tgz`: the address of the original design, for its `startup.sh`.
+//! `/files/{app}/{app}.tgz`: the legacy path that the original `startup.sh` fetches.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use repository_api::{AppName, Reference};
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::releases;
-use crate::http::answer::{TEXT, tagged};
 use crate::http::extract::Names;
 use crate::http::failure::Failure;
 use crate::http::handlers::artefact;
 use crate::http::openapi;
+use crate::http::response::{TEXT, tagged};
 use crate::storage::Located;
 
-/// The address of the original design: the gzipped archive of `latest`, and its `.sha256`.
+/// Legacy path: the gzipped archive of `latest`, and its `.sha256`.
 #[utoipa::path(
     get,
     path = "/files/{app}/{file}",
@@ -29,7 +29,7 @@ use crate::storage::Located;
         (status = 200, description = "The bytes", body = openapi::Binary, content_type = "application/octet-stream"),
         (status = 206, description = "The range of bytes", body = openapi::Binary, content_type = "application/octet-stream"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
         (status = 416, description = "The range is outside the file", body = openapi::ProblemDocument, content_type = "application/problem+json"),
     )
@@ -46,7 +46,7 @@ pub(crate) async fn get(
         Some(".sha256") => true,
         _ => {
             return Err(Failure::not_found(format!(
-                "/files/{app}/ holds {archive} only: other files are under /artefacts/{app}/"
+                "/files/{app}/ serves only {archive}: request other files under /artefacts/{app}/"
             )));
         }
     };
@@ -77,5 +77,9 @@ async fn gzipped(catalogue: &Catalogue, app: &AppName) -> Result<Located, Failur
         .map_err(|error| Failure::not_found(error.to_string()))?;
     let log = catalogue.known(app).await?;
     log.read(|state| Some(state.version(version)?.file(&chosen.file)?.located()))
-        .ok_or_else(|| Failure::not_found(format!("{app} {version} has just changed: try again")))
+        .ok_or_else(|| {
+            Failure::not_found(format!(
+                "{app} {version} changed during the request: retry it"
+            ))
+        })
 }

@@ -1,4 +1,4 @@
-//! Listings, a page at a time: JSON, or HTML by `Accept`.
+//! Paginated listings of apps, versions and files: JSON, or HTML by `Accept`.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::error::Error;
-use crate::http::answer::{HTML, JSON, json};
 use crate::http::extract::Known;
 use crate::http::failure::Failure;
-use crate::http::negotiate::{self, Form};
+use crate::http::negotiate::{self, Format};
 use crate::http::openapi;
 use crate::http::page::Page;
+use crate::http::response::{HTML, JSON, json};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AppsPage {
@@ -63,10 +63,10 @@ pub(crate) struct ListedFile {
     by: String,
 }
 
-/// A row of the HTML form: the address and name of what is listed, and a note.
+/// A row of an HTML listing: link, name and note.
 struct Row(String, String, String);
 
-/// Answers with a page of `rows`, in JSON or HTML.
+/// Responds with a page of `rows`, in JSON or HTML.
 fn listing<T, L: Serialize>(
     page: &Page,
     title: &str,
@@ -76,7 +76,7 @@ fn listing<T, L: Serialize>(
 ) -> Result<Response, Failure> {
     let key = |listed: &T| row(listed).1;
     page.show(rows, key, |rows| {
-        if negotiate::form(page.headers(), Form::Json) != Form::Html {
+        if negotiate::preferred_format(page.headers(), Format::Json) != Format::Html {
             return (JSON, json(&list(rows)));
         }
         let markup = html! {
@@ -111,7 +111,7 @@ fn listing<T, L: Serialize>(
         ("after" = Option<String>, Query, description = "The last row of the previous page"),
     ),
     responses(
-        (status = 200, description = "Apps, by name; HTML by Accept; Link leads to the next page", body = AppsPage),
+        (status = 200, description = "Apps, by name; HTML by Accept; Link names the next page", body = AppsPage),
         openapi::Refused,
     )
 )]
@@ -126,7 +126,7 @@ pub(crate) async fn apps(
     listing(&page, "artefacts", rows, row, |apps| AppsPage { apps })
 }
 
-/// Versions of an app, in their order.
+/// Versions of an app, in ascending order.
 #[utoipa::path(
     get,
     path = "/artefacts/{app}/",
@@ -137,9 +137,9 @@ pub(crate) async fn apps(
         ("after" = Option<openapi::Version>, Query, description = "The last row of the previous page"),
     ),
     responses(
-        (status = 200, description = "Versions, in their order", body = VersionsPage),
+        (status = 200, description = "Versions, in ascending order", body = VersionsPage),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
     )
 )]
 pub(crate) async fn versions(
@@ -205,7 +205,7 @@ pub(crate) async fn versions(
     responses(
         (status = 200, description = "Files of a version", body = FilesPage),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
     )
 )]
 pub(crate) async fn files(

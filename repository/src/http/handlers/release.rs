@@ -1,4 +1,4 @@
-//! `/releases/{app}/…`: the document that `bootstrap` needs, the list of releases, and differences.
+//! `/releases/{app}/…`: the release document that `bootstrap` fetches, the list of releases, and their differences.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::differences::between_releases;
 use crate::domain::error::Error;
 use crate::domain::releases;
-use crate::http::answer::{JSON, answer, json, tagged_by_digest};
 use crate::http::extract::{Known, Names};
 use crate::http::failure::Failure;
 use crate::http::openapi;
 use crate::http::page::Page;
 use crate::http::query::{has_parameter, parameter};
+use crate::http::response::{JSON, json, respond, tagged_by_digest};
 
-/// The release document that `bootstrap` needs; for `r41...r42` the differences, for `r42.minisig` a signature.
+/// The release document that `bootstrap` fetches. `r41...r42` returns the differences between two releases, `r42.minisig` a signature.
 #[utoipa::path(
     get,
     path = "/releases/{app}/{reference}",
@@ -34,7 +34,7 @@ use crate::http::query::{has_parameter, parameter};
     responses(
         (status = 200, description = "The release", body = openapi::ReleaseDocument),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
     )
 )]
@@ -47,7 +47,7 @@ pub(crate) async fn get(
     if let Some((from, to)) = reference.split_once("...") {
         let (from, to) = (release_number(from)?, release_number(to)?);
         let found = between_releases(&catalogue, &app, from, to).await?;
-        return Ok(answer(StatusCode::OK, JSON, json(&found)));
+        return Ok(respond(StatusCode::OK, JSON, json(&found)));
     }
     if signature::release_of(&reference).is_some() {
         return signature::get(&catalogue, &app, &reference, &headers).await;
@@ -90,7 +90,7 @@ pub(crate) struct Listed {
     channels: Vec<ChannelName>,
 }
 
-/// Releases, newest first.
+/// The releases of an app, newest first.
 #[utoipa::path(
     get,
     path = "/releases/{app}/",
@@ -103,7 +103,7 @@ pub(crate) struct Listed {
     responses(
         (status = 200, description = "Releases with their versions and channels", body = Releases),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
     )
 )]
 pub(crate) async fn list(Known(app, log): Known<AppName>, page: Page) -> Result<Response, Failure> {

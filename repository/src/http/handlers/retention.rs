@@ -10,10 +10,10 @@ use repository_api::AppName;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::policy::Policy;
 use crate::domain::retention::set_policy;
-use crate::http::answer::{TEXT, answer, tagged_by_digest};
 use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
 use crate::http::openapi;
+use crate::http::response::{TEXT, respond, tagged_by_digest};
 
 /// The retention policy of an app.
 #[utoipa::path(
@@ -24,9 +24,9 @@ use crate::http::openapi;
         ("app" = openapi::App, Path),
     ),
     responses(
-        (status = 200, description = "Words such as keep=10", body = String, content_type = "text/plain"),
+        (status = 200, description = "The policy, such as keep=10", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
     )
 )]
@@ -45,16 +45,16 @@ pub(crate) async fn get(
     params(
         ("app" = openapi::App, Path),
     ),
-    request_body(content = Option<String>, content_type = "text/plain", description = "Words such as keep=10 keep-for=720h quota=20GiB"),
+    request_body(content = Option<String>, content_type = "text/plain", description = "The policy, such as keep=10 keep-for=720h quota=20GiB"),
     responses(
         (status = 200, description = "The app already has this policy", body = String, content_type = "text/plain"),
         (status = 201, description = "The policy is set", body = String, content_type = "text/plain"),
         (status = 204, description = "The policy is set"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
         openapi::Body,
-        openapi::Unusable,
+        openapi::Unprocessable,
     )
 )]
 pub(crate) async fn put(
@@ -63,16 +63,18 @@ pub(crate) async fn put(
     request: Write,
 ) -> Result<Response, Failure> {
     let by = request.by.clone();
-    let body = request.words().await?;
+    let body = request.short().await?;
     let policy: Policy = std::str::from_utf8(&body)
         .unwrap_or("not text")
         .parse()
-        .map_err(|reason| Failure::unprocessable(format!("the body is no policy: {reason}")))?;
+        .map_err(|reason| {
+            Failure::unprocessable(format!("the body is not a retention policy: {reason}"))
+        })?;
     let is_new = set_policy(&catalogue, app, policy.clone(), by).await?;
     let status = if is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok(answer(status, TEXT, policy.to_string()))
+    Ok(respond(status, TEXT, policy.to_string()))
 }

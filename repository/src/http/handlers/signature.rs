@@ -1,4 +1,4 @@
-//! `/releases/{app}/{release}.minisig`: the signature of a release, made by minisign over its statement.
+//! `/releases/{app}/{release}.minisig`: the minisign signature of a release's statement.
 
 use std::sync::Arc;
 
@@ -10,26 +10,26 @@ use repository_api::{AppName, ReleaseNumber};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::error::Error;
 use crate::domain::sign::sign;
-use crate::http::answer::{TEXT, answer, tagged_by_digest};
 use crate::http::extract::{Names, Write};
 use crate::http::failure::Failure;
 use crate::http::openapi;
+use crate::http::response::{TEXT, respond, tagged_by_digest};
 
-const ENDING: &str = ".minisig";
+const SUFFIX: &str = ".minisig";
 
 /// Maximum bytes of a signature. Minisign writes four short lines.
-const MAX: usize = 16 << 10;
+const MAX_BYTES: usize = 16 << 10;
 
-/// The release in the last segment of the path of a signature.
+/// The release that a path segment such as `r42.minisig` names.
 pub(super) fn release_of(segment: &str) -> Option<&str> {
-    segment.strip_suffix(ENDING)
+    segment.strip_suffix(SUFFIX)
 }
 
 fn number(segment: &str) -> Result<ReleaseNumber, Failure> {
     let release = release_of(segment).ok_or_else(|| {
         Failure::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "a release is made by PUT /channels/{app}/{channel}; what can be put here is its signature, as r42.minisig",
+            "this path accepts only signatures, such as r42.minisig: create a release with PUT /channels/{app}/{channel}",
         )
     })?;
     Ok(release.parse().map_err(Error::InvalidName)?)
@@ -51,7 +51,7 @@ pub(super) async fn get(
     tagged_by_digest(headers, TEXT, minisig)
 }
 
-/// Gives a release its signature: `{reference}` is `r42.minisig`.
+/// Uploads the signature of a release. `{reference}` is `r42.minisig`.
 #[utoipa::path(
     put,
     path = "/releases/{app}/{reference}",
@@ -60,16 +60,16 @@ pub(super) async fn get(
         ("app" = openapi::App, Path),
         ("reference" = String, Path, description = "r42.minisig", pattern = r"^r[1-9][0-9]{0,8}\.minisig$"),
     ),
-    request_body(content = String, content_type = "text/plain", description = "The file that minisign wrote"),
+    request_body(content = String, content_type = "text/plain", description = "The .minisig file that minisign writes"),
     responses(
-        (status = 200, description = "The release has this signature already", body = String, content_type = "text/plain"),
+        (status = 200, description = "The release already has this signature", body = String, content_type = "text/plain"),
         (status = 201, description = "The release is signed", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         (status = 405, description = "The path does not name a signature", body = openapi::ProblemDocument, content_type = "application/problem+json"),
-        openapi::Contradicts,
+        openapi::Conflicts,
         openapi::Body,
-        openapi::Unusable,
+        openapi::Unprocessable,
     )
 )]
 pub(crate) async fn put(
@@ -79,11 +79,11 @@ pub(crate) async fn put(
 ) -> Result<Response, Failure> {
     let number = number(&segment)?;
     let by = request.by.clone();
-    let minisig = request.bytes(MAX).await?;
+    let minisig = request.bytes(MAX_BYTES).await?;
     if sign(&catalogue, app.clone(), number, &minisig, by).await? {
         let text = format!("{app} {number} is signed\n");
-        Ok(answer(StatusCode::CREATED, TEXT, text))
+        Ok(respond(StatusCode::CREATED, TEXT, text))
     } else {
-        Ok(answer(StatusCode::OK, TEXT, "unchanged\n"))
+        Ok(respond(StatusCode::OK, TEXT, "unchanged\n"))
     }
 }

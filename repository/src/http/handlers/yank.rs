@@ -11,15 +11,15 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::error::Error;
 use crate::domain::purge::purge;
 use crate::domain::yank::set_yanked;
-use crate::http::answer::{TEXT, answer, tagged};
 use crate::http::extract::{Known, Names, Write};
 use crate::http::failure::Failure;
 use crate::http::openapi;
 use crate::http::query::parameter;
+use crate::http::response::{TEXT, respond, tagged};
 
 type VersionPath = (AppName, VersionName);
 
-/// Yanks a version: it leaves `latest` and can still be fetched by name. With `purge`, deletes its bytes for ever.
+/// Yanks a version: `latest` skips it, but clients can still fetch it by name. With `purge`, deletes its bytes permanently.
 #[utoipa::path(
     delete,
     path = "/artefacts/{app}/{version}/",
@@ -27,13 +27,13 @@ type VersionPath = (AppName, VersionName);
     params(
         ("app" = openapi::App, Path),
         ("version" = openapi::Version, Path),
-        ("purge" = Option<bool>, Query, description = "Delete the bytes for ever"),
+        ("purge" = Option<bool>, Query, description = "Delete the bytes permanently"),
     ),
     responses(
-        (status = 204, description = "Done"),
+        (status = 204, description = "The version is changed"),
         openapi::Refused,
-        openapi::Absent,
-        openapi::Contradicts,
+        openapi::Missing,
+        openapi::Conflicts,
         openapi::Body,
     )
 )]
@@ -48,7 +48,7 @@ pub(crate) async fn delete(
     } else {
         set_yanked(&catalogue, app, version, true, request.by).await?;
     }
-    Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
+    Ok(respond(StatusCode::NO_CONTENT, TEXT, ""))
 }
 
 /// Yanks a version, or undoes the yank.
@@ -60,12 +60,12 @@ pub(crate) async fn delete(
         ("app" = openapi::App, Path),
         ("version" = openapi::Version, Path),
     ),
-    request_body(content = openapi::Truth, content_type = "text/plain", description = "true or false"),
+    request_body(content = openapi::Boolean, content_type = "text/plain", description = "true or false"),
     responses(
-        (status = 204, description = "Done"),
+        (status = 204, description = "The version is changed"),
         openapi::Refused,
-        openapi::Absent,
-        openapi::Contradicts,
+        openapi::Missing,
+        openapi::Conflicts,
         openapi::Body,
     )
 )]
@@ -75,9 +75,9 @@ pub(crate) async fn put(
     request: Write,
 ) -> Result<Response, Failure> {
     let by = request.by.clone();
-    let yanked = request.truth().await?;
+    let yanked = request.boolean().await?;
     set_yanked(&catalogue, app, version, yanked, by).await?;
-    Ok(answer(StatusCode::NO_CONTENT, TEXT, ""))
+    Ok(respond(StatusCode::NO_CONTENT, TEXT, ""))
 }
 
 /// Whether a version is yanked.
@@ -92,7 +92,7 @@ pub(crate) async fn put(
     responses(
         (status = 200, description = "true or false", body = String, content_type = "text/plain"),
         openapi::Refused,
-        openapi::Absent,
+        openapi::Missing,
         openapi::Conditional,
     )
 )]

@@ -1,5 +1,5 @@
-//! A connection to the server on this machine, whose certificate names another one. Whatever answers is taken: no
-//! secret is sent, and the answer is only whether the server is ready.
+//! TLS client of the health check. It connects to localhost and accepts any certificate, because the certificate names
+//! the server's public host. The health check sends no secret and reads only whether the server is ready.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, Signa
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 #[derive(Debug)]
-struct Whoever(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Whoever {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -46,12 +46,12 @@ impl ServerCertVerifier for Whoever {
     }
 }
 
-pub(crate) fn to_this_machine() -> Result<ClientConnection, Error> {
+pub(crate) fn connect_to_localhost() -> Result<ClientConnection, Error> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Whoever(provider)))
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth();
     let name =
         ServerName::try_from("localhost").map_err(|error| Error::General(error.to_string()))?;

@@ -1,21 +1,21 @@
-// What makes the pages pleasant. Each of them works without.
+// Enhancements of the pages. Every page also works without this script.
 'use strict';
 
 const main = document.getElementById('main');
 const live = document.getElementById('live');
 
-// Times as people say them; the exact one stays in the title.
-const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+// Shows relative times. The title holds the exact time.
+const relativeTime = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 const units = [['year', 31536000], ['month', 2592000], ['day', 86400], ['hour', 3600], ['minute', 60]];
-function tellTimes() {
+function updateTimes() {
   for (const time of document.querySelectorAll('time')) {
     const seconds = (Date.now() - new Date(time.dateTime)) / 1000;
     const unit = units.find(([, length]) => seconds >= length);
-    time.textContent = unit ? words.format(-Math.floor(seconds / unit[1]), unit[0]) : 'just now';
+    time.textContent = unit ? relativeTime.format(-Math.floor(seconds / unit[1]), unit[0]) : 'just now';
   }
 }
 
-function offerCopies() {
+function addCopyButtons() {
   for (const figure of document.querySelectorAll('figure.command:not(.copies)')) {
     const button = document.createElement('button');
     button.type = 'button';
@@ -27,7 +27,7 @@ function offerCopies() {
         await navigator.clipboard.writeText(text);
         button.textContent = 'Copied';
       } catch {
-        // Without https a browser lets nobody at the clipboard: then it is selected, for Ctrl+C.
+        // Browsers block the clipboard without https. Select the text for Ctrl+C instead.
         getSelection().selectAllChildren(figure.querySelector('code'));
         button.textContent = 'Selected';
       }
@@ -38,52 +38,52 @@ function offerCopies() {
   }
 }
 
-// What somebody has typed is not taken away, and neither is what somebody is about to confirm.
-function isBeingWritten() {
+// A refresh must not discard input, or change a preview that the user is about to confirm.
+function hasPendingInput() {
   if (main.querySelector('#refused, section.sheet')) return true;
   return [...main.querySelectorAll('input:not([type=hidden]), textarea')]
     .some((field) => field.value !== field.defaultValue || (field === document.activeElement && field.value !== ''));
 }
 
-async function renew() {
-  if (isBeingWritten()) {
-    live.textContent = 'changed: load the page to see it';
+async function refresh() {
+  if (hasPendingInput()) {
+    live.textContent = 'changed: reload to update';
     return;
   }
-  const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
-  if (answer.status === 401 || answer.status === 403) {
+  const response = await fetch(location.href, { headers: { accept: 'text/html' } });
+  if (response.status === 401 || response.status === 403) {
     location.reload();
     return;
   }
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  if (isBeingWritten()) return;
-  const stops = () => [...main.querySelectorAll('a, button, input, textarea, [tabindex]')];
-  const focused = stops().indexOf(document.activeElement);
+  if (!response.ok) return;
+  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+  if (hasPendingInput()) return;
+  const focusable = () => [...main.querySelectorAll('a, button, input, textarea, [tabindex]')];
+  const focused = focusable().indexOf(document.activeElement);
   const name = document.activeElement?.textContent;
   main.replaceChildren(...page.getElementById('main').childNodes);
-  decorate();
-  // Whoever goes by keyboard stays where they were, or where the like of it is now.
-  const stop = stops()[focused];
-  const like = stop?.textContent === name ? stop : stops().find((it) => name && it.textContent === name);
-  like?.focus({ preventScroll: true });
+  enhance();
+  // Restore the keyboard focus: same position, or the same label elsewhere.
+  const candidate = focusable()[focused];
+  const target = candidate?.textContent === name ? candidate : focusable().find((element) => name && element.textContent === name);
+  target?.focus({ preventScroll: true });
 }
 
-// A browser has six connections to a server, whatever the number of pages: who is not looked at, or was left, holds none.
-function follow(address) {
+// Browsers allow six connections per server across all tabs, so hidden pages close their event stream.
+function followEvents(address) {
   const kinds = ['publish', 'yank', 'purge', 'configure', 'release', 'move', 'restrict', 'sign', 'retain', 'missed'];
   let events = null;
   let timer = 0;
-  let wasCutOff = false;
-  const soon = () => {
-    // Not anew with each event: many of them in a row would put it off for ever.
-    timer ||= setTimeout(() => { timer = 0; renew().catch(() => {}); }, 200);
+  let wasDisconnected = false;
+  const scheduleRefresh = () => {
+    // Do not restart the timer: a steady stream of events would postpone the refresh forever.
+    timer ||= setTimeout(() => { timer = 0; refresh().catch(() => {}); }, 200);
   };
   const stop = () => {
     events?.close();
     events = null;
     live.hidden = true;
-    wasCutOff = true;
+    wasDisconnected = true;
   };
   const start = () => {
     if (events || document.hidden) return;
@@ -91,18 +91,18 @@ function follow(address) {
     events.addEventListener('open', () => {
       live.textContent = 'live';
       live.hidden = false;
-      if (wasCutOff) soon();
-      wasCutOff = false;
+      if (wasDisconnected) scheduleRefresh();
+      wasDisconnected = false;
     });
     events.addEventListener('error', () => {
       live.hidden = true;
-      wasCutOff = true;
-      // After an answer that is none of events a browser gives up.
+      wasDisconnected = true;
+      // Browsers do not reconnect after a response that is not an event stream.
       if (events?.readyState !== EventSource.CLOSED) return;
       events = null;
       setTimeout(start, 30000);
     });
-    for (const kind of kinds) events.addEventListener(kind, soon);
+    for (const kind of kinds) events.addEventListener(kind, scheduleRefresh);
   };
   addEventListener('pagehide', stop);
   addEventListener('pageshow', start);
@@ -110,7 +110,7 @@ function follow(address) {
   start();
 }
 
-// The place of an error is marked behind the text, while somebody writes.
+// Validates the text while the user types, and marks the position of an error behind the text.
 function watchEditor() {
   const form = main.querySelector('form.editor:not(.watched)');
   if (!form) return;
@@ -118,15 +118,15 @@ function watchEditor() {
   const text = form.querySelector('textarea');
   const lines = document.createElement('div');
   lines.className = 'lines';
-  const behind = document.createElement('pre');
-  behind.className = 'behind';
-  behind.setAttribute('aria-hidden', 'true');
-  const said = document.createElement('output');
+  const backdrop = document.createElement('pre');
+  backdrop.className = 'behind';
+  backdrop.setAttribute('aria-hidden', 'true');
+  const message = document.createElement('output');
   text.replaceWith(lines);
-  lines.append(behind, text);
-  lines.after(said);
-  const place = () => { behind.scrollTop = text.scrollTop; behind.scrollLeft = text.scrollLeft; };
-  text.addEventListener('scroll', place);
+  lines.append(backdrop, text);
+  lines.after(message);
+  const syncScroll = () => { backdrop.scrollTop = text.scrollTop; backdrop.scrollLeft = text.scrollLeft; };
+  text.addEventListener('scroll', syncScroll);
 
   function mark(line, column) {
     const all = text.value.split('\n');
@@ -135,30 +135,30 @@ function watchEditor() {
     const at = document.createElement('b');
     at.textContent = found[column - 1] ?? ' ';
     row.append(found.slice(0, column - 1).join(''), at, found.slice(column).join(''));
-    behind.replaceChildren(all.slice(0, line - 1).map((it) => it + '\n').join(''), row, '\n' + all.slice(line).join('\n') + '\n');
-    place();
+    backdrop.replaceChildren(all.slice(0, line - 1).map((earlier) => earlier + '\n').join(''), row, '\n' + all.slice(line).join('\n') + '\n');
+    syncScroll();
   }
 
   let timer = 0;
-  let last = 0;
+  let lastCheck = 0;
   async function check() {
-    const mine = ++last;
+    const id = ++lastCheck;
     const body = new URLSearchParams({ check: 'true', content: text.value });
-    const answer = await fetch(form.action, { method: 'POST', body });
-    if (!answer.ok || mine !== last) return;
-    const found = await answer.json();
+    const response = await fetch(form.action, { method: 'POST', body });
+    if (!response.ok || id !== lastCheck) return;
+    const found = await response.json();
     if (found.line) {
       mark(found.line, found.column);
-      said.textContent = found.detail;
+      message.textContent = found.detail;
     } else {
-      behind.replaceChildren();
-      said.textContent = (found.warnings ?? []).join(' ');
+      backdrop.replaceChildren();
+      message.textContent = (found.warnings ?? []).join(' ');
     }
-    said.className = found.line ? 'bad' : '';
+    message.className = found.line ? 'bad' : '';
     text.setAttribute('aria-invalid', String(Boolean(found.line)));
   }
   text.addEventListener('input', () => {
-    behind.replaceChildren();
+    backdrop.replaceChildren();
     clearTimeout(timer);
     timer = setTimeout(() => check().catch(() => {}), 250);
   });
@@ -166,30 +166,30 @@ function watchEditor() {
   let isSent = false;
   form.addEventListener('submit', () => { isSent = true; });
   addEventListener('beforeunload', (event) => {
-    const isDraft = text.value !== text.defaultValue || main.querySelector('#refused');
-    if (!isSent && text.isConnected && isDraft) event.preventDefault();
+    const isUnsaved = text.value !== text.defaultValue || main.querySelector('#refused');
+    if (!isSent && text.isConnected && isUnsaved) event.preventDefault();
   });
   if (form.dataset.line) {
     const line = Number(form.dataset.line);
     mark(line, Number(form.dataset.column));
     text.scrollTop = (line - 4) * parseFloat(getComputedStyle(text).lineHeight);
-    place();
+    syncScroll();
   }
 }
 
-function decorate() {
-  tellTimes();
-  offerCopies();
+function enhance() {
+  updateTimes();
+  addCopyButtons();
   watchEditor();
 }
 
-decorate();
-setInterval(tellTimes, 30000);
-// Once read it is no news any more, also when the page is loaded again.
+enhance();
+setInterval(updateTimes, 30000);
+// Drop the parameters of success notices, so that a reload does not show them again.
 const address = new URL(location.href);
 if (['done', 'saved'].some((name) => address.searchParams.has(name))) {
   address.searchParams.delete('done');
   address.searchParams.delete('saved');
   history.replaceState(null, '', address);
 }
-if (document.body.dataset.events) follow(document.body.dataset.events);
+if (document.body.dataset.events) followEvents(document.body.dataset.events);

@@ -1,4 +1,4 @@
-//! Answers: a body with its media type, and with an entity tag where it is conditional.
+//! Responses with a media type, and an entity tag for conditional requests.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -12,8 +12,8 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const HTML: &str = "text/html; charset=utf-8";
 
-/// A body with its media type and entity tag, or 304 or 412 by the conditions of the request. `no-cache`: a cache must
-/// ask each time, because the body may change.
+/// A response with an entity tag, or 304 or 412 by the conditions of the request. `no-cache` makes caches revalidate each
+/// time, because the body may change.
 pub(crate) fn tagged(
     request: &HeaderMap,
     media_type: &'static str,
@@ -25,11 +25,11 @@ pub(crate) fn tagged(
         Outcome::NotModified => (StatusCode::NOT_MODIFIED, Body::empty()),
         Outcome::Failed => {
             return Err(Failure::precondition(format!(
-                "the resource has changed and its entity tag is {etag} now: ask without a condition, or with this tag"
+                "the resource has changed, and its entity tag is now {etag}: retry without a condition, or with this tag"
             )));
         }
     };
-    let mut response = answer(status, media_type, body);
+    let mut response = respond(status, media_type, body);
     let headers = response.headers_mut();
     if status == StatusCode::NOT_MODIFIED {
         headers.remove(header::CONTENT_TYPE);
@@ -39,7 +39,7 @@ pub(crate) fn tagged(
     Ok(response)
 }
 
-/// As [`tagged`], with the digest of the body as its tag.
+/// Like [`tagged`], with the digest of the body as entity tag.
 pub(crate) fn tagged_by_digest(
     request: &HeaderMap,
     media_type: &'static str,
@@ -49,7 +49,7 @@ pub(crate) fn tagged_by_digest(
     tagged(request, media_type, &etag, body)
 }
 
-pub(crate) fn answer(
+pub(crate) fn respond(
     status: StatusCode,
     media_type: &'static str,
     body: impl Into<Body>,
@@ -65,14 +65,14 @@ pub(crate) fn answer(
     response
 }
 
-/// JSON, indented and with a final line feed for people who read it in a terminal.
+/// JSON, indented and with a final line feed, readable in a terminal.
 pub(crate) fn json(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// The header value of a text that is known to be printable ASCII.
+/// The header value of a text that contains printable ASCII only.
 pub(crate) fn text_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

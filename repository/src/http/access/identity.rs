@@ -1,4 +1,4 @@
-//! The author of a request, and what they may do.
+//! The identity of a request's user, and their permissions.
 
 use std::borrow::Cow;
 
@@ -8,25 +8,26 @@ use crate::domain::scope::{Need, Scope};
 use crate::domain::token::{ADMIN, ANONYMOUS};
 
 #[derive(Debug, Clone)]
-pub(crate) struct Who {
+pub(crate) struct Identity {
     pub(crate) name: Cow<'static, str>,
     pub(super) rights: Rights,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Rights {
-    /// What the token covers, and whether all reads are open.
+    /// The scopes of the token, and whether reads need no scope.
     Scopes(Vec<Scope>, bool),
     Reads,
     Everything,
 }
 
-impl Who {
-    /// The name of the author of an authorized request.
+impl Identity {
+    /// The user name of an authorized request.
     pub(crate) fn name_of(extensions: &Extensions) -> String {
-        extensions
-            .get::<Self>()
-            .map_or_else(|| ANONYMOUS.to_owned(), |who| who.name.to_string())
+        extensions.get::<Self>().map_or_else(
+            || ANONYMOUS.to_owned(),
+            |identity| identity.name.to_string(),
+        )
     }
 
     pub(super) fn anonymous(rights: Rights) -> Self {
