@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
+use clap::Parser;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::report::report;
@@ -26,10 +27,18 @@ pub struct Test {
 
 inventory::collect!(Test);
 
+#[derive(Debug, Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    run: Arguments,
+    /// More filters: a test runs if its name contains one of them.
+    more: Vec<String>,
+}
+
 /// Runs the tests that the command line selects.
 pub fn main() -> ExitCode {
     world::restore();
-    let arguments = Arguments::from_args();
+    let CommandLine { mut run, more } = CommandLine::parse();
     let selection = match Selection::from_environment() {
         Ok(selection) => selection,
         #[expect(clippy::print_stderr, reason = "there is no test yet to fail")]
@@ -38,15 +47,29 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut tests: Vec<_> = inventory::iter::<Test>.into_iter().collect();
+    let filters = match run.filter.take() {
+        Some(first) => [vec![first], more].concat(),
+        None => Vec::new(),
+    };
+    let is_selected = |test: &&Test| {
+        let matches = |filter: &String| {
+            let name = test.name();
+            name == filter || !run.exact && name.contains(filter)
+        };
+        filters.is_empty() || filters.iter().any(matches)
+    };
+    let mut tests: Vec<_> = inventory::iter::<Test>
+        .into_iter()
+        .filter(is_selected)
+        .collect();
     tests.sort_by_key(|test| test.path);
     let trials = tests.into_iter().map(|test| {
         let name = test.name();
-        Trial::ignorable_test(name, move || run(name, test.run))
+        Trial::ignorable_test(name, move || run_test(name, test.run))
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let conclusion = libtest_mimic::run(&run, trials.collect());
     let mut report = report();
-    if selection == Selection::All && !arguments.list {
+    if selection == Selection::All && !run.list {
         report.print_slowest();
     }
     report.print_left_out();
@@ -63,7 +86,7 @@ impl Test {
 }
 
 /// Runs one test to its end.
-fn run(name: &'static str, test: fn()) -> Result<Completion, Failed> {
+fn run_test(name: &'static str, test: fn()) -> Result<Completion, Failed> {
     let start = Instant::now();
     let outcome = thread::Builder::new()
         .name(name.to_owned())
