@@ -82,7 +82,7 @@ fn what_nobody_signed_is_refused() {
     refused(&app.document(), &app, &signer).says("the release is not signed");
     refused(&signed(&app, &other, ""), &app, &signer).says("none of the trusted keys");
     refused(&signed(&app, &signer, "expires:2020-01-01"), &app, &signer).says("has expired");
-    refused(&signed(&app, &signer, "expires:soon"), &app, &signer).says("is no date");
+    refused(&signed(&app, &signer, "expires:soon"), &app, &signer).says("isn't a date");
     let mut unsigned_number = app.clone();
     unsigned_number.release = None;
     refused(&signed(&unsigned_number, &signer, ""), &app, &signer);
