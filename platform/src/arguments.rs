@@ -2,7 +2,7 @@
 //!
 //! - [`command`]: the commands and their options; [`subcommand`]: those below `config`, `secret` and `domain`
 //! - [`values`]: values that several commands take
-//! - [`mistakes`]: better advice than the parser's for mistakes that people make
+//! - [`mistakes`]: better advice than the parser's for common mistakes
 
 mod command;
 mod mistakes;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn words_behind_two_dashes_may_look_like_options() {
+    fn words_after_two_dashes_may_look_like_options() {
         let line = "run hello-world -- ./hello-world --help";
         let Command::InEnvironment(EnvironmentCommand::Run { app, command }) =
             arguments(line).command

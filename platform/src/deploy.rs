@@ -170,7 +170,7 @@ fn release_command(engine: &dyn Engine, spec: &ReleaseSpec, command: &str) -> an
     }))
 }
 
-/// What users get when a deploy fails.
+/// Formats which release serves when a deploy fails.
 #[derive(Clone, Copy)]
 struct Serving<'a>(&'a [ReplicaSet]);
 
