@@ -64,7 +64,7 @@ fn missing(architecture: &str) -> Option<String> {
     if architecture == std::env::consts::ARCH {
         return None;
     }
-    // ring and zstd bring C sources.
+    // ring and zstd contain C sources.
     let compiler = format!("{architecture}-linux-gnu-gcc");
     let runs = Command::new(&compiler)
         .arg("--version")
@@ -125,7 +125,7 @@ pub fn write(
         entries.insert(Path::new(&name).join(folder), Entry::Directory);
     }
     fs::create_dir_all(directory)
-        .with_context(|| format!("failed to make {}", directory.display()))?;
+        .with_context(|| format!("failed to create {}", directory.display()))?;
     let archive = directory.join(format!("{name}.tar.gz"));
     archive::write(&archive, &entries)
         .with_context(|| format!("failed to write {}", archive.display()))?;
