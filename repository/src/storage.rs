@@ -171,10 +171,7 @@ impl Storage {
             Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
         };
         proof::prove(&store).await?;
-        Ok(Self {
-            store,
-            cache: Arc::default(),
-        })
+        Ok(Self::new(store))
     }
 
     /// Opens the store for a command, which may run beside a server.
@@ -186,10 +183,14 @@ impl Storage {
             Location::Directory(root) => Arc::new(Disk::open_for_command(root, create_if_missing)?),
             Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
         };
-        Ok(Self {
+        Ok(Self::new(store))
+    }
+
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
             store,
             cache: Arc::default(),
-        })
+        }
     }
 
     /// Sets the cache, unless one is set.

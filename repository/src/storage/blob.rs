@@ -91,7 +91,7 @@ impl Storage {
                 Ok(chunks) => Sum::of(chunks).await,
                 Err(error) => Err(error),
             },
-            // Evicted by now.
+            // The blob was evicted in between.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
             Err(error) => Err(error),
         };

@@ -155,7 +155,7 @@ impl Cache {
         }
     }
 
-    /// Finds the blob, or begins to fetch it. All under one lock, because a fetch may end at any time.
+    /// Finds the blob, or begins to fetch it. Holds the lock throughout, because a fetch may end at any time.
     fn source(self: &Arc<Self>, store: &Arc<dyn Store>, blob: Located) -> io::Result<Source> {
         let mut state = self.state();
         if let Some(file) = self.cached(&mut state, blob) {

@@ -332,8 +332,7 @@ impl Store for Disk {
     }
 }
 
-/// Lists a directory in the order of names. Directories have no order, so all of it is read, whatever the
-/// limit.
+/// Lists a directory in the order of names. Reads all of it, whatever the limit, because directories have no order.
 fn list(directory: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<Listed>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -107,10 +107,7 @@ async fn blobs_are_readable_when_they_are_finished() {
 async fn lists_continue_after_a_name() {
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
-        let storage = Storage {
-            store: Arc::clone(&store),
-            cache: Arc::default(),
-        };
+        let storage = Storage::new(Arc::clone(&store));
         let names = ["a", "a-b", "a-b-c", "a0", "b"];
         for name in names.iter().rev() {
             let app = name.parse().unwrap();
@@ -144,10 +141,7 @@ async fn logs_are_read_in_order_with_and_without_segments() {
     const COUNT: u64 = 2500;
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
-        let storage = Storage {
-            store,
-            cache: Arc::default(),
-        };
+        let storage = Storage::new(store);
         let append = async |number: u64| {
             let entry = Entry {
                 number,
