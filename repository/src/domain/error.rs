@@ -94,7 +94,7 @@ pub(crate) enum Error {
         existing: Box<Digest>,
         received: Box<Digest>,
     },
-    #[error("{app} {version} is sealed, because a release names it: {file} cannot be added")]
+    #[error("{app} {version} is sealed, because a release references it: {file} cannot be added")]
     Sealed {
         app: AppName,
         version: VersionName,
@@ -116,10 +116,10 @@ pub(crate) enum Error {
     #[error("no token {0}: repository token list lists the tokens")]
     UnknownToken(TokenName),
 
-    /// The writer's precondition names another generation than the current one.
+    /// The precondition names a generation that is not the current one.
     #[error("the layer has changed")]
     StaleLayer { current: Option<u64> },
-    /// The writer's precondition names another move than the newest one.
+    /// The precondition names a move that is not the newest one.
     #[error("channel {channel} of {app} has moved")]
     StaleChannel {
         app: AppName,
@@ -209,7 +209,7 @@ impl Error {
     }
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 pub(crate) fn names(names: &[impl AsRef<str>]) -> String {
     const SHOWN: usize = 20;
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
@@ -224,7 +224,7 @@ fn existing_names(existing: &[String]) -> String {
     if existing.is_empty() {
         "it has none".to_owned()
     } else {
-        format!("there are {}", names(existing))
+        format!("existing channels: {}", names(existing))
     }
 }
 

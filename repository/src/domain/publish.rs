@@ -1,8 +1,8 @@
 //! Publishing an artefact.
 //!
-//! 1. [`Publisher::admit`], before the bytes arrive: refuses a sealed or purged version, other bytes, and what exceeds
-//!    the quota
-//! 2. [`Publisher::publish`], once they have arrived: makes the blob durable and writes the entry that names it
+//! 1. [`Publisher::admit`], before the bytes arrive: refuses a sealed or purged version, other bytes, and an upload
+//!    over the quota
+//! 2. [`Publisher::publish`], once they have arrived: makes the blob durable and writes the entry that references it
 //! 3. if another blob holds the same bytes already, checks it, and replaces it if it is damaged
 
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Publisher {
         &self.catalogue
     }
 
-    /// Refuses what can be refused before the bytes arrive, by the digest and length that the publisher declares.
+    /// Refuses an upload by its declared digest and length, before the bytes arrive.
     pub(crate) async fn admit(
         &self,
         address: &Address,

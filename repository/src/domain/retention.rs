@@ -1,7 +1,7 @@
 //! Retention: sets the policy of an app, and finds the versions that expire.
 //!
-//! A version expires only if every rule of the policy lets it go, and never while it is `latest` or one of a channel's
-//! recent releases names it.
+//! A version expires only if no rule of the policy keeps it, and never while it is `latest` or a version of a channel's
+//! recent releases.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -204,7 +204,7 @@ async fn poll_all(
         let is_known = catalogue.in_memory(&name).is_some();
         catalogue.app(&name).await?;
         if !is_known && !is_first {
-            // Another server made the app, possibly some time ago.
+            // Another server created the app, possibly some time ago.
             catalogue.announcer.announce(News::missed());
         }
         tokio::time::sleep(PAUSE).await;

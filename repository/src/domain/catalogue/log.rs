@@ -1,7 +1,7 @@
 //! One log and its state in memory. A reader refreshes the state first; all writers use [`Log::commit`].
 //!
-//! A refresh asks the store for the entry after the last one. Readers that arrive during a refresh share the next one, so
-//! many readers cost no more than a few.
+//! A refresh asks the store for the entry after the last one. Readers that arrive during a refresh share the next one,
+//! so many readers cost no more than a few.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
