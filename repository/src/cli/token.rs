@@ -1,4 +1,4 @@
-//! `repository token`: makes, lists and revokes tokens.
+//! `repository token`: creates, lists and revokes tokens.
 
 use std::error::Error as StdError;
 use std::io::Write as _;

@@ -260,7 +260,7 @@ impl Export<'_> {
                     let document = releases::document(self.catalogue, resolved, |_| true).await?;
                     self.tree.write(&path, &serde_json::to_vec(&document)?)?;
                 }
-                // The version was purged, or there is no latest.
+                // The version was purged, or the app has no latest.
                 Err(_) => self.tree.remove(&path)?,
             }
         }

@@ -28,7 +28,7 @@ pub(super) struct Unfinished {
 }
 
 impl Tree {
-    /// Opens a tree, and removes what an interrupted export left.
+    /// Opens a tree, and removes the unfinished files of an interrupted export.
     pub(super) fn open(root: &Path) -> Result<Self, ExportError> {
         let tree = Self {
             root: root.to_owned(),
