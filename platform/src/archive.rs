@@ -1,4 +1,4 @@
-//! Reproducible `.tar.gz` archives: the same files pack to the same bytes, so that publishing them twice is no conflict.
+//! Reproducible `.tar.gz` archives: equal files pack to equal bytes, so publishing them twice is not a conflict.
 //!
 //! An archive contains no time, owner, umask or file order of this machine.
 
@@ -55,7 +55,7 @@ pub fn entries(stream: impl Read) -> anyhow::Result<Entries> {
             EntryType::Symlink => {
                 let target = entry
                     .link_name()?
-                    .context("the archive holds a link without a target")?;
+                    .context("the archive contains a link without a target")?;
                 Entry::Link(target.into_owned())
             }
             other => bail!(

@@ -117,7 +117,7 @@ fn message(error: &clap::Error) -> String {
     text.trim_end().to_owned()
 }
 
-/// Refuses what the parser can't know to be wrong.
+/// Checks what the parser can't check.
 fn check(line: CommandLine) -> anyhow::Result<Arguments> {
     let CommandLine { global, command } = line;
     ensure!(

@@ -109,7 +109,9 @@ fn cache_directory() -> anyhow::Result<PathBuf> {
     let base = variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")))
-        .context("there is no place for the stack files, because neither XDG_CACHE_HOME nor HOME is set. Set HOME")?;
+        .context(
+            "can't store the stack files, because neither XDG_CACHE_HOME nor HOME is set. Set HOME",
+        )?;
     Ok(base.join("platformer"))
 }
 

@@ -1,7 +1,7 @@
 //! `platformer images`: builds the images from the static binaries beside this command.
 //!
 //! 1. find `bootstrap` and `repository`, and check that they are static
-//! 2. choose a Debian to build on: from a registry, or made here with mmdebstrap
+//! 2. choose the Debian base image: from a registry, or made with mmdebstrap
 //! 3. put the binaries into the image `platformer/builder`
 //! 4. build the images from the embedded Dockerfiles
 

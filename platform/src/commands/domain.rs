@@ -20,7 +20,7 @@ use crate::step::{Step, apply_all};
 const DIRECTORY: &str = "/var/lib/loadbalancer";
 /// The names that ACME clients use.
 const FILES: [&str; 2] = ["fullchain.pem", "privkey.pem"];
-/// Replaces a file at once, and makes it private.
+/// Replaces a file in one step, and makes it private.
 const WRITE: &str = "umask 077 && mkdir -p \"${1%/*}\" && cat > \"$1.new\" && mv \"$1.new\" \"$1\"";
 
 pub(crate) fn add(

@@ -44,8 +44,8 @@ pub(crate) fn run(
     deploy::run(environment, &reference, strategy, timeout, false)
 }
 
-/// The promotion before the first promotion of `current`. So a second rollback goes further back, and a rollback after
-/// a new deploy does not return to the release that an earlier rollback left.
+/// The promotion before the first promotion of `current`. A second rollback thus goes further back, and a rollback
+/// after a new deploy skips a release that was rolled back earlier.
 fn previous(history: &[Promotion], current: ReleaseNumber) -> Option<&Promotion> {
     let current = current.to_string();
     let first = history

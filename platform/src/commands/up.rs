@@ -1,4 +1,4 @@
-//! `platformer up [training|production]`: brings up load balancer, repository and toolbox, or updates them to newer images
+//! `platformer up [training|production]`: starts load balancer, repository and toolbox, or updates them to newer images
 //! and settings.
 
 use std::io::ErrorKind;

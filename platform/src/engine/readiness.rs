@@ -63,7 +63,7 @@ impl std::error::Error for NotReady {}
 /// The state of the replicas of a rollout at one moment.
 pub(super) struct Observation {
     pub(super) readiness: Readiness,
-    /// Replicas of a rolling update that are ready. The time-out begins anew when the number changes.
+    /// Replicas of a rolling update that are ready. The time-out starts again when the number changes.
     pub(super) ready: usize,
     /// The command that prints the log of the replica that the reason is about.
     pub(super) log: Option<CommandLine>,

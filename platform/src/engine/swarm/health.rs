@@ -17,7 +17,7 @@ pub(super) struct Goal {
     pub(super) replicas: usize,
     /// Ids of the tasks before the rollout.
     pub(super) earlier: HashSet<String>,
-    /// Whether the earlier tasks run the same release and are replaced nevertheless.
+    /// Whether the rollout replaces tasks of the same release.
     pub(super) is_restart: bool,
 }
 

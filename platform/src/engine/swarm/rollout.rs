@@ -27,7 +27,7 @@ pub(super) fn start(environment: Environment, rollout: &Rollout) -> anyhow::Resu
     let updates_live = live.is_some_and(|live| live.colour == colour);
     let is_restart = live.is_some_and(|live| updates_live && live.release == release);
     let deploy = stack_deploy(environment, rollout, colour, replicas)?;
-    // Swarm does nothing for a stack that has not changed.
+    // Swarm ignores the deploy of an unchanged stack.
     let force = is_restart.then(|| force_update(&service));
     let mut commands = vec![deploy.to_string()];
     commands.extend(force.as_ref().map(CommandLine::to_string));
