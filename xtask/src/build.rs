@@ -4,9 +4,10 @@
 //! for this machine's own C library, which is enough for the demo.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
+use platformer::images::quiet;
 
 /// The root of the checkout.
 pub fn root() -> anyhow::Result<PathBuf> {
@@ -131,10 +132,5 @@ pub(crate) fn is_installed(target: &str) -> bool {
 
 /// Installs a target, if rustup is installed and can download it.
 fn add(target: &str) -> bool {
-    Command::new("rustup")
-        .args(["target", "add", target])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    quiet(Command::new("rustup").args(["target", "add", target]))
 }
