@@ -1,6 +1,6 @@
-//! Reproducible `.tar.gz` archives: the same files pack to the same bytes, so that publishing them twice is no conflict.
+//! Reproducible `.tar.gz` archives: equal files pack to equal bytes, so publishing them twice is not a conflict.
 //!
-//! No time, owner, umask or order of this machine goes into an archive.
+//! An archive contains no time, owner, umask or file order of this machine.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -55,7 +55,7 @@ pub fn entries(stream: impl Read) -> anyhow::Result<Entries> {
             EntryType::Symlink => {
                 let target = entry
                     .link_name()?
-                    .context("the archive holds a link without a target")?;
+                    .context("the archive contains a link without a target")?;
                 Entry::Link(target.into_owned())
             }
             other => bail!(
@@ -74,7 +74,7 @@ pub(crate) fn pack_directory(
     archive: &Path,
     except: &[&str],
 ) -> anyhow::Result<()> {
-    let mut entries = below(directory)?;
+    let mut entries = directory_entries(directory)?;
     if entries.is_empty() {
         bail!(
             "{} is empty: put the files of the app into it",
@@ -85,8 +85,7 @@ pub(crate) fn pack_directory(
     write(archive, &entries)
 }
 
-/// Reads the entries of a directory.
-fn below(directory: &Path) -> anyhow::Result<Entries> {
+fn directory_entries(directory: &Path) -> anyhow::Result<Entries> {
     let mut entries = Entries::new();
     let mut pending = vec![PathBuf::new()];
     while let Some(parent) = pending.pop() {
@@ -229,7 +228,7 @@ mod tests {
             fs::read(path).unwrap()
         };
         assert_eq!(
-            packed(below(&source).unwrap()),
+            packed(directory_entries(&source).unwrap()),
             packed(entries(stream.as_slice()).unwrap())
         );
     }

@@ -2,7 +2,7 @@
 //!
 //! - [`command`]: the commands and their options; [`subcommand`]: those below `config`, `secret` and `domain`
 //! - [`values`]: values that several commands take
-//! - [`mistakes`]: better advice than the parser's for mistakes that people make
+//! - [`mistakes`]: better advice than the parser's for common mistakes
 
 mod command;
 mod mistakes;
@@ -117,7 +117,7 @@ fn message(error: &clap::Error) -> String {
     text.trim_end().to_owned()
 }
 
-/// Refuses what the parser can't know to be wrong.
+/// Checks what the parser can't check.
 fn check(line: CommandLine) -> anyhow::Result<Arguments> {
     let CommandLine { global, command } = line;
     ensure!(
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn words_behind_two_dashes_may_look_like_options() {
+    fn words_after_two_dashes_may_look_like_options() {
         let line = "run hello-world -- ./hello-world --help";
         let Command::InEnvironment(EnvironmentCommand::Run { app, command }) =
             arguments(line).command

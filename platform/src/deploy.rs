@@ -91,7 +91,7 @@ fn is_running(sets: &[ReplicaSet], release: ReleaseNumber) -> bool {
             .all(|set| set.release == release && set.ready == set.desired && set.desired > 0)
 }
 
-/// The steps of a deploy, by what their failure means.
+/// The steps of a deploy, grouped by the consequence of a failure.
 struct Plan {
     /// Nothing runs yet.
     prepare: Vec<Step>,
@@ -170,7 +170,7 @@ fn release_command(engine: &dyn Engine, spec: &ReleaseSpec, command: &str) -> an
     }))
 }
 
-/// What users get when a deploy fails.
+/// Formats which release serves when a deploy fails.
 #[derive(Clone, Copy)]
 struct Serving<'a>(&'a [ReplicaSet]);
 

@@ -1,8 +1,8 @@
 //! The stack files and Dockerfiles that `platformer` carries, so that it works without its checkout.
 //!
-//! - [`stack_file`] gives docker a path to a stack file. The path stays valid, so that a line that `--dry-run` printed
-//!   can be run later.
-//! - [`write`] lays all files out as in the checkout, for `docker build`.
+//! - [`stack_file`] returns the path of a stack file, for docker. The path stays valid, so that a user can run a line
+//!   from `--dry-run` later.
+//! - [`write`] writes all files as in the checkout, for `docker build`.
 
 use std::fs::{self, Permissions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -93,7 +93,7 @@ impl File {
         fs::create_dir_all(directory)?;
         let mut temporary = NamedTempFile::new_in(directory)?;
         temporary.write_all(self.content.as_bytes())?;
-        // Images take the mode along: it must not depend on the user's umask.
+        // Images copy the mode, so it must not depend on the user's umask.
         let mode = if self.is_executable { 0o755 } else { 0o644 };
         temporary
             .as_file()
@@ -109,7 +109,9 @@ fn cache_directory() -> anyhow::Result<PathBuf> {
     let base = variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")))
-        .context("there is no place for the stack files, because neither XDG_CACHE_HOME nor HOME is set. Set HOME")?;
+        .context(
+            "can't store the stack files, because neither XDG_CACHE_HOME nor HOME is set. Set HOME",
+        )?;
     Ok(base.join("platformer"))
 }
 
@@ -130,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// A new Dockerfile or stack file must be embedded too, or only a checkout would have it.
+    /// An installed `platformer` has only the embedded files.
     #[test]
     fn every_stack_file_and_image_context_is_embedded() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -152,7 +154,7 @@ mod tests {
         let found: BTreeSet<String> = directories
             .into_iter()
             .flat_map(names)
-            // The first needs the sources, the second is the crate's own.
+            // The first needs the sources; the second belongs to the crate.
             .filter(|path| path != "app-base/builder.Dockerfile" && path != "platform/Cargo.toml")
             .chain(["repository/Dockerfile".to_owned()])
             .collect();

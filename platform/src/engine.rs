@@ -1,7 +1,7 @@
 //! Container engines: Compose for training, Swarm for production.
 //!
-//! 1. `contract` says what an engine does for the platform
-//! 2. `compose` and `swarm` do it
+//! 1. `contract` defines what an engine does for the platform
+//! 2. `compose` and `swarm` implement it
 //! 3. `stack_file`, `volume`, `readiness` and `exit_code` are shared by both
 
 mod compose;

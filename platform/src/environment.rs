@@ -1,4 +1,4 @@
-//! An environment: the names of everything in it, and the files that describe it.
+//! An environment: the names of its networks, containers and channels, and its stack files.
 
 mod kind;
 
@@ -220,7 +220,7 @@ pub(crate) fn find(kind: Option<Kind>, shell: Shell) -> anyhow::Result<Environme
     }
 }
 
-/// Checks `PLATFORM_NAME`, the prefix of networks, volumes and stacks, against the rules of all of these names.
+/// Checks `PLATFORM_NAME`, the prefix of the names of networks, volumes and stacks.
 pub(crate) fn check_name() -> anyhow::Result<()> {
     let Ok(name) = std::env::var("PLATFORM_NAME") else {
         return Ok(());

@@ -1,7 +1,7 @@
 //! `platformer images`: builds the images from the static binaries beside this command.
 //!
 //! 1. find `bootstrap` and `repository`, and check that they are static
-//! 2. choose a Debian to build on: from a registry, or made here with mmdebstrap
+//! 2. choose the Debian base image: from a registry, or made with mmdebstrap
 //! 3. put the binaries into the image `platformer/builder`
 //! 4. build the images from the embedded Dockerfiles
 
@@ -105,7 +105,7 @@ fn check_binaries(directory: &Path) -> anyhow::Result<()> {
 
 /// Builds every image from the binaries in the directory that `binaries` returns.
 ///
-/// `binaries` runs while the base image is made, because both take long.
+/// `binaries` runs while the base image is made, because both take minutes.
 pub fn build(binaries: impl FnOnce() -> anyhow::Result<PathBuf> + Send) -> anyhow::Result<()> {
     ensure!(
         docker_answers(),
@@ -113,11 +113,11 @@ pub fn build(binaries: impl FnOnce() -> anyhow::Result<PathBuf> + Send) -> anyho
     );
     let (binaries, base) = thread::scope(|scope| {
         let base = scope.spawn(base);
-        (binaries(), joined(base))
+        (binaries(), join(base))
     });
     let (binaries, base) = (binaries?, base?);
     check_binaries(&binaries)?;
-    let directory = tempfile::tempdir().context("failed to make a temporary directory")?;
+    let directory = tempfile::tempdir().context("failed to create a temporary directory")?;
     build_builder(&binaries, &directory.path().join("builder"))?;
     embedded::write(directory.path())?;
     let arguments = [("BUILDER_IMAGE", BUILDER), ("BASE_IMAGE", base)];
@@ -127,7 +127,7 @@ pub fn build(binaries: impl FnOnce() -> anyhow::Result<PathBuf> + Send) -> anyho
                 .iter()
                 .map(|image| scope.spawn(|| image.build(directory.path(), &arguments)))
                 .collect();
-            builds.into_iter().try_for_each(joined)
+            builds.into_iter().try_for_each(join)
         })?;
     }
     Ok(())
@@ -170,7 +170,7 @@ impl Image {
     }
 }
 
-fn joined<T>(thread: ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<T> {
+fn join<T>(thread: ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<T> {
     thread
         .join()
         .unwrap_or_else(|panicked| panic::resume_unwind(panicked))

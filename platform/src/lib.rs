@@ -2,12 +2,12 @@
 //!
 //! 1. `arguments` parses the command line
 //! 2. `commands` has one module for each command; `deploy` is a command of its own
-//! 3. commands plan steps (`step`) with an engine (`engine`: Compose or Swarm) and a repository (`repository`), and then
+//! 3. commands plan steps (`step`) with an engine (`engine`: Compose or Swarm) and a repository (`repository`), then
 //!    execute or print them
 //! 4. `shell` runs docker and curl
 //!
-//! The files that docker needs are `embedded`. `images` and `archive` are public, because `xtask` builds the same images
-//! and archives from the sources.
+//! `embedded` has the files that docker needs. `images` and `archive` are public, because `xtask` builds the same
+//! images and archives from the sources.
 
 pub mod archive;
 mod arguments;

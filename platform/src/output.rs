@@ -1,6 +1,6 @@
 //! Output: results, tables and JSON on standard output, notes on standard error.
 //!
-//! A closed pipe is no error: a deploy whose reader has gone continues to its end.
+//! A closed pipe is not an error: a deploy whose reader is gone continues to its end.
 
 use std::io::Write as _;
 

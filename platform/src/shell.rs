@@ -1,4 +1,4 @@
-//! The commands that do the work: docker, docker-compose, and curl inside the toolbox.
+//! Runs docker, docker-compose, and curl in the toolbox.
 //!
 //! 1. a [`CommandLine`] is a program with its arguments, variables, input and time-out
 //! 2. [`CommandLine::read`] and [`CommandLine::probe`] run a command that changes nothing

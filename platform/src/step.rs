@@ -25,7 +25,7 @@ impl<T: 'static> Step<T> {
         }
     }
 
-    /// Does something with the result of the step.
+    /// Passes the result of the step to `next`.
     pub(crate) fn then<U: 'static>(
         self,
         next: impl FnOnce(T) -> anyhow::Result<U> + 'static,
@@ -74,7 +74,7 @@ impl Step {
         Self::new(line.to_string(), move || shell.execute(&line).map(drop))
     }
 
-    /// Tells the user what the steps before have achieved.
+    /// Prints a message to the user.
     pub(crate) fn report(text: impl Into<String>) -> Self {
         let text = text.into();
         Self::new("", move || {

@@ -19,7 +19,7 @@ use crate::storage::Storage;
 use arguments::Command;
 use settings::Settings;
 
-/// A command that works on the store and ends. A server may be running beside it.
+/// Runs a command on the store, with or without a server beside it.
 pub(crate) async fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Healthcheck => healthcheck::run().await,
@@ -40,7 +40,7 @@ fn start() -> Result<Settings, Box<dyn Error>> {
     Ok(settings)
 }
 
-/// Reads the settings and starts the log of the server, which ends with the guard.
+/// Reads the settings and starts the log of the server. Dropping the guard ends the log.
 pub(crate) fn start_server() -> Result<(Settings, WorkerGuard), Box<dyn Error>> {
     let (settings, warnings) = settings::read(std::env::vars_os())?;
     let log = logging::start_in_background(&settings);
@@ -54,9 +54,9 @@ fn log_warnings(warnings: Vec<String>) {
     }
 }
 
-/// Opens the store of the settings; creates it if `may_be_new`.
-fn open(may_be_new: bool) -> Result<(Settings, Storage), Box<dyn Error>> {
+/// Opens the store that the settings name; creates it if `create_if_missing`.
+fn open(create_if_missing: bool) -> Result<(Settings, Storage), Box<dyn Error>> {
     let settings = start()?;
-    let storage = Storage::open_beside(&settings.storage, may_be_new)?;
+    let storage = Storage::open_for_command(&settings.storage, create_if_missing)?;
     Ok((settings, storage))
 }

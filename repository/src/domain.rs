@@ -1,6 +1,7 @@
-//! Artefacts, config, releases and channels: what can happen to them, and what follows. Knows no HTTP.
+//! The rules of artefacts, config, releases and channels, without HTTP.
 //!
-//! 1. [`event`]: what can happen; [`state`]: what follows from it; [`policy`], [`scope`], [`token`]: parts of both
+//! 1. [`event`]: the contents of logs; [`state`]: the result of applying them; [`policy`], [`scope`], [`token`]: their
+//!    values
 //! 2. [`catalogue`]: the logs with their states in memory
 //! 3. one module per operation: [`publish`], [`configure`], [`promote`], [`sign`], [`yank`], [`purge`], [`retention`];
 //!    for readers, [`releases`] and [`differences`]

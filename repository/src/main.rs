@@ -1,4 +1,4 @@
-//! `repository`: settings, the parts of the server, run until told to stop, drain, exit code.
+//! `repository`: reads the settings, builds the server, runs it until a signal, drains, and sets the exit code.
 
 mod cli;
 mod domain;
@@ -93,7 +93,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 fn run(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // More would make no disk faster, and each thread has a heap.
+        // More threads make no disk faster, and each has a heap.
         .max_blocking_threads(64)
         .build()
         .map_err(Into::into)
@@ -104,7 +104,7 @@ fn run(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> ExitCode {
     }
 }
 
-/// The one place that prints an error, with its causes.
+/// Prints an error with its causes. Nothing else prints errors.
 fn fail(error: &dyn Error) -> ExitCode {
     let mut text = error.to_string();
     let mut source = error.source();

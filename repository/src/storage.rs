@@ -1,7 +1,7 @@
 //! Storage on a disk or on S3, built on one primitive: *create this object unless it exists*.
 //!
 //! - [`store`]: the interface, which [`disk`] and [`s3`] implement
-//! - [`proof`]: tests at start that the store keeps the promise of that primitive
+//! - [`proof`]: checks at start that the store honours that primitive
 //! - [`log`]: numbered entries, one log per app; [`entry`]: their format, in which a flipped bit is found
 //! - [`blob`]: bytes of any size, each upload under its own key
 //! - [`cache`]: S3 blobs on a local disk; [`file`]: how the bytes of a file are read
@@ -52,7 +52,7 @@ pub(crate) struct Storage {
 
 /// Whether an app is in the list of apps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Enlisted(pub(crate) bool);
+pub(crate) struct Registered(pub(crate) bool);
 
 /// A blob, with the size and digest of its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ pub(crate) enum StorageError {
     },
     #[error("{key} is damaged: {reason}; restore it from a backup")]
     Damaged { key: String, reason: String },
-    #[error("{key} is missing, but a log names it: restore it from a backup")]
+    #[error("{key} is missing, but a log references it: restore it from a backup")]
     Missing { key: String },
 }
 
@@ -120,6 +120,12 @@ impl StorageError {
             operation: "list",
             key: prefix.to_owned(),
             source: source.into(),
+        }
+    }
+
+    pub(crate) fn missing(key: &Key) -> Self {
+        Self::Missing {
+            key: key.to_string(),
         }
     }
 
@@ -145,40 +151,46 @@ impl StorageError {
 
     /// The error and its sources in one line, for the log.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
+        chain(self)
+    }
+}
+
+/// An error and its sources in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {}", chain(source)),
     }
 }
 
 impl Storage {
-    /// Opens the store for a server, and proves that it creates objects once.
+    /// Opens the store for a server, and checks that it creates objects once.
     pub(crate) async fn open(location: &Location) -> Result<Self, StorageError> {
         let store: Arc<dyn Store> = match location {
             Location::Directory(root) => Arc::new(Disk::open(root).await?),
             Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
         };
         proof::prove(&store).await?;
-        Ok(Self {
-            store,
-            cache: Arc::default(),
-        })
+        Ok(Self::new(store))
     }
 
     /// Opens the store for a command, which may run beside a server.
-    pub(crate) fn open_beside(location: &Location, may_be_new: bool) -> Result<Self, StorageError> {
+    pub(crate) fn open_for_command(
+        location: &Location,
+        create_if_missing: bool,
+    ) -> Result<Self, StorageError> {
         let store: Arc<dyn Store> = match location {
-            Location::Directory(root) => Arc::new(Disk::open_beside(root, may_be_new)?),
+            Location::Directory(root) => Arc::new(Disk::open_for_command(root, create_if_missing)?),
             Location::Bucket { bucket, prefix } => Arc::new(S3::open(bucket, prefix)?),
         };
-        Ok(Self {
+        Ok(Self::new(store))
+    }
+
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self {
             store,
             cache: Arc::default(),
-        })
+        }
     }
 
     /// Sets the cache, unless one is set.
@@ -202,7 +214,7 @@ impl Storage {
     }
 
     /// Adds an app to the list of apps.
-    pub(crate) async fn enlist(&self, app: &AppName) -> Result<(), StorageError> {
+    pub(crate) async fn register(&self, app: &AppName) -> Result<(), StorageError> {
         let key = keys::name(app);
         self.store.create(&key, Bytes::new()).await?;
         self.store.make_durable(&key).await
@@ -226,20 +238,20 @@ impl Storage {
     }
 
     /// Checks that the store can be read.
-    pub(crate) async fn answers(&self) -> Result<(), StorageError> {
-        self.store.answers().await
+    pub(crate) async fn probe(&self) -> Result<(), StorageError> {
+        self.store.probe().await
     }
 
     /// Lists the owners of logs. An app that is not in the list of apps has no log yet, or is being imported.
-    pub(crate) async fn owners(&self) -> Result<BTreeMap<Owner, Enlisted>, StorageError> {
+    pub(crate) async fn owners(&self) -> Result<BTreeMap<Owner, Registered>, StorageError> {
         let names = self.store.list(keys::NAMES, None, usize::MAX).await?;
         let names = names
             .into_iter()
             .filter_map(|found| found.name.parse().ok());
-        let mut owners: BTreeMap<Owner, Enlisted> =
-            names.map(|owner| (owner, Enlisted(true))).collect();
+        let mut owners: BTreeMap<Owner, Registered> =
+            names.map(|owner| (owner, Registered(true))).collect();
         for owner in self.logs().await? {
-            owners.entry(owner).or_insert(Enlisted(false));
+            owners.entry(owner).or_insert(Registered(false));
         }
         Ok(owners)
     }

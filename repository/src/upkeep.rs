@@ -1,4 +1,4 @@
-//! What keeps a store in order: garbage collection, the check for damage, readiness, and the cache of a remote store.
+//! Maintenance of a store: garbage collection, the check for damage, readiness, and the cache of a remote store.
 
 pub(crate) mod cache;
 pub(crate) mod check;

@@ -242,5 +242,5 @@ fn the_original_docroot_is_imported() {
         digest(b"other").line("hello.tgz"),
     )
     .unwrap();
-    command(&on_disk(storage.path()), &["import", root], 1).says("is not what was exported");
+    command(&on_disk(storage.path()), &["import", root], 1).says("differs from what was exported");
 }

@@ -115,13 +115,13 @@ fn a_new_environment_is_named_beside_the_existing_ones() {
         server
             .put("/config/hello/production.config", "A=1\n")
             .text()
-            .contains("so far there were: none")
+            .contains("existing environments: none")
     );
     assert!(
         server
             .put("/config/hello/prodution.config", "A=1\n")
             .text()
-            .contains("so far there were: production\n")
+            .contains("existing environments: production\n")
     );
     assert!(
         !server
@@ -269,8 +269,8 @@ fn what_cannot_be_released_says_why() {
         ("stable", "3.0.0", 422, "has no version 3.0.0"),
         ("stable", "r9", 422, "has no release r9"),
         ("stable", "v1.0.0", 422, "write 1.0.0"),
-        ("stable", "latest", 422, "no version and no release"),
-        ("stable", "", 422, "names no version"),
+        ("stable", "latest", 422, "neither a version nor a release"),
+        ("stable", "", 422, "neither a version nor a release"),
         ("latest", "1.0.0", 400, "computes latest from the versions"),
         ("r7", "1.0.0", 400, "form of a release"),
     ] {

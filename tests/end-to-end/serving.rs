@@ -230,7 +230,7 @@ fn elsewhere_writes_are_closed_until_they_are_opened() {
                 server
                     .process()
                     .stderr_so_far()
-                    .contains("whoever reaches this address may publish")
+                    .contains("anyone who can reach this address may publish")
             );
         }
     }

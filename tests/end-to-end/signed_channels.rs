@@ -105,7 +105,7 @@ fn a_file_of_no_keys_stops_the_start() {
         ];
         let ended = run::spawn::<&str>(&binaries::repository(), &[], &environment).wait();
         ended.expect(1);
-        ended.says("REPOSITORY_TRUSTED_KEYS_FILE is not usable");
+        ended.says("REPOSITORY_TRUSTED_KEYS_FILE is invalid");
         assert!(!ended.stderr.contains("hunter2"));
     }
 }

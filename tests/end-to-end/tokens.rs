@@ -230,15 +230,15 @@ fn tokens_end() {
     for (arguments, says) in [
         (
             &["create", "long", "admin"][..],
-            "there is a token long already",
+            "token long already exists",
         ),
         (&["create", "x"], "needs a scope"),
-        (&["create", "x", "write:hello"], "is no scope"),
-        (&["create", "a b", "admin"], "is no name of a token"),
+        (&["create", "x", "write:hello"], "is not a scope"),
+        (&["create", "a b", "admin"], "is not a token name"),
         (&["create", "x", "admin", "--expires", "soon"], "--expires"),
-        (&["revoke", "nobody"], "there is no token nobody"),
+        (&["revoke", "nobody"], "no token nobody"),
         (&["revoke"], "needs the name of one token"),
-        (&[], "is followed by create, list or revoke"),
+        (&[], "takes create, list or revoke"),
     ] {
         token(storage.path(), arguments, 1).says(says);
     }

@@ -70,9 +70,9 @@ fn a_flipped_bit_is_found_in_every_object_and_healed() {
     let findings = checked
         .stdout
         .lines()
-        .filter(|line| line.contains("damaged") || line.contains("not a copy"));
+        .filter(|line| line.contains("damaged") || line.contains("differs from its entries"));
     assert_eq!(findings.count(), damaged.len());
-    // A server reads the log and mends it; the same bytes again heal the rest.
+    // A server reads the log and repairs it; publishing the same bytes repairs the rest.
     let server = Server::start(storage.path());
     for number in 0..objects / 2 {
         let (path, bytes) = artefact(number);
@@ -253,7 +253,7 @@ fn a_full_quota_is_507_until_there_is_room() {
     let full = server.put("/artefacts/hello/1.1.0/f", [2; 4 << 10]);
     assert_eq!(full.status, 507);
     assert!(
-        full.detail().contains("hello may have 10.0 KiB"),
+        full.detail().contains("the quota of hello is 10.0 KiB"),
         "{}",
         full.detail()
     );
@@ -291,9 +291,9 @@ fn what_a_lost_log_named_is_not_garbage() {
     thread::sleep(Duration::from_millis(1100));
     let checked = command(storage.path(), &["check"], &[], 1);
     assert!(
-        checked.stdout.contains(
-            "apps/hello/log/0000000001.json: the app is on the list, and its log is missing"
-        ),
+        checked
+            .stdout
+            .contains("apps/hello/log/0000000001.json: the app is listed, but its log is missing"),
         "{}",
         checked.stdout
     );

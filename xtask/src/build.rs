@@ -4,9 +4,10 @@
 //! for this machine's own C library, which is enough for the demo.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
+use platformer::images::quiet;
 
 /// The root of the checkout.
 pub fn root() -> anyhow::Result<PathBuf> {
@@ -65,7 +66,7 @@ pub fn build_for(
         // One call compiles each dependency once: 292 compilations for the binaries under test instead of 424. The
         // packages share the features of their dependencies, so no package may depend on a feature being off.
         Profile::Debug => cargo(&root, packages, profile, target)?,
-        // A shipped binary has no features that only another one needs.
+        // Built one by one, so that a shipped binary has no features that only another one needs.
         Profile::Release => {
             for package in packages {
                 cargo(&root, &[package], profile, target)?;
@@ -88,7 +89,7 @@ fn cargo(
     target: Option<&str>,
 ) -> anyhow::Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Variables of the package that runs now: ring is compiled again for each value of them.
+    // Cargo sets these for the running package; ring is compiled again for each value.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
@@ -129,12 +130,7 @@ pub(crate) fn is_installed(target: &str) -> bool {
         .is_some_and(|directory| Path::new(directory.trim()).is_dir())
 }
 
-/// Installs a target, if rustup is there and reaches its server.
+/// Installs a target, if rustup is installed and can download it.
 fn add(target: &str) -> bool {
-    Command::new("rustup")
-        .args(["target", "add", target])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    quiet(Command::new("rustup").args(["target", "add", target]))
 }

@@ -1,4 +1,4 @@
-//! `cargo demo`: the main job on this machine, with nothing but Rust.
+//! `cargo demo`: publishes and starts an app on this machine, with nothing but Rust.
 //!
 //! 1. build the binaries and pack hello-world
 //! 2. start a repository on a temporary directory
@@ -27,7 +27,7 @@ pub fn run() -> anyhow::Result<()> {
     println!("1. build bootstrap, repository and hello-world from the sources");
     let packages = ["bootstrap", "repository", "hello-world"];
     let binaries = build::build(&packages, Profile::Debug)?;
-    let directory = tempfile::tempdir().context("failed to make a temporary directory")?;
+    let directory = tempfile::tempdir().context("failed to create a temporary directory")?;
     let executable = binaries.path("hello-world");
     let packed = pack::pack_executable("hello-world", directory.path(), executable)?;
     if !binaries.is_static {

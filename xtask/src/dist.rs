@@ -8,10 +8,11 @@ mod documents;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use platformer::archive::{self, Content, Entries, Entry};
+use platformer::images::quiet;
 use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -64,14 +65,9 @@ fn missing(architecture: &str) -> Option<String> {
     if architecture == std::env::consts::ARCH {
         return None;
     }
-    // ring and zstd bring C sources.
+    // ring and zstd contain C sources.
     let compiler = format!("{architecture}-linux-gnu-gcc");
-    let runs = Command::new(&compiler)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
+    let runs = quiet(Command::new(&compiler).arg("--version"));
     let package = architecture.replace('_', "-");
     (!runs).then(|| {
         format!("{compiler} isn't installed (on Debian: apt-get install gcc-{package}-linux-gnu libc6-dev-{}-cross)",
@@ -125,7 +121,7 @@ pub fn write(
         entries.insert(Path::new(&name).join(folder), Entry::Directory);
     }
     fs::create_dir_all(directory)
-        .with_context(|| format!("failed to make {}", directory.display()))?;
+        .with_context(|| format!("failed to create {}", directory.display()))?;
     let archive = directory.join(format!("{name}.tar.gz"));
     archive::write(&archive, &entries)
         .with_context(|| format!("failed to write {}", archive.display()))?;

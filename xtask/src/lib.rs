@@ -4,7 +4,7 @@
 //! - [`images`]: the images, through the code of `platformer images`
 //! - [`pack`]: a sample app as an archive with its config
 //! - [`dist`]: release archives
-//! - [`demo`]: the main job on this machine, without Docker
+//! - [`demo`]: publishes and starts an app on this machine, without Docker
 //!
 //! The end-to-end tests use the same functions.
 

@@ -18,7 +18,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Show the main job on this machine, without Docker; also `cargo demo`
+    /// Publish and start an app on this machine, without Docker; also `cargo demo`
     Demo,
     /// Build the binaries and the images; also `cargo images`
     Images,
@@ -39,7 +39,7 @@ enum Task {
         #[arg(long)]
         debug: bool,
     },
-    /// Measure everything beside what it replaces; also `cargo bench`
+    /// Run the benchmarks; also `cargo bench`
     Bench,
 }
 

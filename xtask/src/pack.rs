@@ -67,7 +67,7 @@ fn write(
     entries: &Entries,
 ) -> anyhow::Result<Packed> {
     fs::create_dir_all(directory)
-        .with_context(|| format!("failed to make {}", directory.display()))?;
+        .with_context(|| format!("failed to create {}", directory.display()))?;
     let archive = directory.join(format!("{app}-{version}.tar.gz"));
     archive::write(&archive, entries)
         .with_context(|| format!("failed to write {}", archive.display()))?;

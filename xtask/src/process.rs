@@ -14,7 +14,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command, and prints each line of its standard error behind `name`.
+    /// Starts a command, and prints each line of its standard error after `name`.
     pub(crate) fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command
             .stdin(Stdio::null())

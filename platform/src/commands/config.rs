@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
@@ -30,12 +30,12 @@ pub(crate) enum Action {
     /// Prints the changes that the next deploy would make.
     Diff,
     /// Replaces a layer with a file.
-    Put(std::path::PathBuf),
+    Put(PathBuf),
 }
 
-/// The answer of `config get --json`.
+/// The output of `config get --json`.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct Output {
     app: String,
     environment: String,
     /// `null` for all layers merged.
@@ -54,25 +54,25 @@ pub(crate) fn run(
     let layer: Option<LayerName> = layer
         .map(|layer| LayerName::try_from(layer.to_owned()))
         .transpose()?;
-    let own = layer.clone().unwrap_or(LayerName::App);
+    let target = layer.clone().unwrap_or(LayerName::App);
     match action {
         Action::Get { json } => get(environment, &repository, &app, layer.as_ref(), *json),
         Action::Diff => diff(environment, &repository, &app),
         Action::Set(assignments) => {
-            let before = read(&repository, &app, &own)?;
+            let before = read(&repository, &app, &target)?;
             let after = set(&before, assignments)?;
-            write(environment, &repository, &app, &own, &before, &after)
+            write(environment, &repository, &app, &target, &before, &after)
         }
         Action::Edit => {
-            let before = read(&repository, &app, &own)?;
+            let before = read(&repository, &app, &target)?;
             let after = edit(&before)?;
-            write(environment, &repository, &app, &own, &before, &after)
+            write(environment, &repository, &app, &target, &before, &after)
         }
         Action::Put(path) => {
-            let before = read(&repository, &app, &own)?;
+            let before = read(&repository, &app, &target)?;
             let after = fs::read_to_string(path)
                 .with_context(|| format!("failed to read {}", path.display()))?;
-            write(environment, &repository, &app, &own, &before, &after)
+            write(environment, &repository, &app, &target, &before, &after)
         }
     }
 }
@@ -92,13 +92,13 @@ fn get(
         format!("{app} has no such config yet: run platformer config set {app} NAME=value")
     })?;
     if as_json {
-        return json(&Shown::new(environment.layer(), app, layer, &text)?);
+        return json(&Output::new(environment.layer(), app, layer, &text)?);
     }
     print(text.trim_end());
     Ok(())
 }
 
-impl Shown {
+impl Output {
     fn new(
         environment: &str,
         app: &AppName,
@@ -133,11 +133,9 @@ fn write(
         print("the config is unchanged");
         return Ok(());
     }
-    // Somebody may have written the layer while the user edited it.
+    // Someone may have written the layer while the user edited it.
     if read(repository, app, layer)? != before {
-        bail!(
-            "somebody else changed layer {layer} of {app} in the meantime: run the command again"
-        );
+        bail!("someone else changed layer {layer} of {app} in the meantime: run the command again");
     }
     let takes_effect = match layer {
         LayerName::Environment(name) => name.as_str() == environment.layer(),
@@ -162,7 +160,7 @@ fn write(
     report.apply(environment.shell).map(drop)
 }
 
-/// The text with the assignments, each in the place of an earlier assignment to the same name, or at the end.
+/// Adds the assignments to the text. Each replaces an earlier assignment to the same name, or goes to the end.
 fn set(text: &str, assignments: &[String]) -> anyhow::Result<String> {
     ensure!(
         !assignments.is_empty(),
@@ -181,7 +179,7 @@ fn set(text: &str, assignments: &[String]) -> anyhow::Result<String> {
             })?;
         let line = format!("{name}={}", config::quote(value));
         let known = config::parse(lines.join("\n").as_bytes())
-            .context("the present layer does not parse: fix it with platformer config edit")?;
+            .context("the current layer does not parse: fix it with platformer config edit")?;
         let known = known.assignments.iter().find(|known| known.name == name);
         match known {
             None => lines.push(line),
@@ -222,27 +220,24 @@ fn edit(text: &str) -> anyhow::Result<String> {
             status.success(),
             "{editor} failed ({status}): the config is unchanged"
         );
-        let after = read_edited(file.path())?;
+        let after = fs::read_to_string(file.path()).context("failed to read the edited config")?;
         let Err(error) = config::parse(after.as_bytes()) else {
             return Ok(after);
         };
         print(&error.to_string());
-        if after == text {
-            bail!("the new config does not parse, so the config is unchanged");
-        }
-        print("press Enter to edit the config again, or Ctrl-C to stop");
-        let mut answer = String::new();
-        if std::io::stdin()
-            .read_line(&mut answer)
-            .is_ok_and(|read| read == 0)
-        {
-            bail!("the new config does not parse, so the config is unchanged");
-        }
+        ensure!(
+            after != text && !is_input_over(),
+            "the new config does not parse, so the config is unchanged"
+        );
     }
 }
 
-fn read_edited(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).context("failed to read the edited config")
+/// Asks whether to edit again. Returns whether standard input has ended.
+fn is_input_over() -> bool {
+    print("press Enter to edit the config again, or Ctrl-C to stop");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok_and(|read| read == 0)
 }
 
 /// Compares the config of the running release with the newest config.
@@ -291,7 +286,7 @@ mod tests {
     fn the_json_has_its_documented_fields() {
         let app = "hello-world".parse().unwrap();
         let text = "# a comment\nGREETING='Good day'\n";
-        let shown = |layer| Shown::new("training", &app, layer, text).unwrap();
+        let shown = |layer| Output::new("training", &app, layer, text).unwrap();
         assert_eq!(
             serde_json::to_value(shown(Some(&LayerName::App))).unwrap(),
             json!({

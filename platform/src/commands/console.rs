@@ -61,9 +61,9 @@ fn relay(mut connection: TcpStream, arguments: &[String]) -> io::Result<()> {
     };
     let mut client = connection.try_clone()?;
     let mut head = Vec::new();
-    if !names_this_machine(&mut client, &mut head)? {
+    if !is_for_this_machine(&mut client, &mut head)? {
         connection.write_all(REFUSAL)?;
-        // The child ends when its input ends.
+        // The child exits when its input ends.
         drop(to);
         child.wait()?;
         return Ok(());
@@ -80,7 +80,7 @@ fn relay(mut connection: TcpStream, arguments: &[String]) -> io::Result<()> {
 
 /// Whether the first request of a connection has this machine as its `Host`. A page from elsewhere can make its own
 /// name resolve to this machine, but cannot change the `Host` that a browser sends.
-fn names_this_machine(client: &mut impl Read, head: &mut Vec<u8>) -> io::Result<bool> {
+fn is_for_this_machine(client: &mut impl Read, head: &mut Vec<u8>) -> io::Result<bool> {
     let mut chunk = [0; 4096];
     while !head.windows(4).any(|four| four == b"\r\n\r\n") {
         match client.read(&mut chunk)? {

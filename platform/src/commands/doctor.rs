@@ -20,7 +20,7 @@ enum Need {
 struct Check {
     name: &'static str,
     need: Need,
-    /// The state of a prerequisite that is there, or what to do about one that is missing.
+    /// The state of a prerequisite, or what to do if it is missing.
     result: Result<String, String>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         engine(),
         compose(),
         swarm(),
-        built(),
+        images(),
         port(),
         localhost(),
         ipvs(),
@@ -76,8 +76,9 @@ fn engine() -> Check {
     Check {
         name: "Docker engine",
         need: Need::Required,
-        result: outcome
-            .map_err(|said| format!("install Docker Engine 20.10 or later and start it ({said})")),
+        result: outcome.map_err(|error| {
+            format!("install Docker Engine 20.10 or later and start it ({error})")
+        }),
     }
 }
 
@@ -119,7 +120,7 @@ fn swarm() -> Check {
     }
 }
 
-fn built() -> Check {
+fn images() -> Check {
     let mut missing = Vec::new();
     for tag in images::tags() {
         let inspect = CommandLine::docker(["image", "inspect", "--format", "{{.Id}}", tag]);
@@ -185,11 +186,12 @@ fn localhost() -> Check {
 
 /// Swarm's virtual addresses need IPVS. The platform does not use them.
 fn ipvs() -> Check {
-    let is_there = Path::new("/proc/net/ip_vs").exists() || Path::new("/sys/module/ip_vs").exists();
+    let is_loaded =
+        Path::new("/proc/net/ip_vs").exists() || Path::new("/sys/module/ip_vs").exists();
     Check {
         name: "IPVS",
         need: Need::Optional,
-        result: if is_there {
+        result: if is_loaded {
             Ok("loaded, but not used".to_owned())
         } else {
             Err("not loaded, and not needed: production uses dnsrr and host ports".to_owned())

@@ -20,7 +20,7 @@ use crate::step::{Step, apply_all};
 const DIRECTORY: &str = "/var/lib/loadbalancer";
 /// The names that ACME clients use.
 const FILES: [&str; 2] = ["fullchain.pem", "privkey.pem"];
-/// Replaces a file at once, and makes it private.
+/// Replaces a file in one step, and makes it private.
 const WRITE: &str = "umask 077 && mkdir -p \"${1%/*}\" && cat > \"$1.new\" && mv \"$1.new\" \"$1\"";
 
 pub(crate) fn add(
@@ -114,7 +114,7 @@ fn other_nodes(environment: Environment) -> anyhow::Result<Option<Step>> {
     }))
 }
 
-/// The answer of `domain list --json`.
+/// The output of `domain list --json`.
 #[derive(Debug, Serialize)]
 struct Domains {
     domains: Vec<Entry>,
@@ -167,7 +167,7 @@ fn parse_maps(printed: &str) -> Vec<Entry> {
         .collect()
 }
 
-/// A host name or a wildcard such as `*.example.org`, in lower case.
+/// Checks a host name or a wildcard such as `*.example.org`, and returns it in lower case.
 fn checked(domain: &str) -> anyhow::Result<String> {
     let lower = domain.trim_end_matches('.').to_ascii_lowercase();
     let name = lower.strip_prefix("*.").unwrap_or(&lower);

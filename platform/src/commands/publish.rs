@@ -110,7 +110,7 @@ fn file_name(app: &AppName, version: &VersionName, path: &Path) -> anyhow::Resul
 }
 
 /// Uploads the config that `--config` names. A config beside the artefact is uploaded only if the app has none, because
-/// somebody may have changed the app's config since.
+/// someone may have changed the app's config since.
 fn upload_config(
     repository: &Repository,
     app: &AppName,

@@ -7,7 +7,7 @@ use crate::environment::{self, Environment};
 use crate::output::{json, print, table};
 use crate::repository::Repository;
 
-/// The answer with `--json`.
+/// The output with `--json`.
 #[derive(Debug, Serialize)]
 struct Releases {
     app: String,

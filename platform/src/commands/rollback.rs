@@ -44,8 +44,8 @@ pub(crate) fn run(
     deploy::run(environment, &reference, strategy, timeout, false)
 }
 
-/// The promotion before the first promotion of `current`. So a second rollback goes further back, and a rollback after
-/// a new deploy does not return to the release that an earlier rollback left.
+/// The promotion before the first promotion of `current`. A second rollback thus goes further back, and a rollback
+/// after a new deploy skips a release that was rolled back earlier.
 fn previous(history: &[Promotion], current: ReleaseNumber) -> Option<&Promotion> {
     let current = current.to_string();
     let first = history
@@ -53,7 +53,7 @@ fn previous(history: &[Promotion], current: ReleaseNumber) -> Option<&Promotion>
         .rposition(|promotion| promotion.release == current);
     match first {
         Some(first) => history.get(first + 1),
-        // The current release was never promoted: its deploy was interrupted, or somebody started it by hand.
+        // The current release was never promoted: its deploy was interrupted, or someone started it by hand.
         None => history.first(),
     }
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rollback_goes_further_back_and_never_to_a_release_that_was_left() {
+    fn each_rollback_goes_further_back_and_skips_releases_that_were_rolled_back() {
         assert_eq!(returns_to(&["r1", "r2", "r3"], 3).as_deref(), Some("r2"));
         assert_eq!(
             returns_to(&["r1", "r2", "r3", "r2"], 2).as_deref(),

@@ -52,7 +52,7 @@ pub(crate) fn set(environment: Environment, app: &str, name: &str) -> anyhow::Re
     apply_all(steps, environment.shell)
 }
 
-/// The answer of `secret list --json`.
+/// The output of `secret list --json`.
 #[derive(Debug, Serialize)]
 struct Secrets {
     app: String,

@@ -13,7 +13,7 @@ use crate::repository::Repository;
 
 const NOTHING: &str = "-";
 
-/// The answer with `--json`.
+/// The output with `--json`.
 #[derive(Debug, Serialize)]
 struct Status {
     environment: String,

@@ -1,4 +1,4 @@
-//! `platformer up [training|production]`: brings up load balancer, repository and toolbox, or updates them to newer images
+//! `platformer up [training|production]`: starts load balancer, repository and toolbox, or updates them to newer images
 //! and settings.
 
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use crate::images;
 use crate::shell::{CommandLine, Shell};
 use crate::step::{Step, apply_all};
 
-/// For the platform's containers to become healthy.
+/// How long the platform's containers may take to become healthy.
 const HEALTHY_TIMEOUT: Duration = Duration::from_mins(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
@@ -127,8 +127,7 @@ fn log(environment: Environment, part: &str) -> anyhow::Result<String> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    /// `docker stack deploy` and Compose ignore keys that they do not know, so this checks at least that the keys are
-    /// there.
+    /// `docker stack deploy` and Compose ignore unknown keys, so this test checks at least that the keys are present.
     #[test]
     fn every_service_is_locked_down() {
         let text = include_str!("../../platform.yml");

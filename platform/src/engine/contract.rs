@@ -103,7 +103,7 @@ pub(crate) trait Engine {
     /// Containers of all apps that get no traffic.
     fn idle_containers(&self) -> anyhow::Result<Vec<IdleContainer>>;
 
-    /// Steps that create what containers of a release need: volumes, a token.
+    /// Steps that create volumes and the token for the containers of a release.
     fn prepare(&self, spec: &ReleaseSpec) -> anyhow::Result<Vec<Step>>;
 
     /// Steps that start the new replicas, wait until they are ready, and give them traffic.

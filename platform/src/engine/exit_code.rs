@@ -2,7 +2,7 @@
 
 use repository_api::exit::Exit;
 
-/// Whether another start of the same release ends with this code again.
+/// Whether every start of the same release ends with this code.
 pub(super) fn is_permanent(code: i32) -> bool {
     Exit::of_start(code).is_some_and(|exit| !exit.is_transient())
 }

@@ -60,31 +60,32 @@ impl fmt::Display for NotReady {
 
 impl std::error::Error for NotReady {}
 
-/// One look at the replicas of a rollout.
-pub(super) struct Look {
+/// The state of the replicas of a rollout at one moment.
+pub(super) struct Observation {
     pub(super) readiness: Readiness,
-    /// Replicas of a rolling update that are ready. The time-out begins anew when the number changes.
+    /// Replicas of a rolling update that are ready. The time-out starts again when the number changes.
     pub(super) ready: usize,
     /// The command that prints the log of the replica that the reason is about.
     pub(super) log: Option<CommandLine>,
 }
 
-/// Looks until all replicas are ready and stay ready for `stable`, because some apps end a moment after their start. The error is a [`NotReady`] if they are not.
+/// Waits until all replicas are ready and stay ready for `stable`, because some apps exit a moment after their start.
+/// Fails with [`NotReady`] if they do not become ready.
 pub(super) fn wait(
     timeout: Duration,
     stable: Duration,
-    mut look: impl FnMut() -> anyhow::Result<Look>,
+    mut observe: impl FnMut() -> anyhow::Result<Observation>,
 ) -> anyhow::Result<()> {
     let begin = Instant::now();
     let (mut last_ready, mut last_change) = (0, begin);
     let mut ready_since = None;
     let mut printed = String::new();
     loop {
-        let Look {
+        let Observation {
             readiness,
             ready,
             log,
-        } = look()?;
+        } = observe()?;
         if ready != last_ready {
             (last_ready, last_change) = (ready, Instant::now());
         }
@@ -119,10 +120,16 @@ pub(super) fn wait(
     }
 }
 
-/// `docker logs` and `docker service logs` write to standard output and to standard error. This merges both.
-pub(super) fn last_lines(log_command: &str, of: &str) -> CommandLine {
+/// The health check of a container, which docker runs less often than a deploy asks.
+pub(super) fn health_check(container: &str) -> CommandLine {
+    CommandLine::docker(["exec", container, "/usr/local/bin/bootstrap", "healthcheck"])
+}
+
+/// Prints the last lines of a log. `docker logs` and `docker service logs` write to standard output and to standard
+/// error; this command merges both.
+pub(super) fn last_lines(log_command: &str, target: &str) -> CommandLine {
     let script = format!("exec {log_command} --tail \"$1\" \"$2\" 2>&1");
-    CommandLine::new(["sh", "-c", &script, "sh", LOG_LINES, of])
+    CommandLine::new(["sh", "-c", &script, "sh", LOG_LINES, target])
 }
 
 /// The last line of a failed health check, without the name of the program.

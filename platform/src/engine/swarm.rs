@@ -65,7 +65,7 @@ impl Engine for Swarm {
         services::replica_sets(self.environment, app)
     }
 
-    /// None: a task of Swarm gets traffic as soon as it is healthy.
+    /// Returns none, because a task of Swarm gets traffic as soon as it is healthy.
     fn idle_containers(&self) -> anyhow::Result<Vec<IdleContainer>> {
         Ok(Vec::new())
     }

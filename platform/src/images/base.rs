@@ -50,7 +50,7 @@ fn make_base() -> anyhow::Result<()> {
         "can't pull {PUBLIC_BASE}, because no registry answers, and can't make a Debian image, because mmdebstrap isn't installed. \
          Connect to a registry, or run: apt-get install mmdebstrap"
     );
-    let directory = tempfile::tempdir().context("failed to make a temporary directory")?;
+    let directory = tempfile::tempdir().context("failed to create a temporary directory")?;
     let archive = directory.path().join("debian.tar");
     let made = Command::new("mmdebstrap")
         .args(["--variant=minbase", "--include=ca-certificates"])

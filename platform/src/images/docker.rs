@@ -14,22 +14,22 @@ pub fn docker_answers() -> bool {
 
 /// Runs a command without output; `true` if it succeeds.
 pub fn quiet(command: &mut Command) -> bool {
+    let status = without_io(command).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn without_io(command: &mut Command) -> &mut Command {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
 }
 
 /// Like [`quiet`], but kills the command after `timeout`.
 pub(super) fn quiet_within(command: &mut Command, timeout: Duration) -> bool {
-    let spawned = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = spawned else { return false };
+    let Ok(mut child) = without_io(command).spawn() else {
+        return false;
+    };
     let deadline = Instant::now() + timeout;
     loop {
         match child.try_wait() {

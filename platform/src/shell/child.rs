@@ -1,6 +1,6 @@
 //! Runs a command line as a child process, within its time-out.
 //!
-//! A child has a process group of its own, so that a time-out ends the processes that it started, too.
+//! A child has a process group of its own, so that a time-out also kills the processes that it started.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use super::command_line::{CommandLine, Input};
 
-/// How a command ended, where both ends are an answer. Each holds what the command printed.
+/// The outcome of a command whose failure is an answer too, with the output of the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Success(String),
@@ -48,7 +48,7 @@ impl CommandLine {
         }
     }
 
-    /// Runs a command whose failure is an answer, too.
+    /// Runs a command whose failure is an answer too.
     pub(crate) fn probe(&self) -> anyhow::Result<Outcome> {
         Ok(outcome(&self.output()?))
     }
@@ -95,7 +95,7 @@ impl CommandLine {
         output.with_context(|| format!("failed to read the output of {}", self.summary()))
     }
 
-    /// Writes the input from a thread. A command that ends before it has read all of it reports why by itself.
+    /// Writes the input from a thread. Ignores errors, because a command that stops reading reports the reason itself.
     fn write_input(&self, child: &mut Child) -> Option<thread::JoinHandle<()>> {
         let (Input::Text(bytes) | Input::Secret(bytes)) = &self.input else {
             return None;
@@ -138,7 +138,7 @@ impl CommandLine {
     }
 }
 
-/// Commands report failures on standard error, and a few of them on standard output.
+/// Most commands report failures on standard error, a few on standard output.
 fn outcome(output: &Output) -> Outcome {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// For commands that the engine answers at once.
+/// For commands that return at once.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 /// For commands that pull images, start services or upload files.
 pub(crate) const SLOW: Duration = Duration::from_mins(15);

@@ -1,4 +1,4 @@
-//! The command line.
+//! Parses the command line.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -39,7 +39,7 @@ pub(crate) enum UsageError {
     #[error("unknown argument {0:?}: see repository --help")]
     Unknown(OsString),
     #[error("{0}: see repository --help")]
-    Wrong(String),
+    Invalid(String),
 }
 
 const HELP: &str = "\
@@ -53,7 +53,7 @@ Usage: repository [serve]        serve until SIGTERM
        repository export DIR     write everything into a tree that any static server can serve
        repository import DIR     import such a tree, or an nginx docroot with files/APP/APP.tgz
        repository token create NAME SCOPE... [--expires 90d]
-                                 make a token and print it once; scopes: admin, read:APP, publish:APP,
+                                 create a token and print it once; scopes: admin, read:APP, publish:APP,
                                  config:APP, release:APP/CHANNEL, with * for any
        repository token list     list names, scopes and expiry
        repository token revoke NAME
@@ -74,19 +74,19 @@ Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2G
   REPOSITORY_TLS_CERT          for https: a file with the certificate and its chain in PEM,
   REPOSITORY_TLS_KEY           and a file with its key; loaded again when they change  [none: plain HTTP]
   REPOSITORY_ADMIN_TOKEN_FILE  the file of the admin token; created if it does not exist  [none]
-  REPOSITORY_TRUSTED_KEYS_FILE public keys of minisign that signed-only channels trust  [none]
+  REPOSITORY_TRUSTED_KEYS_FILE minisign public keys that signed-only channels trust  [none]
   REPOSITORY_OPEN_READS        true: reads need no token     [false]
   REPOSITORY_ANONYMOUS_WRITES  true: writes need no token    [false; on a loopback address writes are open]
   REPOSITORY_MAX_UPLOAD        maximum size of an artefact   [16GiB]
   REPOSITORY_QUOTA             maximum size of an app, unless PUT /retention/APP sets another  [none]
-  REPOSITORY_UPLOAD_TIMEOUT    for an upload, to its end     [24h]
-  REPOSITORY_GC_INTERVAL       between two runs of gc, which delete; 0s for none  [1h]
+  REPOSITORY_UPLOAD_TIMEOUT    time-out of an upload         [24h]
+  REPOSITORY_GC_INTERVAL       how often gc deletes garbage; 0s for never  [1h]
   REPOSITORY_GC_AGE            minimum age at which gc deletes an unreferenced blob
                                [twice REPOSITORY_UPLOAD_TIMEOUT and 10m]
   REPOSITORY_CHECK_RATE        bytes per second that the check for damage reads; 0 for no check  [4MiB]
-  REPOSITORY_HEADER_TIMEOUT    for the head of a request     [10s]
-  REPOSITORY_STALL_TIMEOUT     for a body that stalls        [30s]
-  REPOSITORY_GRACE_PERIOD      for open requests when the server stops  [8s]
+  REPOSITORY_HEADER_TIMEOUT    time-out of a request's head  [10s]
+  REPOSITORY_STALL_TIMEOUT     time-out of a stalled body    [30s]
+  REPOSITORY_GRACE_PERIOD      how long open requests may run on when the server stops  [8s]
   REPOSITORY_LOG               error, warn, info, debug, trace  [info]
   REPOSITORY_LOG_FORMAT        text, json                    [text]
 ";
@@ -101,7 +101,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             Some("check") => Command::Check,
             Some(name @ ("export" | "import")) => {
                 let directory = arguments.next().map(PathBuf::from).ok_or_else(|| {
-                    UsageError::Wrong(format!("repository {name} needs a directory"))
+                    UsageError::Invalid(format!("repository {name} needs a directory"))
                 })?;
                 if name == "export" {
                     Command::Export(directory)
@@ -132,27 +132,27 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     }
 }
 
-/// A hundred years. Later ones would need years of five digits.
+/// A hundred years. RFC 3339 has no years of five digits.
 const MAX_DAYS: u64 = 100 * 366;
 
-/// A number of days, such as `90d`, or any other duration.
+/// Parses days, such as `90d`, or any other duration.
 fn lifetime(text: &str) -> Result<Duration, UsageError> {
     let days = text
         .strip_suffix('d')
         .and_then(|days| days.parse::<u64>().ok());
     match days {
         Some(days) if days <= MAX_DAYS => Ok(Duration::from_hours(24 * days)),
-        Some(_) => Err(UsageError::Wrong(format!(
+        Some(_) => Err(UsageError::Invalid(format!(
             "--expires: expected at most {MAX_DAYS}d"
         ))),
         None => units::duration(text).map_err(|error| {
-            UsageError::Wrong(format!("--expires: {error}, or days, such as 90d"))
+            UsageError::Invalid(format!("--expires: {error}, or days, such as 90d"))
         }),
     }
 }
 
 fn token(arguments: impl Iterator<Item = OsString>) -> Result<TokenCommand, UsageError> {
-    let wrong = |what: &dyn ToString| UsageError::Wrong(what.to_string());
+    let invalid = |what: &dyn ToString| UsageError::Invalid(what.to_string());
     let mut words = Vec::new();
     for argument in arguments {
         words.push(argument.into_string().map_err(UsageError::Unknown)?);
@@ -167,24 +167,24 @@ fn token(arguments: impl Iterator<Item = OsString>) -> Result<TokenCommand, Usag
             (Some(name), None) => name
                 .parse()
                 .map(TokenCommand::Revoke)
-                .map_err(|error| wrong(&error)),
-            _ => Err(wrong(
+                .map_err(|error| invalid(&error)),
+            _ => Err(invalid(
                 &"repository token revoke needs the name of one token",
             )),
         },
         Some("create") => {
             let name = words.next().unwrap_or_default();
-            let name = name.parse().map_err(|error| wrong(&error))?;
+            let name = name.parse().map_err(|error| invalid(&error))?;
             let (mut scopes, mut expires) = (Vec::new(), None);
             while let Some(word) = words.next() {
                 if word == "--expires" {
                     expires = Some(lifetime(words.next().unwrap_or_default())?);
                 } else {
-                    scopes.push(word.parse().map_err(|error| wrong(&error))?);
+                    scopes.push(word.parse().map_err(|error| invalid(&error))?);
                 }
             }
             if scopes.is_empty() {
-                return Err(wrong(
+                return Err(invalid(
                     &"repository token create needs a scope, such as publish:hello or admin",
                 ));
             }
@@ -194,9 +194,7 @@ fn token(arguments: impl Iterator<Item = OsString>) -> Result<TokenCommand, Usag
                 expires,
             })
         }
-        _ => Err(wrong(
-            &"repository token is followed by create, list or revoke",
-        )),
+        _ => Err(invalid(&"repository token takes create, list or revoke")),
     }
 }
 

@@ -24,10 +24,10 @@ struct Damaged(u64);
 
 pub(super) async fn run() -> Result<(), Box<dyn Error>> {
     let (_, storage) = super::open(false)?;
-    let (checked, named) = check::check(&storage, &mut Lines).await?;
-    let unnamed = check::unnamed(&storage, &named).await?;
+    let (checked, referenced) = check::check(&storage, &mut Lines).await?;
+    let unreferenced = check::unreferenced(&storage, &referenced).await?;
     print_line(&format!(
-        "checked {} entries and {} artefacts in {}, {}; {unnamed} blobs that no log names (gc removes old ones)",
+        "checked {} entries and {} artefacts in {}, {}; {unreferenced} unreferenced blobs (gc deletes old ones)",
         checked.entries,
         checked.artefacts,
         storage.location(),

@@ -34,7 +34,7 @@ pub(crate) fn start_in_background(settings: &Settings) -> WorkerGuard {
 
 fn install(settings: &Settings, writer: BoxMakeWriter) {
     let level = LevelFilter::from_level(settings.log_level);
-    // Libraries log each attempt at INFO; show that only on request.
+    // Libraries log each attempt at INFO. Shown only at DEBUG and TRACE.
     let libraries = if level > LevelFilter::INFO {
         level
     } else {

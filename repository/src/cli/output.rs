@@ -1,4 +1,4 @@
-//! Output of commands: results on standard output; problems, and progress now and then, on standard error.
+//! Output of commands: results on standard output; problems and periodic progress on standard error.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use repository_api::units::show_size;
 
 use crate::transfer::report::Report;
 
-/// Between two lines of progress.
+/// Time between two lines of progress.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Prints a result. Ignores a reader that is gone.
@@ -41,7 +41,7 @@ impl Report for Progress {
         print_line(line);
     }
 
-    fn left_out(&mut self, line: &str) {
+    fn skipped(&mut self, line: &str) {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 

@@ -46,70 +46,39 @@ const GC_SLACK: Duration = Duration::from_mins(10);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
-    #[error("{PREFIX}{name} is not usable: {expected}")]
+    #[error("{PREFIX}{name} is invalid: {expected}")]
     Malformed {
         name: &'static str,
         expected: String,
     },
     #[error("{PREFIX}{0} is not UTF-8")]
     NotUtf8(String),
-    #[error("{PREFIX}{0} is not set, and {PREFIX}{1} is: TLS needs both")]
+    #[error("{PREFIX}{1} is set, but {PREFIX}{0} is not: TLS needs both")]
     Missing(&'static str, &'static str),
     #[error("failed to read the environment")]
     Unreadable,
 }
 
-/// All texts, because an error of `envy` would show the value. An empty variable counts as unset:
-/// that is what a compose file's `${NAME:-}` gives.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Texts {
-    listen: String,
-    storage: String,
-    cache: String,
-    cache_size: String,
-    anonymous_writes: String,
-    max_upload: String,
-    quota: String,
-    upload_timeout: String,
-    gc_interval: String,
-    gc_age: String,
-    check_rate: String,
-    header_timeout: String,
-    stall_timeout: String,
-    grace_period: String,
-    log: String,
-    log_format: String,
-    admin_token_file: String,
-    open_reads: String,
-    tls_cert: String,
-    tls_key: String,
-    trusted_keys_file: String,
+/// Defines `Texts` and the names of its fields, which are those of the known variables.
+macro_rules! texts {
+    ($($field:ident)*) => {
+        /// Strings only, because an error of `envy` would show the value. An empty variable counts as unset, because
+        /// `${NAME:-}` in a Compose file yields one.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default)]
+        struct Texts {
+            $($field: String,)*
+        }
+
+        const KNOWN: &[&str] = &[$(stringify!($field)),*];
+    };
 }
 
-const KNOWN: [&str; 21] = [
-    "LISTEN",
-    "STORAGE",
-    "CACHE",
-    "CACHE_SIZE",
-    "ANONYMOUS_WRITES",
-    "MAX_UPLOAD",
-    "QUOTA",
-    "UPLOAD_TIMEOUT",
-    "GC_INTERVAL",
-    "GC_AGE",
-    "CHECK_RATE",
-    "HEADER_TIMEOUT",
-    "STALL_TIMEOUT",
-    "GRACE_PERIOD",
-    "LOG",
-    "LOG_FORMAT",
-    "ADMIN_TOKEN_FILE",
-    "OPEN_READS",
-    "TLS_CERT",
-    "TLS_KEY",
-    "TRUSTED_KEYS_FILE",
-];
+texts! {
+    listen storage cache cache_size anonymous_writes max_upload quota upload_timeout gc_interval gc_age check_rate
+    header_timeout stall_timeout grace_period log log_format admin_token_file open_reads tls_cert tls_key
+    trusted_keys_file
+}
 
 /// Reads the settings, and warnings for the log once it has started.
 pub(crate) fn read(
@@ -123,12 +92,12 @@ pub(crate) fn read(
         };
         let known = name
             .strip_prefix(PREFIX)
-            .is_some_and(|name| KNOWN.contains(&name));
+            .is_some_and(|name| KNOWN.iter().any(|known| known.to_ascii_uppercase() == name));
         match (known, value.into_string()) {
             (true, Ok(value)) => pairs.push((name.to_owned(), value)),
             (true, Err(_)) => return Err(SettingsError::NotUtf8(name[PREFIX.len()..].to_owned())),
             (false, _) => warnings.push(format!(
-                "{name} is no setting of the repository and is ignored"
+                "{name} is not a setting of the repository and is ignored"
             )),
         }
     }
@@ -138,7 +107,8 @@ pub(crate) fn read(
     let settings = texts.parse()?;
     if settings.open.writes {
         warnings.push(
-            "REPOSITORY_ANONYMOUS_WRITES=true: whoever reaches this address may publish".to_owned(),
+            "REPOSITORY_ANONYMOUS_WRITES=true: anyone who can reach this address may publish"
+                .to_owned(),
         );
     }
     Ok((settings, warnings))
@@ -193,8 +163,8 @@ impl Texts {
                 stall_timeout,
             },
             open: OpenAccess {
-                reads: setting("OPEN_READS", &self.open_reads, "false", truth)?,
-                writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", truth)?,
+                reads: setting("OPEN_READS", &self.open_reads, "false", boolean)?,
+                writes: setting("ANONYMOUS_WRITES", &self.anonymous_writes, "false", boolean)?,
                 is_loopback: listen.ip().is_loopback(),
             },
             admin_token_file: (!self.admin_token_file.is_empty())
@@ -243,7 +213,7 @@ fn setting<T, E: ToString>(
     })
 }
 
-/// A file of keys that is readable now. The server reads it again for each decision.
+/// Checks that the file contains keys now. The server reads it again for each promotion.
 fn trusted_keys_file(text: &str) -> Result<Option<PathBuf>, SettingsError> {
     if text.is_empty() {
         return Ok(None);
@@ -258,7 +228,7 @@ fn trusted_keys_file(text: &str) -> Result<Option<PathBuf>, SettingsError> {
             "expected a file of minisign's public keys: {error}"
         ))
     })?;
-    TrustedKeys::parse(&text).map_err(|what| malformed(format!("it names a file {what}")))?;
+    TrustedKeys::parse(&text).map_err(|reason| malformed(format!("it names a file {reason}")))?;
     Ok(Some(path))
 }
 
@@ -270,7 +240,7 @@ fn timeout(text: &str) -> Result<Duration, &'static str> {
     }
 }
 
-fn truth(text: &str) -> Result<bool, &'static str> {
+fn boolean(text: &str) -> Result<bool, &'static str> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -325,12 +295,12 @@ mod tests {
         assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(
             warnings,
-            ["REPOSITORY_PORT is no setting of the repository and is ignored"]
+            ["REPOSITORY_PORT is not a setting of the repository and is ignored"]
         );
     }
 
     #[test]
-    fn anonymous_writes_warn_where_others_can_reach() {
+    fn anonymous_writes_cause_a_warning() {
         let open = [
             ("REPOSITORY_ANONYMOUS_WRITES", "true"),
             ("REPOSITORY_LISTEN", "0.0.0.0:80"),

@@ -1,4 +1,4 @@
-//! `repository token`: makes, lists and revokes tokens.
+//! `repository token`: creates, lists and revokes tokens.
 
 use std::error::Error as StdError;
 use std::io::Write as _;
@@ -13,12 +13,12 @@ use crate::domain::state::tokens::{TokenRecord, TokensState};
 use crate::domain::timestamp;
 use crate::domain::token::{self, Hash};
 
-/// The author of tokens and revocations. Whoever runs the command on the store may do anything.
+/// The author of grants and revocations. The command needs no token, because it has access to the whole store.
 const AUTHOR: &str = "repository token";
 
 pub(super) async fn run(command: TokenCommand) -> Result<(), Box<dyn StdError>> {
-    let may_be_new = matches!(command, TokenCommand::Create { .. });
-    let (_, storage) = super::open(may_be_new)?;
+    let create_if_missing = matches!(command, TokenCommand::Create { .. });
+    let (_, storage) = super::open(create_if_missing)?;
     let catalogue = Catalogue::new(storage);
     let tokens = catalogue.tokens(Duration::ZERO).await?;
     match command {
@@ -50,7 +50,7 @@ pub(super) async fn run(command: TokenCommand) -> Result<(), Box<dyn StdError>> 
                 .await?;
             let shown = writeln!(std::io::stdout(), "{token}");
             shown.map_err(|error| {
-                format!("the token {name} was made but could not be printed ({error}): revoke it with repository token revoke {name}").into()
+                format!("created token {name}, but failed to print it ({error}): revoke it with repository token revoke {name}").into()
             })
         }
         TokenCommand::Revoke(name) => {
@@ -83,7 +83,7 @@ fn list(state: &TokensState) -> Vec<String> {
             Some(expires) => format!("expires {expires}"),
         };
         let (name, created) = (&record.name, &record.created);
-        format!("{name}  {}  made {created}, {expiry}", scopes.join(" "))
+        format!("{name}  {}  created {created}, {expiry}", scopes.join(" "))
     };
     state.tokens.values().map(line).collect()
 }

@@ -1,10 +1,10 @@
-//! The catalogue: the logs that were asked for, with their states in memory. So a listing searches no store, and a
-//! start reads none.
+//! The catalogue: logs with their states in memory, each loaded when it is first used. A start reads no log, and a
+//! listing does not search the store.
 //!
-//! - [`log`]: one log, up to date, and written by one rule
+//! - [`log`]: one log: how it is read and written
 //! - [`contents`]: the contents of config layers
-//! - [`news`], [`feed`]: what happens, for followers
-//! - [`changes`]: notice that something happens, for long polls
+//! - [`news`], [`feed`]: events for followers
+//! - [`changes`]: notifications for long polls
 
 mod changes;
 mod contents;
@@ -42,20 +42,20 @@ pub(crate) type AppLog = Log<AppState>;
 pub(crate) type DefaultLayerLog = Log<DefaultLayerState>;
 pub(crate) type TokenLog = Log<TokensState>;
 
-/// The age up to which a state serves reads of what never changes. Only a purge makes a difference there.
+/// Maximum age of a state that serves reads of immutable objects. Only a purge affects them.
 const MAX_STALENESS: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     storage: Storage,
     apps: RwLock<HashMap<AppName, Arc<AppLog>>>,
-    /// Apps that are being read, and may not exist.
+    /// Logs being read. Their apps may not exist.
     loading: Mutex<HashMap<AppName, Weak<AppLog>>>,
     default_layer: Arc<DefaultLayerLog>,
     tokens: Arc<TokenLog>,
     contents: Contents,
     announcer: Announcer,
-    /// Polls all apps, while someone follows them all.
+    /// Polls all apps while a follower of all apps exists.
     round: Mutex<Weak<Round>>,
 }
 
@@ -82,7 +82,7 @@ impl Catalogue {
         &self.storage
     }
 
-    /// The app as it is now; `None` if nothing was ever written for it.
+    /// The log of an app, up to date; `None` if it has no entry.
     pub(crate) async fn app(&self, app: &AppName) -> Result<Option<Arc<AppLog>>, StorageError> {
         self.app_since(app, Instant::now()).await
     }
@@ -101,7 +101,7 @@ impl Catalogue {
         if known.is_some() {
             return Ok(Some(log));
         }
-        // Only now: names of apps that do not exist take no memory.
+        // Remembered only now, so that names of unknown apps take no memory.
         let remembered = self.remember(app, log);
         // Another request may have remembered an older state first.
         remembered.refresh(since).await?;
@@ -130,27 +130,27 @@ impl Catalogue {
         log
     }
 
-    /// The first log of an app stays: all writers must use the same one.
+    /// Keeps the first log of an app, because all writers must use the same one.
     fn remember(&self, app: &AppName, log: Arc<AppLog>) -> Arc<AppLog> {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(apps.entry(app.clone()).or_insert(log))
     }
 
-    /// The app as it is now.
+    /// The log of an app, up to date; an error if the app does not exist.
     pub(crate) async fn known(&self, app: &AppName) -> Result<Arc<AppLog>, Error> {
         self.app(app)
             .await?
             .ok_or_else(|| Error::UnknownApp(app.clone()))
     }
 
-    /// The app as it was up to a second ago, for what never changes.
+    /// Like [`Self::known`], but up to a second old, for reads of immutable objects.
     pub(crate) async fn known_recently(&self, app: &AppName) -> Result<Arc<AppLog>, Error> {
         self.app_since(app, ago(MAX_STALENESS))
             .await?
             .ok_or_else(|| Error::UnknownApp(app.clone()))
     }
 
-    /// The app for a write, which refreshes the state itself.
+    /// The log of an app for a write, which refreshes the state itself.
     pub(crate) fn app_for_write(&self, app: &AppName) -> Arc<AppLog> {
         match self.in_memory(app) {
             Some(log) => log,
@@ -158,31 +158,31 @@ impl Catalogue {
         }
     }
 
-    /// The layer under every app, as it is now.
+    /// The log of the default layer, up to date.
     pub(crate) async fn default_layer(&self) -> Result<&DefaultLayerLog, StorageError> {
         self.default_layer.refresh(Instant::now()).await?;
         Ok(&self.default_layer)
     }
 
-    /// The layer under every app for a write, which refreshes the state itself.
+    /// The log of the default layer for a write, which refreshes the state itself.
     pub(crate) fn default_layer_for_write(&self) -> &DefaultLayerLog {
         &self.default_layer
     }
 
-    /// Looks at the layers of the log that holds `file`; `None` if its app does not exist.
+    /// Reads the layers of the log that holds `file`; `None` if its app does not exist.
     pub(crate) async fn layers<T>(
         &self,
         file: &LayerFile,
-        look: impl FnOnce(&Layers) -> T,
+        read: impl FnOnce(&Layers) -> T,
     ) -> Result<Option<T>, StorageError> {
         match file.app() {
             None => {
                 let log = self.default_layer().await?;
-                Ok(Some(log.read(|state| look(&state.layers))))
+                Ok(Some(log.read(|state| read(&state.layers))))
             }
             Some(app) => {
                 let log = self.app(app).await?;
-                Ok(log.map(|log| log.read(|state| look(&state.layers))))
+                Ok(log.map(|log| log.read(|state| read(&state.layers))))
             }
         }
     }
@@ -219,7 +219,7 @@ impl Catalogue {
         Ok(content?)
     }
 
-    /// The newest generation of each layer that an app has, from the default layer on.
+    /// The newest generation of each layer of an app, from the default layer on.
     pub(crate) async fn pins(&self, app: &AppLog) -> Result<Vec<LayerPin>, StorageError> {
         let default = self.default_layer().await?;
         let mut pins = default.read(|state| state.layers.pins());
@@ -233,12 +233,12 @@ impl Catalogue {
         Ok(&self.tokens)
     }
 
-    /// Whether no token was ever made, as far as this server knows.
+    /// Whether this server knows of no token, past or present.
     pub(crate) fn has_no_tokens(&self) -> bool {
         self.tokens.read(TokensState::is_empty)
     }
 
-    /// Changes of an app from now on (`None`: of the default layer alone), and of the layer under every app.
+    /// Changes from now on of the default layer and, if given, of an app.
     pub(crate) fn changes(&self, app: Option<&AppName>) -> Changes {
         let app = app.and_then(|app| self.in_memory(app));
         let logs = app.map(changes::watch);
@@ -270,15 +270,15 @@ fn ago(age: Duration) -> Instant {
 }
 
 /// Whether a file still has the blob that it had after entry `position`: a later entry may purge or heal it.
-pub(crate) async fn is_still_named(
+pub(crate) async fn is_still_referenced(
     storage: &Storage,
     app: &AppName,
     (version, file, blob): (&VersionName, &FileName, BlobId),
     position: u64,
 ) -> Result<bool, StorageError> {
-    let mut is_named = true;
-    let look = |entry: Entry<AppEvent>| {
-        is_named &= !entry.events.iter().any(|event| match event {
+    let mut is_referenced = true;
+    let check = |entry: Entry<AppEvent>| {
+        is_referenced &= !entry.events.iter().any(|event| match event {
             AppEvent::Purge { version: purged } => purged == version,
             AppEvent::Heal {
                 version: healed,
@@ -289,6 +289,6 @@ pub(crate) async fn is_still_named(
         });
     };
     let owner = Owner::App(app.clone());
-    storage.read_log(&owner, position, look).await?;
-    Ok(is_named)
+    storage.read_log(&owner, position, check).await?;
+    Ok(is_referenced)
 }

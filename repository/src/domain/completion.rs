@@ -1,5 +1,5 @@
-//! Writes that run to their end when the client hangs up: hyper drops the handler of a closed connection, and half of
-//! a write would be an entry in the store that memory does not know, or a blob that is not cleaned up.
+//! Runs a write to its end even if the client hangs up. hyper drops the handler of a closed connection, and half a
+//! write would leave an entry that is not in memory, or a blob that is not deleted.
 
 use super::error::Error;
 

@@ -1,8 +1,8 @@
 //! Writing config: the next generation of a layer.
 //!
-//! 1. the grammar; a refusal says where, and shows the place without a value
-//! 2. the next generation, unless the newest one has the same content, or the writer has not seen it
-//! 3. notes for the writer: a new environment, a variable that looks like a secret
+//! 1. check the grammar; the error shows line and column, but no value
+//! 2. append the next generation, unless the newest one has the same content or the precondition fails
+//! 3. collect notes for the writer: a new environment, a variable that looks like a secret
 
 use std::sync::Arc;
 
@@ -51,8 +51,8 @@ pub(crate) async fn configure(
 const MAX_WARNINGS: usize = 20;
 
 fn warnings_of(parsed: &Config) -> Vec<String> {
-    let twice = parsed.warnings.iter().map(ToString::to_string);
-    let mut all = twice.chain(secrets(parsed));
+    let duplicates = parsed.warnings.iter().map(ToString::to_string);
+    let mut all = duplicates.chain(secrets(parsed));
     let mut shown: Vec<String> = all.by_ref().take(MAX_WARNINGS).collect();
     let more = all.count();
     if more > 0 {
@@ -144,11 +144,11 @@ fn new_environment(file: &LayerFile, layer: &LayerName, layers: &Layers) -> Opti
         error::names(&existing)
     };
     Some(format!(
-        "{environment} is a new environment of {app}; so far there were: {existing}"
+        "{environment} is a new environment of {app}; existing environments: {existing}"
     ))
 }
 
-/// Variables that look like secrets, which everyone sees who may read the config.
+/// Warnings about variables that look like secrets: everyone who may read the config sees them.
 fn secrets(config: &Config) -> impl Iterator<Item = String> {
     let suspects = config.assignments.iter().filter(|assignment| {
         let has_secret_name = looks_secret(&assignment.name.to_ascii_uppercase());
@@ -156,7 +156,7 @@ fn secrets(config: &Config) -> impl Iterator<Item = String> {
     });
     suspects.map(|Assignment { name, line, .. }| {
         format!(
-            "line {line}: {name} looks like a secret, and whoever may read this config sees it: put it into a file of that name in BOOTSTRAP_SECRETS_DIR (/run/secrets) instead"
+            "line {line}: {name} looks like a secret, and everyone who may read this config sees it: put it into a file named {name} in BOOTSTRAP_SECRETS_DIR (/run/secrets) instead"
         )
     })
 }
@@ -172,12 +172,12 @@ fn looks_secret(name: &str) -> bool {
         "API_KEY",
         "PRIVATE_KEY",
     ];
-    // Names of a place, and not of the secret in it.
-    const ELSEWHERE: [&str; 6] = ["_FILE", "_PATH", "_DIR", "_NAME", "_ID", "_TTL"];
-    PARTS.iter().any(|part| name.contains(part)) && !ELSEWHERE.iter().any(|end| name.ends_with(end))
+    // Endings of variables that name a place, not the secret in it.
+    const PLACES: [&str; 6] = ["_FILE", "_PATH", "_DIR", "_NAME", "_ID", "_TTL"];
+    PARTS.iter().any(|part| name.contains(part)) && !PLACES.iter().any(|end| name.ends_with(end))
 }
 
-/// An address such as `postgres://app:hunter2@database/app`.
+/// Whether a value is a URL with a password, such as `postgres://app:hunter2@database/app`.
 fn has_password(value: &str) -> bool {
     let Some((_, rest)) = value.split_once("://") else {
         return false;

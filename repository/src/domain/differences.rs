@@ -49,7 +49,7 @@ impl Differences {
     }
 }
 
-/// The differences from one statement to another; `shown` are their names.
+/// The differences between two statements, which are displayed under the names in `shown`.
 pub(crate) async fn between(
     catalogue: &Catalogue,
     app: &AppName,

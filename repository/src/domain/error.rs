@@ -1,5 +1,5 @@
-//! Why a domain operation is refused, or fails. The text of a variant says what is wrong; which status it has over
-//! HTTP, and what to do next there, is for `crate::http::failure`.
+//! Errors of domain operations. The text of a variant says what is wrong; `crate::http::failure` adds the HTTP status
+//! and the next step.
 
 use repository_api::config::ConfigError;
 use repository_api::release::LayerName;
@@ -9,24 +9,24 @@ use repository_api::{
 };
 
 use super::token::TokenName;
-use crate::storage::StorageError;
+use crate::storage::{StorageError, chain};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Other writers won every attempt.
-    #[error("too many others wrote at the same time: nothing was changed")]
+    #[error("too many concurrent writes: nothing was changed")]
     Contended,
     /// The process stops while a write is under way.
-    #[error("the repository was stopped while it wrote: nothing was acknowledged")]
+    #[error("the repository stopped during the write: nothing was acknowledged")]
     Interrupted,
-    #[error("the file that REPOSITORY_TRUSTED_KEYS_FILE names cannot be read: nothing was moved")]
+    #[error("failed to read the file that REPOSITORY_TRUSTED_KEYS_FILE names: nothing was changed")]
     UnreadableKeys,
     /// `gc` may already treat the blob as unreferenced.
     #[error("the upload waited too long to be recorded: nothing was published")]
     UploadExpired,
-    #[error("{app} may have {} and has {} already", show_size(*.quota), show_size(*.used))]
+    #[error("the quota of {app} is {}, and {} are in use", show_size(*.quota), show_size(*.used))]
     OverQuota {
         app: AppName,
         /// Bytes.
@@ -46,7 +46,7 @@ pub(crate) enum Error {
     UnknownApp(AppName),
     #[error("{app} has no version {version}")]
     UnknownVersion { app: AppName, version: VersionName },
-    #[error("{app} {version} has no file {file}: there is {}", names(.existing))]
+    #[error("{app} {version} has no file {file}; its files: {}", names(.existing))]
     UnknownFile {
         app: AppName,
         version: VersionName,
@@ -85,7 +85,7 @@ pub(crate) enum Error {
     NoConfig(AppName),
 
     #[error(
-        "{file} of {app} {version} exists with other bytes: it is sha256:{existing}, this is sha256:{received}"
+        "{file} of {app} {version} exists with other bytes: it is sha256:{existing}, the upload is sha256:{received}"
     )]
     FileDiffers {
         app: AppName,
@@ -94,7 +94,7 @@ pub(crate) enum Error {
         existing: Box<Digest>,
         received: Box<Digest>,
     },
-    #[error("{app} {version} is sealed, because a release names it: {file} cannot be added")]
+    #[error("{app} {version} is sealed, because a release references it: {file} cannot be added")]
     Sealed {
         app: AppName,
         version: VersionName,
@@ -106,20 +106,20 @@ pub(crate) enum Error {
         version: VersionName,
         channel: ChannelName,
     },
-    #[error("release {release} of {app} has another signature, which stays")]
+    #[error("release {release} of {app} already has another signature")]
     AlreadySigned {
         app: AppName,
         release: ReleaseNumber,
     },
-    #[error("there is a token {0} already: revoke it first, or choose another name")]
+    #[error("token {0} already exists: revoke it first, or choose another name")]
     TokenExists(TokenName),
-    #[error("there is no token {0}: repository token list shows the existing ones")]
+    #[error("no token {0}: repository token list lists the tokens")]
     UnknownToken(TokenName),
 
-    /// The writer's precondition names another generation than the current one.
+    /// The precondition names a generation that is not the current one.
     #[error("the layer has changed")]
     StaleLayer { current: Option<u64> },
-    /// The writer's precondition names another move than the newest one.
+    /// The precondition names a move that is not the newest one.
     #[error("channel {channel} of {app} has moved")]
     StaleChannel {
         app: AppName,
@@ -142,9 +142,9 @@ pub(crate) enum Error {
     },
     #[error("{0} is not UTF-8")]
     NotUtf8(String),
-    #[error("the body names no version and no release: {0}")]
+    #[error("the body is neither a version nor a release: {0}")]
     InvalidTarget(NameError),
-    #[error("{0} is no version and no release")]
+    #[error("{0} is neither a version nor a release")]
     NotATarget(String),
     #[error("{app} has no release {release}")]
     UnknownTarget {
@@ -159,7 +159,9 @@ pub(crate) enum Error {
         /// The existing release that was to be released again.
         release: Option<ReleaseNumber>,
     },
-    #[error("channel {channel} of {app} takes signed releases only, and this server knows no keys")]
+    #[error(
+        "channel {channel} of {app} takes signed releases only, and this server has no trusted keys"
+    )]
     NoTrustedKeys { app: AppName, channel: ChannelName },
     #[error(
         "channel {channel} of {app} takes signed releases only, and a version would become a new, unsigned release"
@@ -174,9 +176,9 @@ pub(crate) enum Error {
         release: u64,
         reason: String,
     },
-    #[error("the body is no signature")]
+    #[error("the body is not a minisign signature")]
     NotASignature,
-    #[error("the signature has minisign's old form")]
+    #[error("the signature has minisign's legacy format")]
     OldSignature,
 }
 
@@ -189,7 +191,7 @@ pub(crate) enum Unreleasable {
 }
 
 impl Error {
-    /// Whether the operation was refused as it was asked for. Everything else may succeed when it is repeated.
+    /// Whether the operation was refused. After any other error, a retry may succeed.
     pub(crate) fn is_refusal(&self) -> bool {
         !matches!(
             self,
@@ -201,16 +203,13 @@ impl Error {
         )
     }
 
-    /// The error with everything that caused it, in one line for the log.
+    /// The error and its sources in one line, for the log.
     pub(crate) fn chain(&self) -> String {
-        match self {
-            Self::Storage(error) => error.chain(),
-            error => error.to_string(),
-        }
+        chain(self)
     }
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 pub(crate) fn names(names: &[impl AsRef<str>]) -> String {
     const SHOWN: usize = 20;
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
@@ -225,7 +224,7 @@ fn existing_names(existing: &[String]) -> String {
     if existing.is_empty() {
         "it has none".to_owned()
     } else {
-        format!("there are {}", names(existing))
+        format!("existing channels: {}", names(existing))
     }
 }
 

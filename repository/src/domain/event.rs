@@ -1,5 +1,4 @@
-//! What can happen, by the kind of log that says so. The JSON of these types is what the store keeps: it must stay
-//! readable.
+//! Events, by kind of log. The store keeps their JSON, so every later version must read it.
 
 use repository_api::release::LayerName;
 use repository_api::{ChannelName, Digest, FileName, VersionName};
@@ -33,7 +32,7 @@ pub(crate) enum AppEvent {
         version: VersionName,
         yanked: bool,
     },
-    /// The version's bytes are deleted for ever; its name stays taken.
+    /// Deletes the version's bytes for ever; its name stays taken.
     Purge {
         version: VersionName,
     },
@@ -126,7 +125,7 @@ impl std::fmt::Debug for DefaultLayerEvent {
 mod tests {
     use super::*;
 
-    /// Stores that exist hold these texts.
+    /// Existing stores contain these lines.
     #[test]
     fn the_json_of_events_stays_as_it_was() {
         let digest = "0".repeat(64);

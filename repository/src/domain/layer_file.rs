@@ -1,4 +1,4 @@
-//! A file of config, and the layer that it is.
+//! The names of config files, and the layers that they hold.
 
 use repository_api::release::LayerName;
 use repository_api::{AppName, EnvironmentName};
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_the_layer_that_it_was_parsed_as() {
+    fn names_and_layers_convert_to_each_other() {
         for (owner, file) in [
             ("_default", "_default.config"),
             ("hello", "hello.config"),

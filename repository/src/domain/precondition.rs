@@ -1,8 +1,8 @@
-//! What a writer has seen: the number of a generation, or of a channel's move.
+//! The condition of a write: what number the newest generation or move of a channel must have.
 
 type Condition = dyn Fn(Option<u64>) -> bool + Send + Sync;
 
-/// Says whether a write may replace the current number; `None` is the number of what does not exist yet.
+/// Decides whether a write may follow the current number; `None` if there is no generation or move yet.
 pub(crate) struct Precondition(Box<Condition>);
 
 impl Precondition {

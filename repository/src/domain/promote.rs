@@ -1,7 +1,7 @@
-//! Moving a channel, the only thing that changes in place.
+//! Promotion: points a channel at a release.
 //!
 //! 1. [`Target`]: a version, which becomes a release with the newest config, or a release
-//! 2. the precondition: the mover has seen where the channel points
+//! 2. the precondition: the caller has seen where the channel points
 //! 3. a version or release that cannot be released is refused; on a signed-only channel, also a release that no
 //!    trusted key has signed
 
@@ -30,7 +30,7 @@ pub(crate) struct Moved {
     pub(crate) number: u64,
 }
 
-/// What a channel is to point at.
+/// The new target of a channel.
 #[derive(Debug)]
 pub(crate) enum Target {
     Version(VersionName),
@@ -109,12 +109,12 @@ pub(crate) async fn promote(
     let catalogue = Arc::clone(catalogue);
     run_to_completion(async move {
         let address = (&app, &channel);
-        point(&catalogue, address, &precondition, &target, &keys, &by).await
+        move_channel(&catalogue, address, &precondition, &target, &keys, &by).await
     })
     .await
 }
 
-async fn point(
+async fn move_channel(
     catalogue: &Catalogue,
     (app, channel): (&AppName, &ChannelName),
     precondition: &Precondition,
@@ -141,7 +141,7 @@ async fn point(
         let current_release = current.map(|(_, release)| release);
         let (made, release) = match target {
             Target::Version(version) => {
-                releases::make(app, state, version, default_pins.clone(), current_release)?
+                releases::create(app, state, version, default_pins.clone(), current_release)?
             }
             Target::Release(number) => (None, existing(app, state, *number)?),
         };
@@ -207,7 +207,7 @@ pub(crate) async fn restrict(
             if state.signed_only.contains(&channel) == signed_only {
                 return Ok(Decision::Unchanged(()));
             }
-            // The mark must be true of the current release, too.
+            // The current release must be signed, too.
             if let (true, Some((_, moved))) = (signed_only, state.channel(&channel)) {
                 refuse_untrusted(&app, &channel, state, moved.release, &keys)?;
             } else if signed_only {

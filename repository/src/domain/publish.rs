@@ -1,9 +1,9 @@
 //! Publishing an artefact.
 //!
-//! 1. [`Publisher::admit`], before the bytes arrive: refuses a sealed or purged version, other bytes, and what exceeds
-//!    the quota
-//! 2. [`Publisher::publish`], once they have arrived: makes the blob durable and writes the entry that names it
-//! 3. if another blob holds the same bytes already, that one is checked; the new one replaces it where it is damaged
+//! 1. [`Publisher::admit`], before the bytes arrive: refuses a sealed or purged version, other bytes, and an upload
+//!    over the quota
+//! 2. [`Publisher::publish`], once they have arrived: makes the blob durable and writes the entry that references it
+//! 3. if another blob holds the same bytes already, checks it, and replaces it if it is damaged
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ pub(crate) struct Address {
     pub(crate) file: FileName,
 }
 
-/// Bytes that have all arrived. They are not yet durable, and no log names them.
+/// A complete upload that is neither durable nor referenced yet.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) upload: Upload,
@@ -49,10 +49,11 @@ pub(crate) struct Publisher {
     gc_age: Duration,
 }
 
-/// What the log says about the new blob.
+/// How the log refers to the uploaded bytes.
 enum Outcome {
-    Named,
-    /// This other blob holds the same bytes.
+    /// By the new blob.
+    Referenced,
+    /// By this other blob.
     Duplicate(BlobId),
 }
 
@@ -69,7 +70,7 @@ impl Publisher {
         &self.catalogue
     }
 
-    /// Refuses what can be refused before the bytes arrive, by the digest and length that the publisher declares.
+    /// Refuses an upload by its declared digest and length, before the bytes arrive.
     pub(crate) async fn admit(
         &self,
         address: &Address,
@@ -78,7 +79,7 @@ impl Publisher {
     ) -> Result<(), Error> {
         if let Some(app) = self.catalogue.app(&address.app).await? {
             app.read(|state| {
-                refuse_early(state, address, sha256)?;
+                refuse_immutable(state, address, sha256)?;
                 let exists = state
                     .version(&address.version)
                     .is_some_and(|version| version.file(&address.file).is_some());
@@ -94,7 +95,7 @@ impl Publisher {
         }
     }
 
-    /// Publishes the bytes, also when the caller goes away.
+    /// Publishes the bytes, even if the caller goes away.
     pub(crate) async fn publish(
         &self,
         address: Address,
@@ -119,14 +120,14 @@ impl Publisher {
         let mut has_tried = false;
         let outcome = app
             .commit(by, |state| {
-                refuse_early(state, address, Some(sha256))?;
+                refuse_immutable(state, address, Some(sha256))?;
                 let existing = state
                     .version(version)
                     .and_then(|version| version.file(file));
                 if let Some(record) = existing {
-                    // Its own entry, where the answer to the first attempt was lost.
+                    // This upload's own entry: the answer to its first attempt was lost.
                     let outcome = if record.blob == blob {
-                        Outcome::Named
+                        Outcome::Referenced
                     } else {
                         Outcome::Duplicate(record.blob)
                     };
@@ -142,16 +143,16 @@ impl Publisher {
                     size,
                     sha256,
                 };
-                Ok(Decision::Append(vec![event], Outcome::Named))
+                Ok(Decision::Append(vec![event], Outcome::Referenced))
             })
             .await;
         match outcome {
-            Ok(Outcome::Named) => Ok(Published {
+            Ok(Outcome::Referenced) => Ok(Published {
                 is_new: true,
                 sha256,
             }),
             Ok(Outcome::Duplicate(existing)) => {
-                if self.is_whole(existing, size, sha256).await {
+                if self.is_intact(existing, size, sha256).await {
                     storage.delete_blob(blob).await;
                 } else {
                     self.heal(&app, address, (existing, blob), by).await?;
@@ -162,7 +163,7 @@ impl Publisher {
                 })
             }
             Err(error) => {
-                // After an error of the store the log may name the blob, so the blob stays.
+                // After an error of the store, the log may reference the blob, so the blob stays.
                 if error.is_refusal() || !has_tried {
                     storage.delete_blob(blob).await;
                 }
@@ -171,8 +172,8 @@ impl Publisher {
         }
     }
 
-    /// Whether a blob still has the bytes that it had.
-    async fn is_whole(&self, blob: BlobId, size: u64, sha256: Digest) -> bool {
+    /// Whether a blob still has this size and digest.
+    async fn is_intact(&self, blob: BlobId, size: u64, sha256: Digest) -> bool {
         match self.catalogue.storage().digest_of(blob).await {
             Ok(Some(found)) => found == (size, sha256),
             Ok(None) => false,
@@ -188,28 +189,28 @@ impl Publisher {
         &self,
         app: &AppLog,
         address: &Address,
-        (damaged, whole): (BlobId, BlobId),
+        (damaged, intact): (BlobId, BlobId),
         by: &str,
     ) -> Result<(), Error> {
         let Address { version, file, .. } = address;
         let is_healed = app
             .commit(by, |state| {
-                refuse_early(state, address, None)?;
-                self.refuse_expired(whole)?;
+                refuse_immutable(state, address, None)?;
+                self.refuse_expired(intact)?;
                 let existing = state
                     .version(version)
                     .and_then(|version| version.file(file));
                 match existing {
                     Some(record) if record.blob == damaged => {}
                     record => {
-                        let is_ours = record.is_some_and(|record| record.blob == whole);
+                        let is_ours = record.is_some_and(|record| record.blob == intact);
                         return Ok(Decision::Unchanged(is_ours));
                     }
                 }
                 let event = AppEvent::Heal {
                     version: version.clone(),
                     file: file.clone(),
-                    blob: whole,
+                    blob: intact,
                 };
                 Ok(Decision::Append(vec![event], true))
             })
@@ -218,7 +219,7 @@ impl Publisher {
             tracing::warn!(app = %address.app, %version, %file, "the stored bytes were damaged: the new upload replaces them");
             damaged
         } else {
-            whole
+            intact
         };
         self.catalogue.storage().delete_blob(unreferenced).await;
         Ok(())
@@ -245,8 +246,12 @@ impl Publisher {
     }
 }
 
-/// Refuses what stays refused, so a state that is not up to date will do.
-fn refuse_early(state: &AppState, address: &Address, sha256: Option<Digest>) -> Result<(), Error> {
+/// Refuses what no later entry can allow, so a stale state is good enough.
+fn refuse_immutable(
+    state: &AppState,
+    address: &Address,
+    sha256: Option<Digest>,
+) -> Result<(), Error> {
     let Address { app, version, file } = address.clone();
     if state.is_purged(&version) {
         return Err(Error::Purged { app, version });

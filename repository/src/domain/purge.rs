@@ -1,7 +1,7 @@
 //! Purging a version: its bytes are deleted for ever, and its name stays taken.
 //!
-//! 1. the entry in the log: from then on no one gets the version
-//! 2. the blobs; `gc` deletes those that cannot be deleted now
+//! 1. write the entry: from then on, no reader gets the version
+//! 2. delete the blobs; `gc` retries
 
 use std::sync::Arc;
 use std::time::SystemTime;

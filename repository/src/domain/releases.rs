@@ -1,4 +1,4 @@
-//! Releases: what a reference resolves to, the document for it, and how a release is made.
+//! Releases: resolving a reference, its release document, and creating a release.
 
 use futures_util::future::try_join_all;
 use repository_api::config::{self, Config};
@@ -24,7 +24,7 @@ pub(crate) struct Resolved {
     pub(crate) minisig: Option<String>,
 }
 
-/// Resolves `reference` in the current state of the app.
+/// Resolves `reference` in the current state of an app.
 pub(crate) async fn resolve(
     catalogue: &Catalogue,
     app: &AppName,
@@ -218,9 +218,9 @@ pub(crate) fn gzipped_archive(
     candidate::choose(&files, app, version, std::env::consts::ARCH).cloned()
 }
 
-/// The event that makes a release of `version` with the newest config, and the number of the release. No event if the
-/// release `current` already pins the same.
-pub(super) fn make(
+/// The event that creates a release of `version` with the newest config, and the number of the release. No event if the
+/// release `current` pins the same.
+pub(super) fn create(
     app: &AppName,
     state: &AppState,
     version: &VersionName,

@@ -1,7 +1,7 @@
-//! Retention: setting the policy of an app, and what follows from it.
+//! Retention: sets the policy of an app, and finds the versions that expire.
 //!
-//! A version expires only if every rule of the policy lets it go, and never while it is `latest` or one of a channel's
-//! recent releases names it.
+//! A version expires only if no rule of the policy keeps it, and never while it is `latest` or a version of a channel's
+//! recent releases.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,26 +42,26 @@ pub(crate) async fn set_policy(
 }
 
 impl AppState {
-    /// The versions that the policy no longer keeps: every rule of it must let them go.
+    /// The versions that no rule of the policy keeps.
     pub(crate) fn expired(&self, now: SystemTime) -> Vec<VersionName> {
         let Policy { keep, keep_for, .. } = self.policy;
         if keep.is_none() && keep_for.is_none() {
             return Vec::new();
         }
-        let needed = self.needed();
-        let there = self.versions.iter().filter(|(_, state)| !state.is_empty());
+        let protected = self.protected();
+        let published = self.versions.iter().filter(|(_, state)| !state.is_empty());
         let is_young = |created: &str| {
             let age = humantime::parse_rfc3339(created)
                 .ok()
                 .and_then(|created| now.duration_since(created).ok());
-            // A time in the future is from another clock, and recent.
+            // A time in the future comes from another clock, and counts as now.
             age.is_none_or(|age| keep_for.is_some_and(|keep_for| age < keep_for))
         };
-        there
+        published
             .rev()
             .skip(keep.unwrap_or(0))
             .filter(|(version, state)| {
-                !needed.contains(*version)
+                !protected.contains(*version)
                     && !state.files().any(|(_, record)| is_young(&record.created))
             })
             .map(|(version, _)| version.clone())
@@ -69,7 +69,7 @@ impl AppState {
     }
 
     /// `latest`, and the versions to which a channel can be rolled back.
-    fn needed(&self) -> BTreeSet<&VersionName> {
+    fn protected(&self) -> BTreeSet<&VersionName> {
         let recent = self.channels.values().flat_map(|moves| {
             let mut seen = BTreeSet::new();
             let newest_first = moves.values().rev().map(|entry| entry.release);

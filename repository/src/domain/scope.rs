@@ -19,7 +19,7 @@ pub(crate) enum Scope {
     Release(Any<AppName>, Any<ChannelName>),
 }
 
-/// One, or any.
+/// One name, or a wildcard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Any<T> {
     Any,
@@ -35,7 +35,7 @@ pub(crate) enum LayerOwner {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is no scope: expected admin, read:APP, publish:APP, config:APP or release:APP/CHANNEL, with * for any app or channel"
+    "{0:?} is not a scope: expected admin, read:APP, publish:APP, config:APP or release:APP/CHANNEL, with * for any app or channel"
 )]
 pub(crate) struct ScopeError(String);
 
@@ -45,9 +45,9 @@ pub(crate) enum Need {
     /// Any token.
     Valid,
     Admin,
-    /// To read one app, or all of them.
+    /// To read one app, or all apps.
     Read(Option<AppName>),
-    /// To read the layer under every app, which a token for any app may.
+    /// To read the default layer, which a token that reads any app may do.
     ReadDefault,
     Publish(AppName),
     Config(LayerOwner),
@@ -137,23 +137,23 @@ impl FromStr for Scope {
     type Err = ScopeError;
 
     fn from_str(text: &str) -> Result<Self, ScopeError> {
-        let wrong = || ScopeError(text.to_owned());
+        let invalid = || ScopeError(text.to_owned());
         if text == "admin" {
             return Ok(Self::Admin);
         }
-        let (what, of) = text.split_once(':').ok_or_else(wrong)?;
-        match what {
-            "read" => of.parse().map(Self::Read).map_err(|_| wrong()),
-            "publish" => of.parse().map(Self::Publish).map_err(|_| wrong()),
-            "config" => of.parse().map(Self::Config).map_err(|_| wrong()),
+        let (action, target) = text.split_once(':').ok_or_else(invalid)?;
+        match action {
+            "read" => target.parse().map(Self::Read).map_err(|_| invalid()),
+            "publish" => target.parse().map(Self::Publish).map_err(|_| invalid()),
+            "config" => target.parse().map(Self::Config).map_err(|_| invalid()),
             "release" => {
-                let (app, channel) = of.split_once('/').ok_or_else(wrong)?;
+                let (app, channel) = target.split_once('/').ok_or_else(invalid)?;
                 Ok(Self::Release(
-                    app.parse().map_err(|_| wrong())?,
-                    channel.parse().map_err(|_| wrong())?,
+                    app.parse().map_err(|_| invalid())?,
+                    channel.parse().map_err(|_| invalid())?,
                 ))
             }
-            _ => Err(wrong()),
+            _ => Err(invalid()),
         }
     }
 }
@@ -184,7 +184,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The scope that would cover the need.
+/// Formats the scope that covers the need.
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

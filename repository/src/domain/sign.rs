@@ -1,4 +1,4 @@
-//! Signing a release: it gets one signature, which stays. Whether to trust the signature is for those who hold keys.
+//! Signing a release. A release has at most one signature, which never changes. Clients decide whether they trust it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::completion::run_to_completion;
 use super::error::Error;
 use super::event::AppEvent;
 
-/// Gives a release its signature; returns `false` if it has the same one already.
+/// Adds a signature to a release; returns `false` if the release has the same one already.
 pub(crate) async fn sign(
     catalogue: &Arc<Catalogue>,
     app: AppName,
@@ -22,21 +22,18 @@ pub(crate) async fn sign(
     let catalogue = Arc::clone(catalogue);
     run_to_completion(async move {
         let log = catalogue.known(&app).await?;
-        log.commit(&by, |state| {
-            let app = app.clone();
-            let Some(found) = state.releases.get(&release.get()) else {
-                return Err(Error::UnknownRelease { app, release });
-            };
-            match &found.minisig {
-                Some(existing) if *existing == minisig => Ok(Decision::Unchanged(false)),
-                Some(_) => Err(Error::AlreadySigned { app, release }),
-                None => {
-                    let event = AppEvent::Sign {
-                        release: release.get(),
-                        minisig: minisig.clone(),
-                    };
-                    Ok(Decision::Append(vec![event], true))
-                }
+        log.commit(&by, |state| match &state.release(&app, release)?.minisig {
+            Some(existing) if *existing == minisig => Ok(Decision::Unchanged(false)),
+            Some(_) => Err(Error::AlreadySigned {
+                app: app.clone(),
+                release,
+            }),
+            None => {
+                let event = AppEvent::Sign {
+                    release: release.get(),
+                    minisig: minisig.clone(),
+                };
+                Ok(Decision::Append(vec![event], true))
             }
         })
         .await
@@ -69,7 +66,7 @@ mod tests {
     const PREHASHED: &str = "untrusted comment: signature\nRUQ3+Vpub4DE5U6fQX2W2f8wYv6Uf2UnlosuCiHy8CeimjgTVpxlNN68foTLRv2DyFa3L2F0n2+3Phhtp7LEDTwF/iOhij99yg4=\ntrusted comment: x\nB+iEqYVeCIrT8gotvExCrV/ddrzszqYByX+6fx6Zu4HV7UtHRcSQHhjWgbq3zS0AWQAnp7pwXR+vq5diIFJpBA==\n";
 
     #[test]
-    fn only_prehashed_signatures() {
+    fn only_prehashed_signatures_are_accepted() {
         assert!(check(PREHASHED.as_bytes()).is_ok());
         let old = PREHASHED.replace("\nRUQ3", "\nRWQ3");
         for bad in [old.as_str(), "", "nonsense", &PREHASHED[..100]] {

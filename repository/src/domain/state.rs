@@ -1,5 +1,5 @@
-//! What follows from a log, by its kind: [`app`] (and [`version`], one version of it), [`default_layer`],
-//! [`tokens`]. [`layers`] are what an app and the default layer have in common.
+//! The states that logs lead to, by kind of log: [`app`] with its [`version`]s, [`default_layer`], [`tokens`]. An app
+//! and the default layer have [`layers`].
 
 pub(crate) mod app;
 pub(crate) mod default_layer;
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::storage::entry::Entry;
 use layers::Layers;
 
-/// The state that one kind of log leads to.
+/// The state of one kind of log.
 pub(crate) trait LogState: Debug + Default + Send + Sync + 'static {
     type Event: Clone + Debug + Serialize + DeserializeOwned + Send + Sync;
 
@@ -27,8 +27,8 @@ pub(crate) trait LogState: Debug + Default + Send + Sync + 'static {
     /// Applies the events of an entry and takes its number as the position.
     fn record(&mut self, entry: Entry<Self::Event>);
 
-    /// Digest and content of the config in an event, if it writes one.
-    fn config(_event: &Self::Event) -> Option<(Digest, &str)> {
+    /// Layer, digest and content of the config in an event, if it writes one.
+    fn config(_event: &Self::Event) -> Option<(&LayerName, Digest, &str)> {
         None
     }
 
@@ -56,7 +56,4 @@ pub(crate) trait HasLayers: LogState {
 
     /// The event that writes the next generation of a layer.
     fn configure(layer: LayerName, sha256: Digest, content: String) -> Self::Event;
-
-    /// The content that an event gives `layer`, if its digest is `sha256`.
-    fn content(event: Self::Event, layer: &LayerName, sha256: Digest) -> Option<String>;
 }

@@ -1,4 +1,4 @@
-//! Points in time as records hold them: RFC 3339, UTC, whole seconds.
+//! Timestamps in records: RFC 3339, UTC, whole seconds.
 
 use std::time::{Duration, SystemTime};
 

@@ -29,16 +29,16 @@ pub(crate) struct TokenName(String);
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} is no name of a token: expected 1 to 63 of a to z, A to Z, 0 to 9, ., _, @ and -, and none of admin and anonymous"
+    "{0:?} is not a token name: expected 1 to 63 characters of a-z, A-Z, 0-9, ., _, @ and -, but not admin or anonymous"
 )]
 pub(crate) struct TokenNameError(String);
 
-/// The digest that proves a secret.
+/// The digest of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Hash(Digest);
 
-/// Makes a token.
+/// Generates a token.
 pub(crate) fn make() -> Result<String, getrandom::Error> {
     let mut secret = [0; SECRET];
     getrandom::fill(&mut secret)?;
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_are_the_same() {
+    fn tokens_are_unique_and_match_their_hashes() {
         let (one, two) = (make().unwrap(), make().unwrap());
         assert_eq!(one.len(), PREFIX.len() + 43);
         assert!(one != two && one.starts_with(PREFIX));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn names_are_checked() {
         for good in ["ci", "jo@example.org", "a.b_c-1"] {
             assert_eq!(good.parse::<TokenName>().unwrap().to_string(), good);
         }

@@ -8,13 +8,13 @@ use repository_api::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::keys::{self, BlobId};
-use super::store::{Chunks, Listed, Writer};
+use super::store::{Chunks, Listed, Writer, read_range};
 use super::{Located, Storage, StorageError, file};
 
 /// Bytes of a write. Each upload buffers as many.
 const PART: usize = 256 << 10;
 
-/// An upload. Readers don't see it until a log names its id.
+/// An upload. Readers don't see it until a log references its id.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub(crate) id: BlobId,
@@ -32,7 +32,7 @@ impl Storage {
         })
     }
 
-    /// Deletes a blob that no log names. Returns whether that succeeded; otherwise gc retries.
+    /// Deletes a blob that no log references. Returns whether that succeeded; otherwise gc retries.
     pub(crate) async fn delete_blob(&self, id: BlobId) -> bool {
         if let Some(cache) = self.cache.get() {
             cache.forget(id);
@@ -56,11 +56,7 @@ impl Storage {
         if let Some(cache) = self.cache.get() {
             return cache.part(&self.store, blob, range).await;
         }
-        let key = keys::blob(blob.id);
-        let found = self.store.open(&key, Some(range)).await?;
-        found.ok_or_else(|| StorageError::Missing {
-            key: key.to_string(),
-        })
+        read_range(&self.store, &keys::blob(blob.id), range).await
     }
 
     /// Reads the blob from the store, whatever its size; `None` if it does not exist.
@@ -95,15 +91,15 @@ impl Storage {
                 Ok(chunks) => Sum::of(chunks).await,
                 Err(error) => Err(error),
             },
-            // Evicted by now.
+            // The blob was evicted in between.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
             Err(error) => Err(error),
         };
-        let is_whole = found.is_ok_and(|found| found == (blob.size, blob.sha256));
-        if !is_whole {
+        let is_intact = found.is_ok_and(|found| found == (blob.size, blob.sha256));
+        if !is_intact {
             cache.forget(blob.id);
         }
-        is_whole
+        is_intact
     }
 
     /// Lists blobs after `after`, in the order in which their uploads began.

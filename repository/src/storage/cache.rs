@@ -21,8 +21,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::file;
-use super::keys::{self, BlobId, Key};
-use super::store::{Chunks, Store};
+use super::keys::{self, BlobId};
+use super::store::{Chunks, Store, read_range};
 use super::{Located, StorageError};
 use fetch::{Fetch, FetchError, Follower, Progress};
 
@@ -122,10 +122,10 @@ impl Cache {
                 return file::chunks(file, Some(range)).map_err(failed);
             }
             Ok(Source::UnderWay(under_way)) => under_way,
-            Ok(Source::Store) => return read_store(store, &key, range).await,
+            Ok(Source::Store) => return read_range(store, &key, range).await,
             Err(error) => {
                 tracing::warn!(%error, "failed to write to the cache; reading the blob from the store");
-                return read_store(store, &key, range).await;
+                return read_range(store, &key, range).await;
             }
         };
         let UnderWay { file, mut progress } = under_way;
@@ -135,14 +135,12 @@ impl Cache {
             .await
             .map_or(Progress::Failed(FetchError::Transfer), |progress| *progress);
         match first {
-            Progress::Failed(FetchError::Missing) => Err(StorageError::Missing {
-                key: key.to_string(),
-            }),
+            Progress::Failed(FetchError::Missing) => Err(StorageError::missing(&key)),
             Progress::Failed(FetchError::Damaged) => Err(StorageError::damaged(
                 &key,
                 "its digest differs from that of the published file",
             )),
-            Progress::Failed(FetchError::Transfer) => read_store(store, &key, range).await,
+            Progress::Failed(FetchError::Transfer) => read_range(store, &key, range).await,
             _ => {
                 let store = Arc::clone(store);
                 let follower = Follower {
@@ -157,7 +155,7 @@ impl Cache {
         }
     }
 
-    /// Finds the blob, or begins to fetch it. All under one lock, because a fetch may end at any time.
+    /// Finds the blob, or begins to fetch it. Holds the lock throughout, because a fetch may end at any time.
     fn source(self: &Arc<Self>, store: &Arc<dyn Store>, blob: Located) -> io::Result<Source> {
         let mut state = self.state();
         if let Some(file) = self.cached(&mut state, blob) {
@@ -314,18 +312,6 @@ fn lock(directory: &Path) -> io::Result<File> {
         }
         Err(TryLockError::Error(error)) => Err(error),
     }
-}
-
-/// Reads a blob past the cache.
-async fn read_store(
-    store: &Arc<dyn Store>,
-    key: &Key,
-    range: Range<u64>,
-) -> Result<Chunks, StorageError> {
-    let found = store.open(key, Some(range)).await?;
-    found.ok_or_else(|| StorageError::Missing {
-        key: key.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -76,12 +76,15 @@ impl Disk {
     }
 
     /// Opens the directory for a command, which may run beside a server.
-    pub(crate) fn open_beside(root: &Path, may_be_new: bool) -> Result<Self, StorageError> {
+    pub(crate) fn open_for_command(
+        root: &Path,
+        create_if_missing: bool,
+    ) -> Result<Self, StorageError> {
         let failed = |source| StorageError::Open {
             path: root.to_owned(),
             source,
         };
-        if !may_be_new && !root.join(keys::APPS).is_dir() {
+        if !create_if_missing && !root.join(keys::APPS).is_dir() {
             return Err(StorageError::NoRepository {
                 path: root.to_owned(),
             });
@@ -138,11 +141,8 @@ fn sweep(uploads: &Path, age: Duration, deletes: bool) -> io::Result<u64> {
             continue;
         }
         swept += 1;
-        if deletes
-            && let Err(error) = fs::remove_file(entry.path())
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error);
+        if deletes {
+            remove_if_exists(&entry.path())?;
         }
     }
     Ok(swept)
@@ -213,11 +213,16 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+fn remove_if_exists(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Removes an unfinished file. If that fails, the next start of the server does it.
 fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
+    if let Err(error) = remove_if_exists(path) {
         tracing::warn!(%error, path = %path.display(), "failed to remove an unfinished file; the next start removes it");
     }
 }
@@ -229,7 +234,7 @@ impl Store for Disk {
     }
 
     /// Reads only: a full or read-only disk still serves.
-    async fn answers(&self) -> Result<(), StorageError> {
+    async fn probe(&self) -> Result<(), StorageError> {
         let directory = self.inner.root.join(keys::APPS);
         blocking(move || fs::read_dir(directory)?.next().transpose())
             .await
@@ -258,8 +263,8 @@ impl Store for Disk {
             .map_err(|source| StorageError::object("read", key, source))
     }
 
-    async fn mend(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
-        self.blocking("mend", key, move |inner, path| {
+    async fn repair(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
+        self.blocking("repair", key, move |inner, path| {
             let upload = inner.write(&bytes)?;
             fs::rename(&upload, path)?;
             inner.directories.sync(path.parent().unwrap_or(&inner.root))
@@ -282,11 +287,8 @@ impl Store for Disk {
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StorageError> {
-        self.blocking("delete", key, |_, path| match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        })
-        .await
+        self.blocking("delete", key, |_, path| remove_if_exists(path))
+            .await
     }
 
     async fn list(
@@ -330,8 +332,7 @@ impl Store for Disk {
     }
 }
 
-/// Lists a directory in the order of names. Directories have no order, so all of it is read, whatever the
-/// limit.
+/// Lists a directory in the order of names. Reads all of it, whatever the limit, because directories have no order.
 fn list(directory: &Path, after: Option<&str>, limit: usize) -> io::Result<Vec<Listed>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,5 +1,5 @@
-//! The format of a log entry: two copies, each a line of JSON and a line with its SHA-256. A flipped bit
-//! damages one copy, and the entry is mended from the other one. `head -1` shows the event.
+//! The format of a log entry: two copies, each a line of JSON and a line with its SHA-256. A flipped bit damages one
+//! copy, and the entry is repaired from the other one. `head -1` shows the event.
 
 use bytes::Bytes;
 use repository_api::Digest;
@@ -50,11 +50,11 @@ fn line(copy: &[u8]) -> Option<&[u8]> {
 pub(super) struct Decoded<E> {
     pub(super) entry: Entry<E>,
     /// The bytes to write if one copy is damaged.
-    pub(super) mended: Option<Bytes>,
+    pub(super) repaired: Option<Bytes>,
 }
 
 /// Finds an undamaged copy. The flag says whether both are undamaged.
-pub(super) fn whole_copy(bytes: &[u8]) -> Result<(bool, &[u8]), &'static str> {
+pub(super) fn intact_copy(bytes: &[u8]) -> Result<(bool, &[u8]), &'static str> {
     // Split by length and not by lines: a flipped bit can add or remove a line feed.
     let (first, second) = bytes.split_at(bytes.len() / 2);
     match (line(first), line(second)) {
@@ -68,10 +68,10 @@ pub(super) fn whole_copy(bytes: &[u8]) -> Result<(bool, &[u8]), &'static str> {
 
 /// Decodes entry `number`, or says why it is damaged.
 pub(super) fn decode<E: DeserializeOwned>(bytes: &[u8], number: u64) -> Result<Decoded<E>, String> {
-    let (is_whole, copy) = whole_copy(bytes)?;
+    let (is_intact, copy) = intact_copy(bytes)?;
     Ok(Decoded {
         entry: parse(&copy[..copy.len() - CHECKSUM], number)?,
-        mended: (!is_whole).then(|| copy.repeat(2).into()),
+        repaired: (!is_intact).then(|| copy.repeat(2).into()),
     })
 }
 
@@ -95,9 +95,9 @@ pub(super) fn decode_segment<E: DeserializeOwned>(
     let mut entries = Vec::new();
     while let Some(text) = lines.next() {
         let sum = lines.next().unwrap_or_default();
-        let whole = line(&[text, sum].concat()).map(<[u8]>::to_vec);
-        let whole = whole.ok_or("an entry has a wrong checksum")?;
-        entries.push(parse(&whole, first + entries.len() as u64)?);
+        let intact = line(&[text, sum].concat()).map(<[u8]>::to_vec);
+        let intact = intact.ok_or("an entry has a wrong checksum")?;
+        entries.push(parse(&intact, first + entries.len() as u64)?);
     }
     Ok(entries)
 }
@@ -117,16 +117,16 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_found_and_mended() {
+    fn every_flipped_bit_is_found_and_repaired() {
         let bytes = encode(&entry()).unwrap();
-        assert!(decode::<String>(&bytes, 7).unwrap().mended.is_none());
+        assert!(decode::<String>(&bytes, 7).unwrap().repaired.is_none());
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut damaged = bytes.to_vec();
                 damaged[at] ^= 1 << bit;
                 let decoded = decode::<String>(&damaged, 7).unwrap();
                 assert_eq!(
-                    decoded.mended,
+                    decoded.repaired,
                     Some(bytes.clone()),
                     "bit {bit} of byte {at}"
                 );

@@ -4,7 +4,7 @@
 //! apps/{app}/log/{n}.json          an entry of the app's log
 //! apps/{app}/segments/{n}.jsonl    copies of a thousand entries, read at once
 //! names/{app}                      an empty object, for listing apps
-//! blobs/{id}                       bytes of an upload; a log names their file
+//! blobs/{id}                       bytes of an upload; a log references them
 //! proofs/{id}                      created and deleted at each start
 //! uploads/{id}                     on a disk: a file being written
 //! ```
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_know_when_they_began() {
+    fn an_id_contains_the_start_of_its_upload() {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let id = BlobId::new();
         assert!((now..=now + 1).contains(&id.began()));

@@ -28,7 +28,7 @@ const PARALLEL: u64 = 32;
 pub(crate) struct Inspected<E> {
     pub(crate) entry: Entry<E>,
     /// Whether both copies are undamaged.
-    pub(crate) is_whole: bool,
+    pub(crate) is_intact: bool,
     /// Bytes of both copies.
     pub(crate) size: u64,
 }
@@ -49,7 +49,7 @@ impl Storage {
             // A retried request may find the entry of its own first attempt.
             Ok(Created::Already) | Err(_) if self.store.visible_is_durable() => {
                 match (self.entry::<E>(owner, entry.number).await, created) {
-                    (Ok(Some(there)), _) if there.id == entry.id => Ok(Created::Now),
+                    (Ok(Some(existing)), _) if existing.id == entry.id => Ok(Created::Now),
                     (Ok(_), Ok(created)) => Ok(created),
                     (Ok(Some(_)), Err(_)) => Ok(Created::Already),
                     (Ok(None), Err(error)) | (Err(error), _) => Err(error),
@@ -59,41 +59,50 @@ impl Storage {
         }
     }
 
-    /// Reads an entry. Mends a damaged copy from the other one.
+    /// Reads an entry. Repairs a damaged copy from the other one.
     pub(crate) async fn entry<E: DeserializeOwned>(
         &self,
         owner: &Owner,
         number: u64,
     ) -> Result<Option<Entry<E>>, StorageError> {
         let key = keys::entry(owner, number);
-        let Some(bytes) = self.store.read(&key).await? else {
+        let Some((Decoded { entry, repaired }, _)) = self.decode(&key, number).await? else {
             return Ok(None);
         };
-        let Decoded { entry, mended } =
-            entry::decode(&bytes, number).map_err(|reason| StorageError::damaged(&key, reason))?;
-        if let Some(mended) = mended {
-            self.mend(&key, mended).await;
+        if let Some(repaired) = repaired {
+            self.repair(&key, repaired).await;
         }
         Ok(Some(entry))
     }
 
-    /// Reads an entry without mending it.
+    /// Reads an entry without repairing it.
     pub(crate) async fn inspect<E: DeserializeOwned>(
         &self,
         owner: &Owner,
         number: u64,
     ) -> Result<Option<Inspected<E>>, StorageError> {
-        let key = keys::entry(owner, number);
-        let Some(bytes) = self.store.read(&key).await? else {
+        let decoded = self.decode(&keys::entry(owner, number), number).await?;
+        Ok(
+            decoded.map(|(Decoded { entry, repaired }, size)| Inspected {
+                entry,
+                is_intact: repaired.is_none(),
+                size,
+            }),
+        )
+    }
+
+    /// Reads and decodes an entry; returns its size in bytes, too.
+    async fn decode<E: DeserializeOwned>(
+        &self,
+        key: &Key,
+        number: u64,
+    ) -> Result<Option<(Decoded<E>, u64)>, StorageError> {
+        let Some(bytes) = self.store.read(key).await? else {
             return Ok(None);
         };
-        let Decoded { entry, mended } =
-            entry::decode(&bytes, number).map_err(|reason| StorageError::damaged(&key, reason))?;
-        Ok(Some(Inspected {
-            entry,
-            is_whole: mended.is_none(),
-            size: bytes.len() as u64,
-        }))
+        let decoded = entry::decode(&bytes, number);
+        let decoded = decoded.map_err(|reason| StorageError::damaged(key, reason))?;
+        Ok(Some((decoded, bytes.len() as u64)))
     }
 
     /// Lists the names of a log's entries, in order.
@@ -113,10 +122,10 @@ impl Storage {
         owner: &Owner,
         number: u64,
     ) -> Result<bool, StorageError> {
-        let Some(there) = self.store.read(&keys::segment(owner, number)).await? else {
+        let Some(stored) = self.store.read(&keys::segment(owner, number)).await? else {
             return Ok(true);
         };
-        Ok(self.segment(owner, number).await? == Some(there))
+        Ok(self.segment(owner, number).await? == Some(stored))
     }
 
     /// Makes every object that can be seen in the directory of `key` durable.
@@ -124,13 +133,13 @@ impl Storage {
         self.store.make_durable(key).await
     }
 
-    async fn mend(&self, key: &Key, bytes: Bytes) {
-        match self.store.mend(key, bytes).await {
+    async fn repair(&self, key: &Key, bytes: Bytes) {
+        match self.store.repair(key, bytes).await {
             Ok(()) => {
-                tracing::warn!(%key, "mended a damaged copy of an entry");
+                tracing::warn!(%key, "repaired a damaged copy of an entry");
             }
             Err(error) => {
-                tracing::error!(error = %error.chain(), "failed to mend a damaged copy of an entry");
+                tracing::error!(error = %error.chain(), "failed to repair a damaged copy of an entry");
             }
         }
     }
@@ -191,9 +200,7 @@ impl Storage {
         if behind.is_empty() || self.store.read(&missing).await?.is_some() {
             return Ok(());
         }
-        Err(StorageError::Missing {
-            key: missing.to_string(),
-        })
+        Err(StorageError::missing(&missing))
     }
 
     async fn read_segments<E: DeserializeOwned>(
@@ -263,11 +270,9 @@ impl Storage {
             .map(|number| async move {
                 let key = keys::entry(owner, number);
                 let bytes = self.store.read(&key).await?;
-                let bytes = bytes.ok_or_else(|| StorageError::Missing {
-                    key: key.to_string(),
-                })?;
+                let bytes = bytes.ok_or_else(|| StorageError::missing(&key))?;
                 // Copied, not encoded again: another version may have written the entry.
-                let (_, copy) = entry::whole_copy(&bytes)
+                let (_, copy) = entry::intact_copy(&bytes)
                     .map_err(|reason| StorageError::damaged(&key, reason))?;
                 Ok::<_, StorageError>(bytes.slice_ref(copy))
             })

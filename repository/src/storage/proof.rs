@@ -19,8 +19,8 @@ const RACERS: usize = 32;
 
 pub(super) async fn prove(store: &Arc<dyn Store>) -> Result<(), StorageError> {
     let [raced, repeated, written] = [(); 3].map(|()| keys::proof(BlobId::new()));
-    // If the store does not answer one request, 32 would log no more.
-    let outcome = match store.answers().await {
+    // If the store does not answer one request, it will not answer 32.
+    let outcome = match store.probe().await {
         Ok(()) => check(store, [&raced, &repeated, &written]).await,
         Err(error) => Err(error),
     };
@@ -75,8 +75,8 @@ async fn check(
             winners.len()
         )));
     };
-    let there = store.read(raced).await?;
-    if there.as_deref() != Some(winner.as_bytes()) {
+    let stored = store.read(raced).await?;
+    if stored.as_deref() != Some(winner.as_bytes()) {
         return Err(unfit(
             "the store acknowledged a conditional create that another writer won".to_owned(),
         ));
@@ -87,7 +87,7 @@ async fn check(
                 .to_owned(),
         ));
     }
-    store.mend(written, Bytes::from_static(b"first")).await?;
+    store.repair(written, Bytes::from_static(b"first")).await?;
     if store.create(written, Bytes::from_static(b"second")).await? == Created::Now {
         return Err(unfit(
             "a conditional create overwrote an object that was written without a condition; use a store that honours If-None-Match: * on PUT"

@@ -111,7 +111,7 @@ impl Store for S3 {
         format!("s3://{}/{}", self.bucket, self.prefix)
     }
 
-    async fn answers(&self) -> Result<(), StorageError> {
+    async fn probe(&self) -> Result<(), StorageError> {
         self.read(&keys::proof(BlobId::new())).await.map(drop)
     }
 
@@ -143,10 +143,10 @@ impl Store for S3 {
         }
     }
 
-    async fn mend(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
+    async fn repair(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError> {
         self.put(key, bytes, PutMode::Overwrite)
             .await
-            .map_err(|error| StorageError::object("mend", key, error))
+            .map_err(|error| StorageError::object("repair", key, error))
     }
 
     async fn make_durable(&self, _: &Key) -> Result<(), StorageError> {

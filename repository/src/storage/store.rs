@@ -3,6 +3,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,7 +38,7 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync {
     fn location(&self) -> String;
 
     /// Checks that the store can be read.
-    async fn answers(&self) -> Result<(), StorageError>;
+    async fn probe(&self) -> Result<(), StorageError>;
 
     /// Whether an object that can be read is durable. On a disk it becomes durable when its directory is
     /// synced, so reading it does not prove that a create succeeded.
@@ -51,7 +52,7 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync {
     async fn read(&self, key: &Key) -> Result<Option<Bytes>, StorageError>;
 
     /// Overwrites a damaged object with its original content.
-    async fn mend(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError>;
+    async fn repair(&self, key: &Key, bytes: Bytes) -> Result<(), StorageError>;
 
     /// Makes every object that can be seen in the directory of `key` durable.
     async fn make_durable(&self, key: &Key) -> Result<(), StorageError>;
@@ -81,6 +82,16 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync {
 
     /// Counts unfinished uploads to which nothing was written for `age`, and deletes them if `deletes`.
     async fn sweep(&self, age: Duration, deletes: bool) -> Result<u64, StorageError>;
+}
+
+/// Reads a range of an object that a log references.
+pub(super) async fn read_range(
+    store: &Arc<dyn Store>,
+    key: &Key,
+    range: Range<u64>,
+) -> Result<Chunks, StorageError> {
+    let found = store.open(key, Some(range)).await?;
+    found.ok_or_else(|| StorageError::missing(key))
 }
 
 /// An object being written.

@@ -57,11 +57,11 @@ async fn objects_are_created_once() {
         let [winner] = winners[..] else {
             panic!("{winners:?} won at {}", store.location());
         };
-        let there = store.read(&key).await.unwrap().unwrap();
-        assert_eq!(usize::from(there[0]), winner);
+        let stored = store.read(&key).await.unwrap().unwrap();
+        assert_eq!(usize::from(stored[0]), winner);
         store.make_durable(&key).await.unwrap();
-        store.mend(&key, "mended".into()).await.unwrap();
-        assert_eq!(store.read(&key).await.unwrap().unwrap(), "mended");
+        store.repair(&key, "repaired".into()).await.unwrap();
+        assert_eq!(store.read(&key).await.unwrap().unwrap(), "repaired");
         store.delete(&key).await.unwrap();
         store.delete(&key).await.unwrap();
         assert_eq!(store.read(&key).await.unwrap(), None);
@@ -107,15 +107,12 @@ async fn blobs_are_readable_when_they_are_finished() {
 async fn lists_continue_after_a_name() {
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
-        let storage = Storage {
-            store: Arc::clone(&store),
-            cache: Arc::default(),
-        };
+        let storage = Storage::new(Arc::clone(&store));
         let names = ["a", "a-b", "a-b-c", "a0", "b"];
         for name in names.iter().rev() {
             let app = name.parse().unwrap();
-            storage.enlist(&app).await.unwrap();
-            storage.enlist(&app).await.unwrap();
+            storage.register(&app).await.unwrap();
+            storage.register(&app).await.unwrap();
             let first = keys::entry(&Owner::App(app), 1);
             store.create(&first, "x".into()).await.unwrap();
         }
@@ -144,10 +141,7 @@ async fn logs_are_read_in_order_with_and_without_segments() {
     const COUNT: u64 = 2500;
     let root = tempfile::tempdir().unwrap();
     for store in stores(root.path()).await {
-        let storage = Storage {
-            store,
-            cache: Arc::default(),
-        };
+        let storage = Storage::new(store);
         let append = async |number: u64| {
             let entry = Entry {
                 number,
@@ -179,12 +173,20 @@ async fn logs_are_read_in_order_with_and_without_segments() {
         assert!(read(COUNT).await.is_empty());
         let segment = keys::segment(&owner(), 0);
         let written = storage.segment(&owner(), 0).await.unwrap().unwrap();
-        storage.store.mend(&segment, written.clone()).await.unwrap();
+        storage
+            .store
+            .repair(&segment, written.clone())
+            .await
+            .unwrap();
         assert_eq!(read(0).await, all);
         // Its entries are read instead.
         let mut damaged = written.to_vec();
         damaged[100] ^= 1;
-        storage.store.mend(&segment, damaged.into()).await.unwrap();
+        storage
+            .store
+            .repair(&segment, damaged.into())
+            .await
+            .unwrap();
         assert_eq!(read(0).await, all);
     }
 }

@@ -1,12 +1,12 @@
-//! A tree of everything: any static server can serve it, and `import` makes a repository of it again.
+//! Exports everything into a tree that any static server can serve and `import` can read.
 //!
 //! ```text
-//! log/{app}.jsonl                           what happened, an entry a line: what import reads
+//! log/{app}.jsonl                           the log, an entry per line, for import
 //! artefacts/{app}/{version}/{file}          and {file}.sha256
 //! config/{app}/{app}.config                 the newest of each layer
 //! channels/{app}/{channel}                  the release that it points at
 //! releases/{app}/{reference}                the documents that bootstrap asks for, with all layers
-//! files/{app}/{app}.tgz                     the artefact of latest, as the original design had it
+//! files/{app}/{app}.tgz                     the artefact of latest, at the address of the original design
 //! ```
 //!
 //! Files that have the right bytes stay, so a second export resumes an interrupted one. Files of versions that
@@ -24,7 +24,7 @@ use super::report::Report;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::error::Error;
 use crate::storage::keys::Owner;
-use crate::storage::{Enlisted, StorageError};
+use crate::storage::{Registered, StorageError, chain};
 use app::Outcome;
 use tree::Tree;
 
@@ -37,36 +37,25 @@ pub(crate) enum ExportError {
     #[error("failed to write {path:?}")]
     Write { path: PathBuf, source: io::Error },
     #[error(
-        "{path:?} has a history that is not the beginning of the one in the store: it belongs to another repository, or the store has lost entries; export into an empty directory"
+        "the history in {path:?} does not match the store: it belongs to another repository, or the store has lost entries; export into an empty directory"
     )]
-    Other { path: PathBuf },
+    ForeignHistory { path: PathBuf },
     #[error("failed to encode an entry")]
     Encode(#[from] serde_json::Error),
     #[error("{0} changed during every attempt: export again")]
     Changing(String),
     #[error(
-        "{0} artefacts are damaged or missing, and not in the export: publish the same files again, or purge those versions, and export again"
+        "{0} artefacts are damaged or missing, so they are not in the export: publish the same files again, or purge those versions, and export again"
     )]
     Damaged(usize),
     #[error("{0} apps are not in the export: see the reasons above, and export again")]
     Failed(usize),
 }
 
-impl ExportError {
-    /// The error with everything that caused it, in one line.
-    fn chain(&self) -> String {
-        match self {
-            Self::Storage(error) => error.chain(),
-            Self::Repository(error) => error.chain(),
-            error => error.to_string(),
-        }
-    }
-}
-
-/// Maximum attempts at an app in which something is purged or healed while its bytes are copied.
+/// Maximum attempts to export an app that changes during the copy.
 const ATTEMPTS: usize = 10;
 
-/// Exports everything. Damaged artefacts are left out and reported, and then the export fails.
+/// Exports everything. Skips and reports damaged artefacts, and then fails.
 pub(crate) async fn export(
     catalogue: &Catalogue,
     root: &Path,
@@ -80,13 +69,13 @@ pub(crate) async fn export(
     for owner in owners.keys().rev() {
         match export_owner(catalogue, &tree, owner, report).await {
             Ok(count) => damaged += count,
-            // Errors of the target: the next app would fail, too.
-            Err(error @ (ExportError::Write { .. } | ExportError::Other { .. })) => {
+            // The target failed, so the next app would fail too.
+            Err(error @ (ExportError::Write { .. } | ExportError::ForeignHistory { .. })) => {
                 return Err(error);
             }
             Err(error) => {
                 failed += 1;
-                report.left_out(&format!("{owner} is left out: {}", error.chain()));
+                report.skipped(&format!("skipped {owner}: {}", chain(&error)));
             }
         }
     }
@@ -99,12 +88,12 @@ pub(crate) async fn export(
 }
 
 /// Refuses a tree with a log of an app that the store does not have: the tree belongs to another repository.
-fn refuse_foreign(tree: &Tree, owners: &BTreeMap<Owner, Enlisted>) -> Result<(), ExportError> {
+fn refuse_foreign(tree: &Tree, owners: &BTreeMap<Owner, Registered>) -> Result<(), ExportError> {
     for name in tree.names("/log")? {
         let owner = name.strip_suffix(".jsonl");
         let owner = owner.and_then(|name| name.parse::<Owner>().ok());
         if owner.is_some_and(|owner| !owners.contains_key(&owner)) {
-            return Err(ExportError::Other {
+            return Err(ExportError::ForeignHistory {
                 path: tree.path(&format!("/log/{name}")),
             });
         }
@@ -112,7 +101,7 @@ fn refuse_foreign(tree: &Tree, owners: &BTreeMap<Owner, Enlisted>) -> Result<(),
     Ok(())
 }
 
-/// Exports one log and what follows from it; returns the number of damaged artefacts.
+/// Exports one log and its files; returns the number of damaged artefacts.
 async fn export_owner(
     catalogue: &Catalogue,
     tree: &Tree,

@@ -24,11 +24,11 @@ use crate::domain::state::LogState;
 use crate::domain::state::app::AppState;
 use crate::domain::state::default_layer::DefaultLayerState;
 use crate::domain::state::tokens::TokensState;
-use crate::storage::Storage;
 use crate::storage::blob::Sum;
 use crate::storage::entry::Entry;
 use crate::storage::keys::{BlobId, Owner};
 use crate::storage::store::Created;
+use crate::storage::{Storage, chain};
 use log::Log;
 
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,14 @@ pub(crate) enum ImportError {
     #[error(
         "{path:?} is neither an export (it has no log/) nor a docroot of the original layout (it has no files/APP/APP.tgz)"
     )]
-    Nothing { path: PathBuf },
+    UnknownLayout { path: PathBuf },
     #[error(
         "{owner} has another history in this store from entry {number} on: import into an empty store"
     )]
-    Different { owner: String, number: u64 },
-    #[error("{path:?} is not what was exported: expected sha256:{expected}, found sha256:{found}")]
+    ForeignHistory { owner: String, number: u64 },
+    #[error(
+        "{path:?} differs from what was exported: expected sha256:{expected}, found sha256:{found}"
+    )]
     Damaged {
         path: PathBuf,
         expected: Digest,
@@ -83,18 +85,16 @@ pub(crate) async fn import(
         let owner = name
             .strip_suffix(".jsonl")
             .and_then(|name| name.parse().ok());
-        let owner: Owner = owner.ok_or_else(|| ImportError::Refused {
-            path: path.clone(),
-            reason: "it does not have the name of an app".to_owned(),
-        })?;
+        let owner: Owner =
+            owner.ok_or_else(|| refused(&path, &"its name is not that of an app"))?;
         match import_owner(storage, source, &owner, &path, report).await {
             Ok((entries, new)) => {
                 report.done(&format!("{owner}: {entries} entries, {new} of them new"));
             }
-            // Errors of the store: the next app would fail, too.
+            // The store failed, so the next app would fail too.
             Err(error @ ImportError::Repository(_)) => return Err(error),
             Err(error) => {
-                report.left_out(&format!("{owner} is not imported: {}", chain(&error)));
+                report.skipped(&format!("skipped {owner}: {}", chain(&error)));
                 failed.push(owner.to_string());
             }
         }
@@ -105,22 +105,12 @@ pub(crate) async fn import(
     Err(ImportError::Failed(failed.join(", ")))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        None => error.to_string(),
-        Some(source) => format!("{error}: {}", chain(source)),
-    }
-}
-
 /// The files of a directory, sorted by name.
 fn children(directory: &Path) -> Result<Vec<(String, PathBuf)>, ImportError> {
-    let failed = |source| ImportError::Read {
-        path: directory.to_owned(),
-        source,
-    };
+    let failed = failed_to_read(directory);
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    for entry in fs::read_dir(directory).map_err(&failed)? {
+        let path = entry.map_err(&failed)?.path();
         if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
             found.push((name.to_owned(), path));
         }
@@ -171,7 +161,7 @@ async fn import_app(
         new += 1;
     }
     if !log.end.is_empty() {
-        storage.enlist(app).await?;
+        storage.register(app).await?;
     }
     Ok((log.end.position(), new))
 }
@@ -193,7 +183,7 @@ async fn import_log<S: LogState>(
     Ok((log.end.position(), new))
 }
 
-/// Whether the store has this entry already; an error if it has another one of this number.
+/// Whether the store has this entry. Fails if it has another entry with this number.
 async fn is_imported<E: serde::de::DeserializeOwned>(
     storage: &Storage,
     owner: &Owner,
@@ -201,7 +191,7 @@ async fn is_imported<E: serde::de::DeserializeOwned>(
 ) -> Result<bool, ImportError> {
     match storage.entry::<E>(owner, entry.number).await? {
         Some(existing) if existing.id == entry.id => Ok(true),
-        Some(_) => Err(different(owner, entry.number)),
+        Some(_) => Err(foreign_history(owner, entry.number)),
         None => Ok(false),
     }
 }
@@ -213,12 +203,12 @@ async fn append<E: serde::Serialize + serde::de::DeserializeOwned>(
 ) -> Result<(), ImportError> {
     match storage.append(owner, entry).await? {
         Created::Now => Ok(()),
-        Created::Already => Err(different(owner, entry.number)),
+        Created::Already => Err(foreign_history(owner, entry.number)),
     }
 }
 
-fn different(owner: &Owner, number: u64) -> ImportError {
-    ImportError::Different {
+fn foreign_history(owner: &Owner, number: u64) -> ImportError {
+    ImportError::ForeignHistory {
         owner: owner.to_string(),
         number,
     }
@@ -273,10 +263,6 @@ async fn copy_bytes(
 
 /// Streams a file into an upload.
 async fn upload(storage: &Storage, path: &Path) -> Result<Received, ImportError> {
-    let failed = |source| ImportError::Read {
-        path: path.to_owned(),
-        source,
-    };
     let mut file = tokio::fs::File::from_std(regular(path)?);
     let mut upload = storage.begin_blob().await?;
     let mut sum = Sum::default();
@@ -286,7 +272,7 @@ async fn upload(storage: &Storage, path: &Path) -> Result<Received, ImportError>
             Ok(read) => read,
             Err(source) => {
                 upload.abort().await;
-                return Err(failed(source));
+                return Err(failed_to_read(path)(source));
             }
         };
         if read == 0 {
@@ -308,20 +294,28 @@ async fn upload(storage: &Storage, path: &Path) -> Result<Received, ImportError>
 
 /// Opens a regular file, also through a link. Anything else could block the reader for ever.
 fn regular(path: &Path) -> Result<File, ImportError> {
-    let failed = |source| ImportError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = failed_to_read(path);
     let file = File::options()
         .read(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(path)
-        .map_err(failed)?;
+        .map_err(&failed)?;
     if file.metadata().map_err(failed)?.is_file() {
         return Ok(file);
     }
-    Err(ImportError::Refused {
+    Err(refused(path, &"it is not a regular file"))
+}
+
+fn failed_to_read(path: &Path) -> impl Fn(io::Error) -> ImportError {
+    move |source| ImportError::Read {
         path: path.to_owned(),
-        reason: "it is not a regular file".to_owned(),
-    })
+        source,
+    }
+}
+
+fn refused(path: &Path, reason: &impl ToString) -> ImportError {
+    ImportError::Refused {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
 }

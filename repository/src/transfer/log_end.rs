@@ -1,4 +1,4 @@
-//! The last line of an exported log, by which an import knows that the log is complete.
+//! The last line of an exported log, which shows that the log is complete.
 
 use repository_api::Digest;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! The check for damage: every entry of every log, every segment, every blob that a log names. `repository check` runs
-//! it at once, a server slowly and all the time.
+//! The check for damage: every entry of every log, every segment, every blob that a log references. `repository check`
+//! runs it once; a server runs it slowly in the background.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use futures_util::StreamExt as _;
 use repository_api::{AppName, FileName, VersionName};
 
-use crate::domain::catalogue::is_still_named;
+use crate::domain::catalogue::is_still_referenced;
 use crate::domain::state::LogState;
 use crate::domain::state::app::AppState;
 use crate::domain::state::default_layer::DefaultLayerState;
@@ -17,9 +17,9 @@ use crate::domain::state::version::ArtefactRecord;
 use crate::storage::blob::Sum;
 use crate::storage::keys::{self, BlobId, Owner};
 use crate::storage::log::SEGMENT;
-use crate::storage::{Enlisted, Storage, StorageError};
+use crate::storage::{Registered, Storage, StorageError};
 
-/// An object that is not as it was written.
+/// A damaged or missing object.
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) subject: String,
@@ -30,11 +30,11 @@ pub(crate) struct Finding {
 pub(crate) trait Report: Send {
     fn found(&mut self, finding: Finding);
 
-    /// Takes note of bytes that were read. A check that is to be slow waits here.
+    /// Called after `bytes` were read. A slow check waits here.
     fn read(&mut self, bytes: u64) -> impl Future<Output = ()> + Send;
 }
 
-/// How much was checked.
+/// Totals of a check.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Checked {
     pub(crate) entries: u64,
@@ -67,14 +67,14 @@ impl LastCheck {
     }
 }
 
-/// Checks everything, and returns the blobs that logs name.
+/// Checks everything, and returns the blobs that logs reference.
 pub(crate) async fn check(
     storage: &Storage,
     report: &mut impl Report,
 ) -> Result<(Checked, BTreeSet<BlobId>), StorageError> {
     let mut checked = Checked::default();
-    let mut named = BTreeSet::new();
-    for (owner, Enlisted(is_enlisted)) in storage.owners().await? {
+    let mut referenced = BTreeSet::new();
+    for (owner, Registered(is_registered)) in storage.owners().await? {
         let mut check = Check {
             storage,
             owner: &owner,
@@ -83,9 +83,9 @@ pub(crate) async fn check(
         };
         match &owner {
             Owner::App(app) => {
-                let state: AppState = check.log(is_enlisted).await?;
+                let state: AppState = check.log(is_registered).await?;
                 for (version, file, record) in state.artefacts() {
-                    named.insert(record.blob);
+                    referenced.insert(record.blob);
                     let position = state.position();
                     check
                         .artefact((app, version, file), record, position)
@@ -93,20 +93,20 @@ pub(crate) async fn check(
                 }
             }
             Owner::DefaultLayer => {
-                check.log::<DefaultLayerState>(is_enlisted).await?;
+                check.log::<DefaultLayerState>(is_registered).await?;
             }
             Owner::Tokens => {
-                check.log::<TokensState>(is_enlisted).await?;
+                check.log::<TokensState>(is_registered).await?;
             }
         }
     }
-    Ok((checked, named))
+    Ok((checked, referenced))
 }
 
-/// Counts the blobs that no log names: of running and of failed uploads.
-pub(crate) async fn unnamed(
+/// Counts the blobs of running and failed uploads.
+pub(crate) async fn unreferenced(
     storage: &Storage,
-    named: &BTreeSet<BlobId>,
+    referenced: &BTreeSet<BlobId>,
 ) -> Result<u64, StorageError> {
     let mut count = 0;
     let mut after = None;
@@ -115,7 +115,7 @@ pub(crate) async fn unnamed(
         let ids = page.iter().filter_map(|found| found.name.parse().ok());
         let mut last = None;
         for id in ids {
-            count += u64::from(!named.contains(&id));
+            count += u64::from(!referenced.contains(&id));
             last = Some(id);
         }
         if last.is_none() {
@@ -125,8 +125,8 @@ pub(crate) async fn unnamed(
     }
 }
 
-const HEAL: &str = "publish the same file again to heal it, or purge the version";
-const RETRY: &str = "see that the store answers, and check again; if it does, publish the same file again to heal it";
+const HEAL: &str = "publish the same file again to repair it, or purge the version";
+const RETRY: &str = "make sure that the store answers, then check again; if that fails too, publish the same file again to repair it";
 
 struct Check<'a, R> {
     storage: &'a Storage,
@@ -145,12 +145,12 @@ impl<R: Report> Check<'_, R> {
     }
 
     /// Checks a log and its segments; returns the state that the readable entries lead to.
-    async fn log<S: LogState>(&mut self, is_enlisted: bool) -> Result<S, StorageError> {
+    async fn log<S: LogState>(&mut self, is_registered: bool) -> Result<S, StorageError> {
         let state: S = self.entries().await?;
-        if is_enlisted && state.is_empty() {
+        if is_registered && state.is_empty() {
             self.found(
                 keys::entry(self.owner, 1),
-                "the app is on the list, and its log is missing; restore it from a backup",
+                "the app is listed, but its log is missing; restore it from a backup",
             );
         }
         self.segments(state.position()).await?;
@@ -171,7 +171,7 @@ impl<R: Report> Check<'_, R> {
             };
             for name in page {
                 let Some(number) = keys::entry_number(&name) else {
-                    self.found(format!("{}/{name}", self.owner), "it is no entry of a log");
+                    self.found(format!("{}/{name}", self.owner), "it is not a log entry");
                     continue;
                 };
                 if number > expected {
@@ -198,16 +198,16 @@ impl<R: Report> Check<'_, R> {
             Ok(Some(inspected)) => {
                 self.checked.bytes += inspected.size;
                 self.report.read(inspected.size).await;
-                if !inspected.is_whole {
-                    // Reading mends it.
+                if !inspected.is_intact {
+                    // Reading repairs it.
                     let read = self.storage.entry::<S::Event>(self.owner, number).await;
                     let outcome = match read {
-                        Ok(_) => "it is mended from the other one",
-                        Err(_) => "it cannot be mended",
+                        Ok(_) => "repaired from the other copy",
+                        Err(_) => "it cannot be repaired",
                     };
                     self.found(key, format!("one of its two copies was damaged: {outcome}"));
                 }
-                // Also after a gap: the blobs that the entry names count.
+                // Recorded after a gap too, because the entry references blobs.
                 state.record(inspected.entry);
             }
             Ok(None) => self.found(key, "missing; restore it from a backup"),
@@ -226,7 +226,7 @@ impl<R: Report> Check<'_, R> {
                 Ok(true) | Err(StorageError::Damaged { .. } | StorageError::Missing { .. }) => {}
                 Ok(false) => self.found(
                     keys::segment(self.owner, number),
-                    "it is not a copy of its entries; delete it, and it is written anew",
+                    "it differs from its entries; delete it, and the server writes it again",
                 ),
                 Err(error) => self.found(keys::segment(self.owner, number), error.chain()),
             }
@@ -245,8 +245,8 @@ impl<R: Report> Check<'_, R> {
             return Ok(());
         };
         let name = (version, file, record.blob);
-        // On an error it counts as named.
-        if let Ok(false) = is_still_named(self.storage, app, name, position).await {
+        // After an error, the blob counts as referenced.
+        if let Ok(false) = is_still_referenced(self.storage, app, name, position).await {
             return Ok(());
         }
         self.found(format!("{app} {version} {file}"), problem);
@@ -279,7 +279,7 @@ impl<R: Report> Check<'_, R> {
         match found {
             Ok(found) if found == (record.size, record.sha256) => {
                 if !self.storage.check_cached(record.located()).await {
-                    tracing::warn!(blob = %record.blob, "the cached copy was damaged and is dropped");
+                    tracing::warn!(blob = %record.blob, "deleted a damaged copy from the cache");
                 }
                 None
             }

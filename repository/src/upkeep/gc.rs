@@ -1,6 +1,6 @@
-//! Garbage: versions that the policy of their app lets go, and blobs that no log names.
+//! Garbage: expired versions, and blobs that no log references.
 //!
-//! 1. find: blobs first, then the logs, so that blobs named in between are seen
+//! 1. list the blobs, then read the logs, so that a blob that is recorded in between counts as referenced
 //! 2. purge versions, one entry each, as `DELETE …?purge=true` does
 //! 3. delete blobs that are older than `gc_age`: an upload ends within `REPOSITORY_UPLOAD_TIMEOUT`, is recorded within
 //!    half of `gc_age`, and is refused otherwise
@@ -15,7 +15,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::error::Error;
 use crate::domain::purge;
 use crate::storage::keys::{self, BlobId, Owner};
-use crate::storage::{Enlisted, Storage, StorageError};
+use crate::storage::{Registered, Storage, StorageError};
 
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
@@ -31,29 +31,27 @@ pub(crate) async fn find(catalogue: &Catalogue, gc_age: Duration) -> Result<Garb
     let now = SystemTime::now();
     let mut blobs = old_blobs(storage, gc_age, now).await?;
     let mut garbage = Garbage::default();
-    let mut named = BTreeSet::new();
-    for (owner, Enlisted(is_enlisted)) in storage.owners().await? {
+    let mut referenced = BTreeSet::new();
+    for (owner, Registered(is_registered)) in storage.owners().await? {
         let Owner::App(name) = owner else { continue };
         let Some(app) = catalogue.app(&name).await? else {
-            if is_enlisted {
-                // A backup may bring the log back, which needs its blobs then.
-                return Err(StorageError::Missing {
-                    key: keys::entry(&Owner::App(name), 1).to_string(),
-                });
+            if is_registered {
+                // A log restored from a backup needs its blobs.
+                return Err(StorageError::missing(&keys::entry(&Owner::App(name), 1)));
             }
             continue;
         };
         app.read(|state| {
-            named.extend(state.artefacts().map(|(_, _, record)| record.blob));
-            // An import enlists an app when its log is complete. Until then, its channels are unknown.
-            let now = is_enlisted.then_some(now);
+            referenced.extend(state.artefacts().map(|(_, _, record)| record.blob));
+            // An import registers an app when its log is complete. Until then, its channels are unknown.
+            let now = is_registered.then_some(now);
             let expired = now.map(|now| state.expired(now)).unwrap_or_default();
             garbage
                 .versions
                 .extend(expired.into_iter().map(|version| (name.clone(), version)));
         });
     }
-    blobs.retain(|(id, _)| !named.contains(id));
+    blobs.retain(|(id, _)| !referenced.contains(id));
     garbage.blobs = blobs;
     garbage.leftovers = storage.sweep(gc_age, false).await?;
     Ok(garbage)
@@ -75,7 +73,7 @@ async fn old_blobs(
             let id: BlobId = found.name.parse().ok()?;
             Some((id, found.size))
         });
-        // They are sorted by time.
+        // The oldest blobs come first.
         let young = ids.find_map(|(id, size)| {
             if id.age(now) > gc_age {
                 old.push((id, size));
@@ -102,7 +100,7 @@ pub(crate) async fn delete(
     for (app, version) in garbage.versions {
         match purge::expire(catalogue, &app, &version).await {
             Ok(true) => report(format!("purged {app} {version}")),
-            // The policy or a channel keeps it by now.
+            // By now, the policy or a channel keeps the version.
             Ok(false) => report(format!("kept {app} {version}")),
             Err(error) if error.is_refusal() => report(format!("kept {app} {version}: {error}")),
             Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! Background work of a server: `gc` at intervals, and a slow `check` all the time.
+//! Background work of a server: `gc` at intervals, and a slow, continuous `check`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use super::gc;
 use crate::domain::catalogue::Catalogue;
 
 /// Minimum time between the starts of two checks.
-const PASS: Duration = Duration::from_hours(24);
+const CHECK_INTERVAL: Duration = Duration::from_hours(24);
 
 /// The pause before the first check, and the minimum pause between two: a server that has just started is busy.
-const PAUSE: Duration = Duration::from_mins(1);
+const CHECK_PAUSE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UpkeepSettings {
-    /// Between two runs of `gc`; zero for none.
+    /// Time between two runs of `gc`; zero for none.
     pub(crate) gc_interval: Duration,
     /// Minimum age at which `gc` deletes an unreferenced blob.
     pub(crate) gc_age: Duration,
@@ -76,7 +76,7 @@ impl Report for SlowReport {
 }
 
 async fn check_slowly(catalogue: Arc<Catalogue>, rate: u64, last_check: Arc<LastCheck>) {
-    tokio::time::sleep(PAUSE).await;
+    tokio::time::sleep(CHECK_PAUSE).await;
     loop {
         let mut report = SlowReport {
             rate,
@@ -96,6 +96,11 @@ async fn check_slowly(catalogue: Arc<Catalogue>, rate: u64, last_check: Arc<Last
             }
             Err(error) => tracing::warn!(error = %error.chain(), "the check was interrupted"),
         }
-        tokio::time::sleep(PASS.saturating_sub(report.began.elapsed()).max(PAUSE)).await;
+        tokio::time::sleep(
+            CHECK_INTERVAL
+                .saturating_sub(report.began.elapsed())
+                .max(CHECK_PAUSE),
+        )
+        .await;
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the store answers. Asked for each `/readyz`, at most once a second.
+//! Whether the store answers. `/readyz` probes it at most once a second.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use crate::storage::Storage;
 /// Maximum age of an answer.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// For one question to the store. Orchestrators wait little longer.
+/// Time-out of a probe. Orchestrators wait little longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(crate) struct Readiness {
     storage: Storage,
-    /// Locked while the store is asked.
+    /// Locked during a probe.
     last: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
@@ -32,7 +32,7 @@ impl Readiness {
         {
             return is_ready;
         }
-        let is_ready = match tokio::time::timeout(TIMEOUT, self.storage.answers()).await {
+        let is_ready = match tokio::time::timeout(TIMEOUT, self.storage.probe()).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::error!(error = %error.chain(), "not ready: the store cannot be read");

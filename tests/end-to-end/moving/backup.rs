@@ -54,7 +54,7 @@ fn a_damaged_export_is_refused_and_a_failed_import_resumed() {
     let bytes = fs::read(&artefact).unwrap();
     fs::write(&artefact, "damaged").unwrap();
     let target = tempfile::tempdir().unwrap();
-    import(&backup.tree, target.path(), 1).says("is not what was exported: expected sha256:");
+    import(&backup.tree, target.path(), 1).says("differs from what was exported: expected sha256:");
     fs::write(&artefact, bytes).unwrap();
     import(&backup.tree, target.path(), 0);
     let imported = Server::start(target.path());
@@ -95,7 +95,7 @@ fn an_export_removes_purged_versions_and_skips_damaged_artefacts() {
     let fresh = backup.directory.path().join("fresh");
     export(backup.storage.path(), &fresh, 1)
         .says("1 artefacts are damaged or missing")
-        .says("hello 1.1.0 extra is left out: expected sha256:");
+        .says("skipped hello 1.1.0 extra: expected sha256:");
     assert!(fresh.join("artefacts/other/0.1.0/other.bin").is_file());
     assert!(fresh.join("log/hello.jsonl").is_file());
     assert!(!fresh.join("artefacts/hello/1.1.0/extra").exists());
@@ -157,8 +157,8 @@ fn a_backup_is_not_overwritten_by_another_history_and_imports_despite_losses() {
     fs::remove_file(backup.tree.join("artefacts/hello/1.2.0/extra")).unwrap();
     let restored = tempfile::tempdir().unwrap();
     import(&backup.tree, restored.path(), 1)
-        .says("see the reasons above")
-        .says("hello is not imported: ")
+        .says("failed to import hello: see the reasons above")
+        .says("skipped hello: ")
         .says("extra\" is not in the export");
     let restored = Server::start(restored.path());
     assert_eq!(restored.get("/artefacts/other/0.1.0/other.bin").status, 200);

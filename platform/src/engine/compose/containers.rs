@@ -2,7 +2,7 @@
 
 use repository_api::AppName;
 
-use super::health;
+use crate::engine::readiness::health_check;
 use crate::environment::Environment;
 use crate::replica_set::{Colour, ReplicaSet};
 use crate::shell::CommandLine;
@@ -21,7 +21,7 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// The last health check of Docker or, before the first one, a health check now.
+    /// The result of Docker's last health check or, before the first one, of a check now.
     fn is_ready(&self) -> anyhow::Result<bool> {
         if !self.is_running || self.status.contains("unhealthy") {
             return Ok(false);
@@ -29,7 +29,7 @@ impl Container {
         if !self.status.contains("starting") {
             return Ok(true);
         }
-        Ok(health::check(&self.name).probe()?.is_success())
+        Ok(health_check(&self.name).probe()?.is_success())
     }
 }
 

@@ -5,17 +5,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::engine::exit_code;
-use crate::engine::readiness::{self, Look, Readiness, health_message};
+use crate::engine::readiness::{self, Observation, Readiness, health_check, health_message};
 use crate::shell::{CommandLine, Outcome};
 
 const STABLE: Duration = Duration::from_secs(2);
-/// An app may end and be restarted while a service that it needs is not there yet, but not more often.
+/// Maximum restarts of an app while a service that it needs starts.
 const MAX_RESTARTS: u32 = 3;
-
-/// The health check of a container, which docker runs less often than a deploy asks.
-pub(super) fn check(container: &str) -> CommandLine {
-    CommandLine::docker(["exec", container, "/usr/local/bin/bootstrap", "healthcheck"])
-}
 
 /// Waits until all containers are ready.
 pub(super) fn wait(containers: &[String], timeout: Duration) -> anyhow::Result<()> {
@@ -23,20 +18,20 @@ pub(super) fn wait(containers: &[String], timeout: Duration) -> anyhow::Result<(
     readiness::wait(timeout, STABLE, || {
         let mut pending = None;
         for watch in &mut watches {
-            let readiness = watch.look()?;
+            let readiness = watch.observe()?;
             let log = readiness::last_lines("docker logs", watch.container);
-            let look = Look {
+            let observation = Observation {
                 readiness,
                 ready: 0,
                 log: Some(log),
             };
-            match look.readiness {
+            match observation.readiness {
                 Readiness::Ready => {}
-                Readiness::Pending(_) => pending = pending.or(Some(look)),
-                Readiness::Failed(_) => return Ok(look),
+                Readiness::Pending(_) => pending = pending.or(Some(observation)),
+                Readiness::Failed(_) => return Ok(observation),
             }
         }
-        Ok(pending.unwrap_or(Look {
+        Ok(pending.unwrap_or(Observation {
             readiness: Readiness::Ready,
             ready: 0,
             log: None,
@@ -44,11 +39,11 @@ pub(super) fn wait(containers: &[String], timeout: Duration) -> anyhow::Result<(
     })
 }
 
-/// A container, and what earlier looks have found.
+/// A container, and the results of earlier observations.
 struct Watch<'a> {
     container: &'a str,
     restarts: u32,
-    /// The code of the last exit that a look has seen.
+    /// The code of the last observed exit.
     exit_code: Option<i32>,
     /// The number of restarts when the container first was ready.
     restarts_when_ready: Option<u32>,
@@ -64,13 +59,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn look(&mut self) -> anyhow::Result<Readiness> {
+    fn observe(&mut self) -> anyhow::Result<Readiness> {
         let is_running = self.inspect()?;
-        if let Some(readiness) = self.judge(is_running) {
+        if let Some(readiness) = self.readiness_without_check(is_running) {
             return Ok(readiness);
         }
         let restarts = self.restarts;
-        let message = match check(self.container).probe()? {
+        let message = match health_check(self.container).probe()? {
             Outcome::Success(_) => {
                 self.restarts_when_ready.get_or_insert(restarts);
                 return Ok(Readiness::Ready);
@@ -79,7 +74,7 @@ impl<'a> Watch<'a> {
         };
         // If the container has exited during the check, the exit is the reason.
         let is_running = self.inspect()? && self.restarts == restarts;
-        Ok(self.judge(is_running).unwrap_or_else(|| {
+        Ok(self.readiness_without_check(is_running).unwrap_or_else(|| {
             Readiness::Pending(match self.exit_code {
                 Some(code) => format!("{message} (before, it {})", exit_code::describe(code)),
                 None => message,
@@ -105,9 +100,9 @@ impl<'a> Watch<'a> {
         Ok(state.phase == Phase::Running)
     }
 
-    /// The readiness of a container, unless it runs: then only its health check knows.
-    fn judge(&self, is_running: bool) -> Option<Readiness> {
-        // Docker forgets the exit code when it restarts a container, so a look may have missed it.
+    /// The readiness of a container; `None` if only its health check can tell.
+    fn readiness_without_check(&self, is_running: bool) -> Option<Readiness> {
+        // Docker forgets the exit code when it restarts a container, so an observation may have missed it.
         let exit = || {
             self.exit_code
                 .map_or_else(|| "exited".to_owned(), exit_code::describe)
@@ -121,7 +116,7 @@ impl<'a> Watch<'a> {
         if self.exit_code.is_some_and(exit_code::is_permanent) {
             return Some(Readiness::Failed(format!("it {}", exit())));
         }
-        // The pause before a restart doubles each time, so one of the next looks sees the exit code.
+        // The pause before a restart doubles each time, so a later observation finds the exit code.
         if self.restarts > MAX_RESTARTS && self.exit_code.is_some() {
             let restarts = self.restarts;
             return Some(Readiness::Failed(format!(
@@ -175,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    fn judge(inspected: &str, restarts_when_ready: Option<u32>) -> Option<Readiness> {
+    fn readiness(inspected: &str, restarts_when_ready: Option<u32>) -> Option<Readiness> {
         let state = ContainerState::parse(inspected).unwrap();
         let watch = Watch {
             container: "web",
@@ -186,7 +181,7 @@ mod tests {
             },
             restarts_when_ready,
         };
-        watch.judge(state.phase == Phase::Running)
+        watch.readiness_without_check(state.phase == Phase::Running)
     }
 
     fn failed(reason: &str) -> Readiness {
@@ -196,13 +191,13 @@ mod tests {
     #[test]
     fn a_container_that_waits_for_its_restart_has_exited() {
         assert_eq!(
-            judge("restarting 65 1", None),
+            readiness("restarting 65 1", None),
             Some(failed(
                 "it exited with code 65 (artefact damaged or refused)"
             ))
         );
         assert_eq!(
-            judge("exited 78 0", None),
+            readiness("exited 78 0", None),
             Some(failed("it exited with code 78 (invalid config)"))
         );
     }
@@ -211,31 +206,31 @@ mod tests {
     fn an_app_may_fail_and_restart_three_times() {
         for inspected in ["restarting 1 1", "restarting 69 3", "created 0 0"] {
             assert!(
-                matches!(judge(inspected, None), Some(Readiness::Pending(_))),
+                matches!(readiness(inspected, None), Some(Readiness::Pending(_))),
                 "{inspected}"
             );
         }
         assert_eq!(
-            judge("restarting 1 4", None),
+            readiness("restarting 1 4", None),
             Some(failed(
                 "it exited with code 1 (the app's own exit code), 4 times"
             ))
         );
-        // The look missed the exit code: the next pause is longer.
-        assert_eq!(judge("running 0 4", None), None);
+        // The observation missed the exit code: the next pause is longer.
+        assert_eq!(readiness("running 0 4", None), None);
     }
 
     #[test]
     fn a_ready_container_must_not_restart() {
-        assert_eq!(judge("running 0 2", Some(2)), None);
+        assert_eq!(readiness("running 0 2", Some(2)), None);
         assert_eq!(
-            judge("restarting 3 3", Some(2)),
+            readiness("restarting 3 3", Some(2)),
             Some(failed(
                 "it was ready, then exited with code 3 (the app's own exit code)"
             ))
         );
         assert_eq!(
-            judge("running 0 3", Some(2)),
+            readiness("running 0 3", Some(2)),
             Some(failed("it was ready, then exited"))
         );
     }

@@ -8,6 +8,7 @@ use repository_api::AppName;
 use super::containers::{self, Container};
 use super::{health, is_plugin, project, project_name};
 use crate::engine::contract::{DNS_REFRESH, Rollout};
+use crate::engine::readiness::health_check;
 use crate::environment::Environment;
 use crate::release_spec::ReleaseSpec;
 use crate::replica_set::{self, Colour, ReplicaSet};
@@ -101,10 +102,7 @@ fn add(
         (first..=last).map(|number| format!("{project}{separator}app{separator}{number}"));
     let (mut checks, mut connects) = (Vec::new(), Vec::new());
     for container in expected {
-        checks.push(format!(
-            "{}  # until it succeeds",
-            health::check(&container)
-        ));
+        checks.push(format!("{}  # until it succeeds", health_check(&container)));
         connects.push(connect(environment, &spec.app, &container).to_string());
     }
     let app = spec.app.clone();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::tasks::{self, Task};
 use crate::engine::exit_code;
-use crate::engine::readiness::{self, Look, Readiness, health_message};
-use crate::shell::{CommandLine, Outcome};
+use crate::engine::readiness::{self, Observation, Readiness, health_check, health_message};
+use crate::shell::Outcome;
 
 const STABLE: Duration = Duration::from_secs(3);
 
@@ -17,21 +17,22 @@ pub(super) struct Goal {
     pub(super) replicas: usize,
     /// Ids of the tasks before the rollout.
     pub(super) earlier: HashSet<String>,
-    /// Whether the earlier tasks run the same release and are replaced nevertheless.
+    /// Whether the rollout replaces tasks of the same release.
     pub(super) is_restart: bool,
 }
 
 impl Goal {
-    /// Waits for the goal.
     pub(super) fn wait(&self, timeout: Duration) -> anyhow::Result<()> {
-        readiness::wait(timeout, STABLE, || self.look(&tasks::list(&self.service)?))
+        readiness::wait(timeout, STABLE, || {
+            self.observe(&tasks::list(&self.service)?)
+        })
     }
 
     fn counts(&self, task: &Task) -> bool {
         task.release() == self.release && (!self.is_restart || !self.earlier.contains(&task.id))
     }
 
-    fn look(&self, tasks: &[Task]) -> anyhow::Result<Look> {
+    fn observe(&self, tasks: &[Task]) -> anyhow::Result<Observation> {
         let (counted, others): (Vec<&Task>, Vec<&Task>) =
             tasks.iter().partition(|task| self.counts(task));
         let ready = counted.iter().filter(|task| task.is_ready()).count();
@@ -56,7 +57,7 @@ impl Goal {
             );
             (Readiness::Pending(reason), None)
         };
-        Ok(Look {
+        Ok(Observation {
             readiness,
             ready,
             log: task.map(|task| readiness::last_lines("docker service logs --raw", &task.id)),
@@ -72,13 +73,7 @@ fn pending_reason(task: &Task) -> anyhow::Result<String> {
             error => error.to_owned(),
         });
     }
-    let check = [
-        "exec",
-        task.container(),
-        "/usr/local/bin/bootstrap",
-        "healthcheck",
-    ];
-    Ok(match CommandLine::docker(check).probe()? {
+    Ok(match health_check(task.container()).probe()? {
         Outcome::Success(_) => "Swarm has not checked its health yet".to_owned(),
         Outcome::Failure(output) => health_message(&output),
     })

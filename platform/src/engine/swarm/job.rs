@@ -23,7 +23,7 @@ pub(super) fn run(
     let remove = CommandLine::docker(["service", "rm", &name]);
     let commands = format!("{create}\ndocker service ps {name}  # until it ends\n{logs}\n{remove}");
     Ok(Step::new(commands, move || {
-        // An interrupted run leaves its service.
+        // An interrupted run leaves its service behind.
         let inspect = CommandLine::docker(["service", "inspect", &name]);
         if inspect.probe()?.is_success() {
             shell.execute(&remove)?;
@@ -37,15 +37,15 @@ pub(super) fn run(
     }))
 }
 
-/// Waits until the command ends, and notes why it does not start.
+/// Waits until the command ends, and prints why it does not start.
 fn wait(service: &str) -> anyhow::Result<i32> {
-    let mut noted = String::new();
+    let mut printed = String::new();
     loop {
         let tasks = tasks::list(service)?;
         let error = tasks.first().map_or("", tasks::Task::error);
-        if !error.is_empty() && error != noted {
+        if !error.is_empty() && error != printed {
             note(&format!("  {error}"));
-            error.clone_into(&mut noted);
+            error.clone_into(&mut printed);
         }
         if let Some(exit_code) = tasks.iter().find_map(tasks::Task::final_exit_code) {
             return Ok(exit_code);

@@ -14,7 +14,7 @@ use crate::output::print;
 use crate::shell::{CommandLine, SLOW};
 use crate::step::Step;
 
-/// For Swarm to remove containers and networks.
+/// How long Swarm may take to remove containers and networks.
 const REMOVE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Variables of the stack files. The service remembers them from one `up` to the next.
 const STORAGE: [&str; 4] = [

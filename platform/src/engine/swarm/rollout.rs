@@ -13,7 +13,7 @@ use crate::replica_set::{self, Colour, ReplicaSet};
 use crate::shell::{CommandLine, SLOW};
 use crate::step::Step;
 
-/// Time for Swarm to notice by itself that an update has failed, and to roll it back.
+/// How long Swarm may take to notice a failed update and roll it back by itself.
 const AUTOMATIC_ROLLBACK: Duration = Duration::from_secs(10);
 
 pub(super) fn start(environment: Environment, rollout: &Rollout) -> anyhow::Result<Vec<Step>> {
@@ -27,7 +27,7 @@ pub(super) fn start(environment: Environment, rollout: &Rollout) -> anyhow::Resu
     let updates_live = live.is_some_and(|live| live.colour == colour);
     let is_restart = live.is_some_and(|live| updates_live && live.release == release);
     let deploy = stack_deploy(environment, rollout, colour, replicas)?;
-    // Swarm does nothing for a stack that has not changed.
+    // Swarm ignores the deploy of an unchanged stack.
     let force = is_restart.then(|| force_update(&service));
     let mut commands = vec![deploy.to_string()];
     commands.extend(force.as_ref().map(CommandLine::to_string));
@@ -141,8 +141,8 @@ pub(super) fn scale(
     vec![Step::command(environment.shell, scale), wait]
 }
 
-/// Rolls a service back to what ran before. Swarm does so by itself when it notices the failure, and a second rollback
-/// would undo that, so this waits for Swarm first.
+/// Rolls a service back to its release before the update. Swarm does so by itself when it notices the failure, and a
+/// second rollback would undo that, so this waits for Swarm first.
 fn roll_back(
     environment: Environment,
     app: &str,

@@ -104,7 +104,7 @@ pub(super) fn list(service: &str) -> anyhow::Result<Vec<Task>> {
     let line = CommandLine::docker(["inspect", "--type", "task"]).args(ids.lines());
     match line.probe()?.success() {
         Some(json) => serde_json::from_str(&json).context("failed to read docker inspect of tasks"),
-        // Swarm has deleted an old task in between. The caller polls.
+        // Swarm has deleted an old task in between. The caller polls again.
         None => Ok(Vec::new()),
     }
 }

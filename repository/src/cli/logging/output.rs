@@ -1,12 +1,12 @@
-//! Standard error, written by a thread of its own, so that a reader of the log that stands still blocks no
-//! request. When the queue is full, lines are dropped; the log says how many when it can be written again.
+//! Writes standard error on a separate thread, so that a stalled reader of the log blocks no request. When the queue is
+//! full, lines are dropped; the log reports their number later.
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-/// Lines in the queue. A line of a request has a few hundred bytes.
+/// Maximum lines in the queue. The line of a request has a few hundred bytes.
 const MAX_LINES: usize = 4096;
 
 /// Starts the thread. Dropping the guard writes what is queued.
@@ -27,7 +27,7 @@ pub(super) fn start() -> (NonBlocking, WorkerGuard) {
 #[derive(Debug)]
 struct Output {
     counter: Arc<OnceLock<ErrorCounter>>,
-    /// Dropped lines that the log has reported.
+    /// Number of dropped lines that the log has reported.
     reported: usize,
 }
 

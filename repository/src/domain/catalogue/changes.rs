@@ -1,4 +1,4 @@
-//! Notice of new entries in logs, also of entries that other servers write.
+//! Notifications of new entries in logs, including entries that other servers write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,16 +9,16 @@ use tokio::sync::watch;
 use super::log::Log;
 use super::news::Announced;
 
-/// How often the store is asked for the entries of other servers.
+/// How often the store is polled for entries of other servers.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Maximum questions per second. With more watched logs, each is polled less often.
+/// Maximum polls per second. With more watched logs, each is polled less often.
 pub(super) const MAX_RATE: u32 = 100;
 
-/// Logs that are polled.
+/// Number of logs being polled.
 static POLLED: AtomicUsize = AtomicUsize::new(0);
 
-/// New entries in an app's log, and in that of the layer under every app.
+/// New entries in the logs of an app and of the default layer.
 #[derive(Debug)]
 pub(crate) struct Changes {
     logs: Vec<watch::Receiver<u64>>,
@@ -29,25 +29,25 @@ impl Changes {
         Self { logs }
     }
 
-    /// Marks everything that happened until now as seen.
+    /// Marks all entries until now as seen.
     pub(crate) fn mark_seen(&mut self) {
         for log in &mut self.logs {
             log.mark_unchanged();
         }
     }
 
-    /// Waits for an entry that is not yet seen.
+    /// Waits for an unseen entry.
     pub(crate) async fn next(&mut self) {
         let changes = self.logs.iter_mut().map(|log| Box::pin(log.changed()));
         let (changed, _, _) = futures_util::future::select_all(changes).await;
         if changed.is_err() {
-            // The log is gone, so nothing will be written to it. The caller's deadline ends the wait.
+            // The log is gone, so no entry will follow. The caller's deadline ends the wait.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Polls the log while the receiver, or another one, exists.
+/// Polls the log while a receiver exists.
 pub(super) fn watch<S: Announced>(log: Arc<Log<S>>) -> watch::Receiver<u64> {
     let receiver = log.subscribe();
     if log.begin_polling() {

@@ -1,12 +1,12 @@
-//! Contents of config layers. The logs hold them; the most recently read ones stay in memory, because a release
-//! document needs all layers of an app, and on S3 each of them is a request.
+//! Contents of config layers. The logs hold them. The most recently read ones stay in memory, because a release
+//! document contains all layers of an app, and on S3 each read is a request.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 use repository_api::release::LayerName;
 
-use crate::domain::state::HasLayers;
+use crate::domain::state::LogState;
 use crate::domain::state::layers::Generation;
 use crate::storage::entry::Entry;
 use crate::storage::keys::Owner;
@@ -52,7 +52,7 @@ impl Cache {
 
 impl Contents {
     /// The content of a generation of `layer` in the log of `owner`.
-    pub(super) async fn get<S: HasLayers>(
+    pub(super) async fn get<S: LogState>(
         &self,
         storage: &Storage,
         owner: &Owner,
@@ -65,9 +65,11 @@ impl Contents {
         }
         let entry: Option<Entry<S::Event>> = storage.entry(owner, generation.entry).await?;
         let content = entry
-            .into_iter()
-            .flat_map(|entry| entry.events)
-            .find_map(|event| S::content(event, layer, generation.sha256))
+            .iter()
+            .flat_map(|entry| &entry.events)
+            .filter_map(S::config)
+            .find(|(written, sha256, _)| *written == layer && *sha256 == generation.sha256)
+            .map(|(.., content)| content.to_owned())
             .ok_or_else(|| StorageError::Missing {
                 key: format!("layer {layer} in entry {} of {owner}", generation.entry),
             })?;

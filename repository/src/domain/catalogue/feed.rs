@@ -1,4 +1,4 @@
-//! A feed of news from one app or from all of them, also of what other servers write.
+//! A feed of the news of one app or of all apps, including what other servers write.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -39,7 +39,7 @@ struct Followed {
     name: AppName,
     /// The number of the last entry that was sent.
     last: u64,
-    /// The same for the layer under every app.
+    /// The same for the default layer.
     last_default: u64,
 }
 
@@ -63,12 +63,12 @@ impl Feed {
         name: &AppName,
         since: Option<u64>,
     ) -> Result<Self, Error> {
-        // First, so that no event is missed in between.
+        // Subscribes before it reads the logs, so that it misses no event.
         let news = catalogue.announcer.listen();
         let app = catalogue.known(name).await?;
         let default = catalogue.default_layer().await?;
         let now = app.read(LogState::position);
-        // A number in the future is from another history.
+        // A number beyond the last entry belongs to another history.
         let is_foreign = since.is_some_and(|since| since > now);
         let since = since.unwrap_or(now).min(now);
         let has_missed = is_foreign || now - since > MAX_REPLAY;
@@ -179,9 +179,9 @@ async fn run(catalogue: Arc<Catalogue>, round: Weak<Round>) {
     while round.strong_count() > 0 {
         let began = Instant::now();
         if let Err(error) = poll_all(&catalogue, &round, is_first).await {
-            tracing::warn!(error = %error.chain(), "failed to poll the apps: followers are told late");
+            tracing::warn!(error = %error.chain(), "failed to poll the apps: followers get events late");
         }
-        // Entries written before an app's turn in a long first round look old, and were not sent.
+        // In a long first round, entries that were written before an app's turn look old and are not sent.
         if is_first && began.elapsed() > RECENT {
             catalogue.announcer.announce(News::missed());
         }
@@ -204,7 +204,7 @@ async fn poll_all(
         let is_known = catalogue.in_memory(&name).is_some();
         catalogue.app(&name).await?;
         if !is_known && !is_first {
-            // Another server made the app, possibly some time ago.
+            // Another server created the app, possibly some time ago.
             catalogue.announcer.announce(News::missed());
         }
         tokio::time::sleep(PAUSE).await;

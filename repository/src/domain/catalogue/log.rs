@@ -1,7 +1,7 @@
-//! One log and its state in memory: brought up to date before it is read, and written by one rule.
+//! One log and its state in memory. A reader refreshes the state first; all writers use [`Log::commit`].
 //!
-//! Bringing it up to date costs one question to the store: is there an entry after the last one? A reader that comes
-//! while the answer is under way waits for the next one, so many readers cost no more than a few.
+//! A refresh asks the store for the entry after the last one. Readers that arrive during a refresh share the next one,
+//! so many readers cost no more than a few.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -22,7 +22,7 @@ use crate::storage::{Storage, StorageError};
 /// How long a writer retries while other writers win.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The age up to which an entry that is read for the first time is news: another server may just have written it.
+/// Maximum age at which an entry that another server wrote is still news.
 pub(super) const RECENT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -33,18 +33,18 @@ pub(crate) struct Log<S: Announced> {
     /// When the store was last asked for new entries.
     refreshed: RwLock<Option<Instant>>,
     refreshing: tokio::sync::Mutex<()>,
-    /// Writers of this process take turns: against each other they would only lose time.
+    /// Writers of this process take turns, because a conflict would only cost a retry.
     writing: tokio::sync::Mutex<()>,
-    enlisted: AtomicBool,
+    is_registered: AtomicBool,
     /// The number of the last entry.
     changed: watch::Sender<u64>,
     is_polled: Mutex<bool>,
     announcer: Announcer,
-    /// Whether the log was read to its end: every later entry is news.
+    /// Whether the log was read to its end. Every later entry is news.
     is_loaded: AtomicBool,
 }
 
-/// What a writer makes of the newest state.
+/// What a writer decides, given the newest state.
 #[derive(Debug)]
 pub(crate) enum Decision<E, T> {
     /// The state is already as it should be.
@@ -61,7 +61,7 @@ impl<S: Announced> Log<S> {
             refreshed: RwLock::default(),
             refreshing: tokio::sync::Mutex::default(),
             writing: tokio::sync::Mutex::default(),
-            enlisted: AtomicBool::default(),
+            is_registered: AtomicBool::default(),
             changed: watch::Sender::default(),
             is_polled: Mutex::default(),
             announcer,
@@ -69,8 +69,8 @@ impl<S: Announced> Log<S> {
         }
     }
 
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&S) -> T) -> T {
-        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&S) -> T) -> T {
+        read(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn storage(&self) -> &Storage {
@@ -118,12 +118,12 @@ impl<S: Announced> Log<S> {
     fn apply(&self, entry: Entry<S::Event>, is_new: bool) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // Checked under the lock: a listener that comes later finds the entry in the state.
-        let is_news =
-            self.announcer.is_heard() && (is_new || timestamp::is_within(&entry.created, RECENT));
+        let is_news = self.announcer.has_listeners()
+            && (is_new || timestamp::is_within(&entry.created, RECENT));
         let draft = is_news.then(|| Draft::of::<S>(&entry));
         let before = state.position();
         if let Err(missing) = state.apply(entry) {
-            tracing::error!(owner = %self.owner, missing, "skipped an entry of the log: the one before is missing");
+            tracing::error!(owner = %self.owner, missing, "skipped an entry of the log: the entry before it is missing");
         }
         let position = state.position();
         // Two tasks may have read the same entry.
@@ -153,13 +153,13 @@ impl<S: Announced> Log<S> {
         !std::mem::replace(&mut *is_polled, true)
     }
 
-    /// Returns whether polling ends, because no one waits any more.
+    /// Returns whether polling ends because no receiver is left.
     pub(super) fn end_polling(&self) -> bool {
         let mut is_polled = self
             .is_polled
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // A later subscriber finds that the log is not polled.
+        // A later subscriber starts to poll again.
         *is_polled = self.changed.receiver_count() > 0;
         !*is_polled
     }
@@ -204,7 +204,7 @@ impl<S: Announced> Log<S> {
                     self.storage
                         .write_segment_soon(&self.owner, number / SEGMENT - 1);
                 }
-                self.enlist().await?;
+                self.register().await?;
                 return Ok(outcome);
             }
             lost += 1;
@@ -217,35 +217,35 @@ impl<S: Announced> Log<S> {
         }
     }
 
-    /// Makes durable what is in memory, before another log refers to it.
+    /// Makes the entries in memory durable, before another log references them.
     pub(crate) async fn make_durable(&self) -> Result<(), StorageError> {
         self.make_durable_to(self.read(S::position)).await
     }
 
-    /// What exists already is acknowledged only once it is durable, and listed.
+    /// An existing entry is acknowledged only when it is durable and its app is listed.
     async fn make_durable_to(&self, position: u64) -> Result<(), StorageError> {
         if position == 0 {
             return Ok(());
         }
         let key = keys::entry(&self.owner, position);
         self.storage.make_durable(&key).await?;
-        self.enlist().await
+        self.register().await
     }
 
-    async fn enlist(&self) -> Result<(), StorageError> {
+    async fn register(&self) -> Result<(), StorageError> {
         let Owner::App(app) = &self.owner else {
             return Ok(());
         };
-        if self.enlisted.load(Ordering::Relaxed) {
+        if self.is_registered.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.storage.enlist(app).await?;
-        self.enlisted.store(true, Ordering::Relaxed);
+        self.storage.register(app).await?;
+        self.is_registered.store(true, Ordering::Relaxed);
         Ok(())
     }
 }
 
-/// The pause after `lost` lost attempts: none after the first, then random, so that writers do not meet again.
+/// The pause after `lost` lost attempts: none after the first, then random, so that writers spread out.
 fn backoff(lost: u32) -> Duration {
     let most = u64::from(5 * lost.saturating_sub(1)).min(100);
     // The last bits of a UUID of version 7 are random.

@@ -1,4 +1,4 @@
-//! News: what happened, as followers are told.
+//! News: events as followers receive them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::domain::state::tokens::TokensState;
 use crate::storage::entry::Entry;
 use crate::storage::keys::Owner;
 
-/// How many news wait for a slow reader, before it is told that it missed some.
+/// Maximum news that wait for a slow follower. A follower further behind misses some, and is told so.
 const BUFFER: usize = 1024;
 
 /// One event, ready to be sent.
@@ -44,7 +44,7 @@ impl News {
         })
     }
 
-    /// The number after which a follower resumes. None within an entry, which is then sent again as a whole.
+    /// The number after which a follower resumes; `None` within an entry, because a resumed feed repeats whole entries.
     pub(crate) fn id(&self) -> Option<u64> {
         (self.is_last && matches!(self.owner, Owner::App(_))).then_some(self.number)
     }
@@ -56,13 +56,13 @@ struct Message<'a> {
     at: &'a str,
     by: &'a str,
     #[serde(flatten)]
-    what: &'a What,
+    details: &'a Details,
 }
 
-/// What followers are told about an event. Never the content of a config, which may hold secrets.
+/// The details of an event. They never contain a config, which may hold secrets.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum What {
+pub(crate) enum Details {
     Publish {
         version: VersionName,
         file: FileName,
@@ -101,17 +101,17 @@ pub(crate) enum What {
     Retain {},
 }
 
-/// A log whose events are told to followers.
+/// A log whose events followers receive.
 pub(crate) trait Announced: LogState {
-    /// `None` for an event that is not told.
-    fn what(event: &Self::Event) -> Option<What>;
+    /// `None` for an event that followers do not receive.
+    fn details(event: &Self::Event) -> Option<Details>;
 
-    /// Adds what only the state knows, in which entry `number` is by now.
-    fn complete(&self, _what: &mut What, _number: u64) {}
+    /// Adds details from the state, to which entry `number` has been applied.
+    fn complete(&self, _details: &mut Details, _number: u64) {}
 }
 
 impl Announced for AppState {
-    fn what(event: &AppEvent) -> Option<What> {
+    fn details(event: &AppEvent) -> Option<Details> {
         Some(match event {
             AppEvent::Publish {
                 version,
@@ -119,28 +119,28 @@ impl Announced for AppState {
                 size,
                 sha256,
                 ..
-            } => What::Publish {
+            } => Details::Publish {
                 version: version.clone(),
                 file: file.clone(),
                 size: *size,
                 sha256: *sha256,
             },
-            AppEvent::Yank { version, yanked } => What::Yank {
+            AppEvent::Yank { version, yanked } => Details::Yank {
                 version: version.clone(),
                 yanked: *yanked,
             },
-            AppEvent::Purge { version } => What::Purge {
+            AppEvent::Purge { version } => Details::Purge {
                 version: version.clone(),
             },
-            AppEvent::Configure { layer, sha256, .. } => What::configure(layer, *sha256),
+            AppEvent::Configure { layer, sha256, .. } => Details::configure(layer, *sha256),
             AppEvent::Release { statement } => {
                 let statement = Statement::from_text(statement).ok()?;
-                What::Release {
+                Details::Release {
                     release: format!("r{}", statement.release?),
                     version: statement.version,
                 }
             }
-            AppEvent::Move { channel, release } => What::Move {
+            AppEvent::Move { channel, release } => Details::Move {
                 channel: channel.clone(),
                 from: None,
                 to: format!("r{release}"),
@@ -148,24 +148,24 @@ impl Announced for AppState {
             AppEvent::Restrict {
                 channel,
                 signed_only,
-            } => What::Restrict {
+            } => Details::Restrict {
                 channel: channel.clone(),
                 signed_only: *signed_only,
             },
-            AppEvent::Sign { release, .. } => What::Sign {
+            AppEvent::Sign { release, .. } => Details::Sign {
                 release: format!("r{release}"),
             },
-            AppEvent::Retain { .. } => What::Retain {},
+            AppEvent::Retain { .. } => Details::Retain {},
             AppEvent::Heal { .. } => return None,
         })
     }
 
-    fn complete(&self, what: &mut What, number: u64) {
-        match what {
-            What::Configure {
+    fn complete(&self, details: &mut Details, number: u64) {
+        match details {
+            Details::Configure {
                 layer, generation, ..
             } => *generation = generation_of(&self.layers, layer, number),
-            What::Move { channel, from, .. } => {
+            Details::Move { channel, from, .. } => {
                 let moves = self.channels.get(channel);
                 let made =
                     moves.and_then(|moves| moves.values().rev().find(|made| made.entry == number));
@@ -177,15 +177,15 @@ impl Announced for AppState {
 }
 
 impl Announced for DefaultLayerState {
-    fn what(event: &DefaultLayerEvent) -> Option<What> {
+    fn details(event: &DefaultLayerEvent) -> Option<Details> {
         let DefaultLayerEvent::Configure { layer, sha256, .. } = event;
-        Some(What::configure(layer, *sha256))
+        Some(Details::configure(layer, *sha256))
     }
 
-    fn complete(&self, what: &mut What, number: u64) {
-        if let What::Configure {
+    fn complete(&self, details: &mut Details, number: u64) {
+        if let Details::Configure {
             layer, generation, ..
-        } = what
+        } = details
         {
             *generation = generation_of(&self.layers, layer, number);
         }
@@ -193,7 +193,7 @@ impl Announced for DefaultLayerState {
 }
 
 impl Announced for TokensState {
-    fn what(_: &Self::Event) -> Option<What> {
+    fn details(_: &Self::Event) -> Option<Details> {
         None
     }
 }
@@ -205,7 +205,7 @@ fn generation_of(layers: &Layers, layer: &LayerName, number: u64) -> u64 {
     index.map_or(0, |index| index as u64 + 1)
 }
 
-impl What {
+impl Details {
     fn configure(layer: &LayerName, sha256: Digest) -> Self {
         Self::Configure {
             layer: layer.clone(),
@@ -235,7 +235,7 @@ pub(super) struct Draft {
     number: u64,
     at: String,
     by: String,
-    whats: Vec<What>,
+    details: Vec<Details>,
 }
 
 impl Draft {
@@ -244,7 +244,7 @@ impl Draft {
             number: entry.number,
             at: entry.created.clone(),
             by: entry.by.clone(),
-            whats: entry.events.iter().filter_map(S::what).collect(),
+            details: entry.events.iter().filter_map(S::details).collect(),
         }
     }
 
@@ -253,23 +253,23 @@ impl Draft {
             number,
             at,
             by,
-            mut whats,
+            mut details,
         } = self;
-        let count = whats.len();
+        let count = details.len();
         let app = owner.as_str();
-        let news = whats.iter_mut().enumerate().map(|(index, what)| {
-            state.complete(what, number);
+        let news = details.iter_mut().enumerate().map(|(index, details)| {
+            state.complete(details, number);
             let message = Message {
                 app,
                 at: &at,
                 by: &by,
-                what,
+                details,
             };
             Arc::new(News {
                 owner: owner.clone(),
                 number,
                 is_last: index + 1 == count,
-                kind: what.kind(),
+                kind: details.kind(),
                 text: serde_json::to_string(&message).unwrap_or_default(),
             })
         });
@@ -288,7 +288,7 @@ impl Default for Announcer {
 }
 
 impl Announcer {
-    pub(super) fn is_heard(&self) -> bool {
+    pub(super) fn has_listeners(&self) -> bool {
         self.0.receiver_count() > 0
     }
 

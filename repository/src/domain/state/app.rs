@@ -1,4 +1,4 @@
-//! An app.
+//! The state of an app.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(crate) struct AppState {
     pub(crate) bytes: u64,
     /// Time and author of the last entry.
     pub(crate) last: Option<(String, Arc<str>)>,
-    /// Few names, which many records share.
+    /// Names of authors, which records share.
     authors: BTreeSet<Arc<str>>,
 }
 
@@ -57,11 +57,13 @@ impl LogState for AppState {
         self.position
     }
 
-    fn config(event: &AppEvent) -> Option<(Digest, &str)> {
+    fn config(event: &AppEvent) -> Option<(&LayerName, Digest, &str)> {
         match event {
             AppEvent::Configure {
-                sha256, content, ..
-            } => Some((*sha256, content)),
+                layer,
+                sha256,
+                content,
+            } => Some((layer, *sha256, content)),
             _ => None,
         }
     }
@@ -77,7 +79,7 @@ impl LogState for AppState {
         self.position = number;
         let by = self.author(&by);
         for event in events {
-            self.happened(event, &created, &by);
+            self.apply_event(event, &created, &by);
         }
         self.last = Some((created, by));
     }
@@ -95,17 +97,6 @@ impl HasLayers for AppState {
             content,
         }
     }
-
-    fn content(event: AppEvent, of: &LayerName, wanted: Digest) -> Option<String> {
-        match event {
-            AppEvent::Configure {
-                layer,
-                sha256,
-                content,
-            } if layer == *of && sha256 == wanted => Some(content),
-            _ => None,
-        }
-    }
 }
 
 impl AppState {
@@ -118,7 +109,7 @@ impl AppState {
         name
     }
 
-    fn happened(&mut self, event: AppEvent, created: &str, by: &Arc<str>) {
+    fn apply_event(&mut self, event: AppEvent, created: &str, by: &Arc<str>) {
         match event {
             AppEvent::Publish {
                 version,
@@ -163,7 +154,7 @@ impl AppState {
                 };
                 self.layers.push(layer, generation);
             }
-            AppEvent::Release { statement: text } => self.released(text, created, by),
+            AppEvent::Release { statement: text } => self.add_release(text, created, by),
             AppEvent::Move { channel, release } => {
                 let moves = self.channels.entry(channel).or_default();
                 let (number, from) = match moves.last_key_value() {
@@ -198,7 +189,7 @@ impl AppState {
         }
     }
 
-    fn released(&mut self, text: String, created: &str, by: &Arc<str>) {
+    fn add_release(&mut self, text: String, created: &str, by: &Arc<str>) {
         let Ok(statement) = Statement::from_text(&text) else {
             // The entry has the right checksum, so another version of the server wrote it.
             tracing::error!("skipped a release whose statement cannot be read");
@@ -242,7 +233,7 @@ impl AppState {
             .map(|(version, _)| version)
     }
 
-    /// A channel whose release is one of `version`.
+    /// A channel that points at a release of `version`.
     pub(crate) fn channel_that_names(&self, version: &VersionName) -> Option<&ChannelName> {
         self.channels.keys().find(|channel| {
             self.channel(channel)
@@ -259,7 +250,7 @@ impl AppState {
             .map(|(number, entry)| (*number, entry))
     }
 
-    /// Every artefact whose bytes are kept.
+    /// Every artefact that is not purged.
     pub(crate) fn artefacts(
         &self,
     ) -> impl Iterator<Item = (&VersionName, &FileName, &ArtefactRecord)> {

@@ -1,4 +1,4 @@
-//! The layer under every app.
+//! The state of the default layer, which lies under every app.
 
 use repository_api::Digest;
 use repository_api::release::LayerName;
@@ -21,11 +21,13 @@ impl LogState for DefaultLayerState {
         self.position
     }
 
-    fn config(event: &DefaultLayerEvent) -> Option<(Digest, &str)> {
+    fn config(event: &DefaultLayerEvent) -> Option<(&LayerName, Digest, &str)> {
         let DefaultLayerEvent::Configure {
-            sha256, content, ..
+            layer,
+            sha256,
+            content,
         } = event;
-        Some((*sha256, content))
+        Some((layer, *sha256, content))
     }
 
     fn record(&mut self, entry: Entry<DefaultLayerEvent>) {
@@ -54,14 +56,5 @@ impl HasLayers for DefaultLayerState {
             sha256,
             content,
         }
-    }
-
-    fn content(event: DefaultLayerEvent, of: &LayerName, wanted: Digest) -> Option<String> {
-        let DefaultLayerEvent::Configure {
-            layer,
-            sha256,
-            content,
-        } = event;
-        (layer == *of && sha256 == wanted).then_some(content)
     }
 }

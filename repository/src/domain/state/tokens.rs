@@ -1,4 +1,4 @@
-//! The tokens that were granted and not revoked.
+//! The state of the tokens: those that were granted and not revoked.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -68,7 +68,7 @@ impl LogState for TokensState {
 }
 
 impl TokensState {
-    /// The token of this hash. Compares all of them, so that the time tells nothing about which one matches.
+    /// Finds the token with this hash. Compares all tokens, so that the duration does not reveal which one matches.
     pub(crate) fn token(&self, hash: &Hash) -> Option<&TokenRecord> {
         let mut found = None;
         for record in self.tokens.values() {

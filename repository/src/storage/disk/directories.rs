@@ -1,7 +1,7 @@
 //! Creates directories, and records which are durable.
 //!
 //! A name is durable when its directory was synced, and the directory's own name when its parent was.
-//! This process trusts its own syncs only: it syncs what it finds, and again after a sync that failed.
+//! This process trusts only its own syncs: it syncs existing directories, too, and again after a failed sync.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

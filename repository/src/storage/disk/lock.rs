@@ -1,5 +1,5 @@
-//! Locks on the directory of a store. One server uses it at a time: what the server has in memory, and what
-//! it deletes at its start, depend on that.
+//! Locks on the directory of a store. One server uses it at a time. Its state in memory and its cleanup at start
+//! depend on that.
 
 use std::fs::{self, File, TryLockError};
 use std::io;

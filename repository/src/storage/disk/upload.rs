@@ -1,7 +1,6 @@
 //! An object of any size, written as its bytes arrive.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Disk, StorageError, remove, rename_new};
+use super::{Disk, StorageError, remove, remove_if_exists, rename_new};
 use crate::storage::keys::Key;
 use crate::storage::store::Writer;
 
@@ -61,7 +60,7 @@ impl Writer for Upload {
                 rename_new(&from, to)?;
                 let synced = inner.directories.sync(to.parent().unwrap_or(&inner.root));
                 if synced.is_err() {
-                    // No log names the object yet, and after this error none will.
+                    // No log references the object, and after this error none will.
                     remove(to);
                 }
                 synced
@@ -77,12 +76,7 @@ impl Writer for Upload {
         let path = self.path.clone();
         let removed = self
             .disk
-            .blocking("abort", &self.key, move |_, _| {
-                match fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                    _ => Ok(()),
-                }
-            })
+            .blocking("abort", &self.key, move |_, _| remove_if_exists(&path))
             .await;
         if let Err(error) = removed {
             tracing::warn!(error = %error.chain(), "failed to remove an unfinished upload; gc removes it");

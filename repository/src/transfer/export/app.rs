@@ -6,7 +6,7 @@ use repository_api::{AppName, FileName, Reference, ReleaseNumber, VersionName, r
 use super::ExportError;
 use super::log::ExportedLog;
 use super::tree::{Tree, Unfinished};
-use crate::domain::catalogue::{Catalogue, is_still_named};
+use crate::domain::catalogue::{Catalogue, is_still_referenced};
 use crate::domain::layer_file::LayerFile;
 use crate::domain::releases;
 use crate::domain::state::LogState as _;
@@ -22,19 +22,19 @@ pub(super) enum Outcome {
     Done {
         damaged: usize,
     },
-    /// Something that was to be copied was purged or healed meanwhile.
+    /// A file was purged or replaced during the copy.
     Changed,
 }
 
-/// Whether a file that was to be copied is still the one of its version.
+/// Whether the version still had the file after the copy.
 enum Copied {
     Yes,
     Changed,
 }
 
-/// An artefact, or the problem of one whose bytes cannot be copied.
+/// A copy of an artefact, or the reason why its bytes cannot be copied.
 enum Copy {
-    Whole(Unfinished),
+    Complete(Unfinished),
     Damaged(String),
 }
 
@@ -179,12 +179,12 @@ impl Export<'_> {
             return Ok(Copied::Yes);
         }
         let problem = match self.copy(record).await? {
-            Copy::Whole(copy) if copy.sum() == (record.size, record.sha256) => {
+            Copy::Complete(copy) if copy.sum() == (record.size, record.sha256) => {
                 self.tree.finish(copy, path)?;
                 self.new += 1;
                 return Ok(Copied::Yes);
             }
-            Copy::Whole(copy) => {
+            Copy::Complete(copy) => {
                 let (_, found) = copy.sum();
                 copy.abandon();
                 format!("expected sha256:{}, found sha256:{found}", record.sha256)
@@ -193,19 +193,17 @@ impl Export<'_> {
         };
         let name = (version, file, record.blob);
         let position = self.state.position();
-        if !is_still_named(self.catalogue.storage(), self.app, name, position).await? {
+        if !is_still_referenced(self.catalogue.storage(), self.app, name, position).await? {
             return Ok(Copied::Changed);
         }
         self.damaged += 1;
         self.tree.remove(path)?;
-        self.report.left_out(&format!(
-            "{} {version} {file} is left out: {problem}",
-            self.app
-        ));
+        self.report
+            .skipped(&format!("skipped {} {version} {file}: {problem}", self.app));
         Ok(Copied::Yes)
     }
 
-    /// Copies the bytes in the store as they are.
+    /// Copies the stored bytes without checking them.
     async fn copy(&self, record: &ArtefactRecord) -> Result<Copy, ExportError> {
         let mut chunks = match self.catalogue.storage().read_blob(record.blob).await {
             Ok(Some(chunks)) => chunks,
@@ -223,7 +221,7 @@ impl Export<'_> {
                 }
             }
         }
-        Ok(Copy::Whole(copy))
+        Ok(Copy::Complete(copy))
     }
 
     fn channels(&self) -> Result<(), ExportError> {
@@ -262,7 +260,7 @@ impl Export<'_> {
                     let document = releases::document(self.catalogue, resolved, |_| true).await?;
                     self.tree.write(&path, &serde_json::to_vec(&document)?)?;
                 }
-                // The version was purged, or there is no latest.
+                // The version was purged, or the app has no latest.
                 Err(_) => self.tree.remove(&path)?,
             }
         }
@@ -283,7 +281,7 @@ impl Export<'_> {
                 record: record.clone(),
             })
         });
-        // A damaged archive was reported and left out under its version.
+        // A damaged archive is not in the tree, and was reported under its version.
         let chosen = chosen.filter(|artefact| {
             let path = routes::artefact(app, &artefact.version, &artefact.file);
             self.tree.has_file(&path)

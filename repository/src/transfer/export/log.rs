@@ -10,17 +10,17 @@ use crate::storage::entry::Entry;
 use crate::storage::keys::Owner;
 use crate::transfer::log_end::LogEnd;
 
-/// A log that takes its place in the tree once everything that it names is there.
+/// A log that moves to its path in the tree when every file that it references is there.
 #[derive(Debug)]
 pub(super) struct ExportedLog<S> {
-    /// The state that the entries lead to.
+    /// The state after the last entry.
     pub(super) state: S,
     path: String,
     file: Unfinished,
 }
 
 impl<S: LogState> ExportedLog<S> {
-    /// Copies the log as it is now.
+    /// Copies the current log.
     pub(super) async fn begin(
         storage: &Storage,
         tree: &Tree,
@@ -43,7 +43,7 @@ impl<S: LogState> ExportedLog<S> {
         written?;
         if !is_continued || earlier.next().is_some() {
             file.abandon();
-            return Err(ExportError::Other {
+            return Err(ExportError::ForeignHistory {
                 path: tree.path(&path),
             });
         }
@@ -56,7 +56,7 @@ impl<S: LogState> ExportedLog<S> {
         Ok(Self { state, path, file })
     }
 
-    /// Puts the log into its place. First makes everything else durable, which it names.
+    /// Makes the other files durable, then moves the log to its path.
     pub(super) fn finish(self, tree: &Tree) -> Result<(), ExportError> {
         tree.sync()?;
         tree.finish(self.file, &self.path)

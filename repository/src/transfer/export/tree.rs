@@ -1,4 +1,4 @@
-//! The tree that an export writes: every file whole, or as it was before.
+//! The tree that an export writes. Each file is replaced in one step, so no reader sees half of it.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
@@ -19,7 +19,7 @@ pub(super) struct Tree {
     root: PathBuf,
 }
 
-/// A file that takes its place when it is complete.
+/// A file that moves to its path when it is complete.
 #[derive(Debug)]
 pub(super) struct Unfinished {
     path: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct Unfinished {
 }
 
 impl Tree {
-    /// Opens a tree, and removes what an interrupted export left.
+    /// Opens a tree, and removes the unfinished files of an interrupted export.
     pub(super) fn open(root: &Path) -> Result<Self, ExportError> {
         let tree = Self {
             root: root.to_owned(),
@@ -68,7 +68,7 @@ impl Tree {
 
     pub(super) fn write(&self, path: &str, content: &[u8]) -> Result<(), ExportError> {
         let place = self.path(path);
-        if fs::read(&place).is_ok_and(|there| there == content) {
+        if fs::read(&place).is_ok_and(|existing| existing == content) {
             return Ok(());
         }
         let mut unfinished = self.begin()?;
@@ -89,7 +89,7 @@ impl Tree {
             .map_err(|error| failed(&place, error))
     }
 
-    /// The ids of the entries in a log of an earlier export, up to the first line that is no entry.
+    /// The ids of the entries in a log of an earlier export, up to the first line that isn't an entry.
     pub(super) fn ids(&self, path: &str) -> Result<Vec<Uuid>, ExportError> {
         #[derive(serde::Deserialize)]
         struct Entry {
@@ -115,7 +115,7 @@ impl Tree {
         self.path(path).is_file()
     }
 
-    /// Whether the file exists with these bytes. Reads it: the size alone proves little.
+    /// Whether the file exists with this size and digest.
     pub(super) fn has(&self, path: &str, size: u64, sha256: Digest) -> bool {
         let Ok(mut file) = File::open(self.path(path)) else {
             return false;

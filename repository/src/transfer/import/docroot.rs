@@ -1,15 +1,15 @@
 //! The original layout, as nginx served it: `files/APP/APP.tgz`, `config/APP/APP.config`,
 //! `config/APP/ENVIRONMENT.config`, `config/_default/_default.config`.
 //!
-//! It has no versions. The modification time of an artefact in UTC becomes its version, such as `20260131.174500`, so a
-//! second import changes nothing.
+//! The layout has no versions. The modification time of an artefact in UTC becomes its version, such as
+//! `20260131.174500`, so a second import changes nothing.
 
 use std::io::Read as _;
 use std::path::Path;
 
 use repository_api::{AppName, Digest, config};
 
-use super::{ImportError, children, regular, upload};
+use super::{ImportError, children, failed_to_read, refused, regular, upload};
 use crate::domain::configure;
 use crate::domain::layer_file::LayerFile;
 use crate::domain::precondition::Precondition;
@@ -29,7 +29,7 @@ pub(super) async fn import(
 ) -> Result<(), ImportError> {
     let files = source.join("files");
     if !files.is_dir() {
-        return Err(ImportError::Nothing {
+        return Err(ImportError::UnknownLayout {
             path: source.to_owned(),
         });
     }
@@ -51,26 +51,15 @@ pub(super) async fn import(
     Ok(())
 }
 
-fn refused(path: &Path, reason: &impl ToString) -> ImportError {
-    ImportError::Refused {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
 async fn publish(
     publisher: &Publisher,
     app: &AppName,
     archive: &Path,
 ) -> Result<String, ImportError> {
-    let failed = |source| ImportError::Read {
-        path: archive.to_owned(),
-        source,
-    };
     let written = regular(archive)?
         .metadata()
         .and_then(|metadata| metadata.modified())
-        .map_err(failed)?;
+        .map_err(failed_to_read(archive))?;
     let digits: String = humantime::format_rfc3339_seconds(written)
         .to_string()
         .chars()
@@ -136,16 +125,13 @@ async fn layer(publisher: &Publisher, file: &LayerFile, path: &Path) -> Result<(
     Ok(())
 }
 
-/// A small file.
+/// Reads a config or a checksum.
 fn text(path: &Path) -> Result<String, ImportError> {
     let mut bytes = Vec::new();
     regular(path)?
         .take(MAX_TEXT + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| ImportError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        .map_err(failed_to_read(path))?;
     if bytes.len() as u64 > MAX_TEXT {
         return Err(refused(path, &"it is larger than 1 MiB"));
     }

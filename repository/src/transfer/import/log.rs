@@ -1,5 +1,5 @@
-//! An exported log: an entry per line, and a last line with their number and digest. It is read twice, so that nothing
-//! is imported from one that is incomplete.
+//! An exported log: an entry per line, and a last line with their number and digest. An import reads the log twice, so
+//! that it imports nothing from an incomplete log.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -10,7 +10,7 @@ use repository_api::Digest;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use super::{ImportError, regular};
+use super::{ImportError, failed_to_read, refused, regular};
 use crate::domain::state::LogState;
 use crate::storage::blob::Sum;
 use crate::storage::entry::Entry;
@@ -19,7 +19,7 @@ use crate::transfer::log_end::LogEnd;
 #[derive(Debug)]
 pub(super) struct Log<S> {
     path: PathBuf,
-    /// The state that all entries lead to.
+    /// The state after the last entry.
     pub(super) end: S,
 }
 
@@ -69,23 +69,17 @@ impl<E: DeserializeOwned> Lines<E> {
         })
     }
 
-    fn refused(&self, what: impl std::fmt::Display) -> ImportError {
-        ImportError::Refused {
-            path: self.path.clone(),
-            reason: format!("{what}: the file is truncated, damaged or edited; export again"),
-        }
+    fn refused(&self, problem: impl std::fmt::Display) -> ImportError {
+        let reason = format!("{problem}: the file is truncated, damaged or edited; export again");
+        refused(&self.path, &reason)
     }
 
     fn line(&mut self) -> Result<String, ImportError> {
         let mut line = String::new();
         let mut file = std::io::Read::take(&mut self.file, MAX_LINE);
-        match file.read_line(&mut line) {
-            Ok(_) => Ok(line),
-            Err(source) => Err(ImportError::Read {
-                path: self.path.clone(),
-                source,
-            }),
-        }
+        file.read_line(&mut line)
+            .map_err(failed_to_read(&self.path))?;
+        Ok(line)
     }
 
     /// The next entry; `None` after the last one of a complete log.
@@ -104,16 +98,16 @@ impl<E: DeserializeOwned> Lines<E> {
         self.entries += 1;
         self.sum.add(line.as_bytes());
         let entry = serde_json::from_str(&line);
-        entry
-            .map(Some)
-            .map_err(|error| self.refused(format!("line {} is no entry ({error})", self.entries)))
+        entry.map(Some).map_err(|error| {
+            self.refused(format!("line {} is not an entry ({error})", self.entries))
+        })
     }
 }
 
-/// Refuses an entry with a config that does not have its digest.
+/// Refuses an entry with a config that does not match its digest.
 fn refuse_damaged<S: LogState>(path: &Path, entry: &Entry<S::Event>) -> Result<(), ImportError> {
     for event in &entry.events {
-        if let Some((sha256, content)) = S::config(event) {
+        if let Some((_, sha256, content)) = S::config(event) {
             let found = Digest::new(Sha256::digest(content.as_bytes()).into());
             if found != sha256 {
                 return Err(ImportError::Damaged {
