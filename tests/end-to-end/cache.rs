@@ -9,7 +9,7 @@ use platformer_tests::dice::Dice;
 use platformer_tests::fixture::digest;
 use platformer_tests::http;
 use platformer_tests::power::Disk;
-use platformer_tests::s3::{Fate, Passing, S3, proxy};
+use platformer_tests::s3::{Fault, Request, S3, proxy};
 use platformer_tests::server::Server;
 
 const MEBIBYTE: usize = 1 << 20;
@@ -21,8 +21,8 @@ struct Cached {
     damages: Arc<AtomicBool>,
 }
 
-fn is_read_of_a_blob(passing: &Passing) -> bool {
-    passing.head.starts_with("GET ") && passing.head.contains("/blobs/")
+fn is_read_of_a_blob(request: &Request) -> bool {
+    request.head.starts_with("GET ") && request.head.contains("/blobs/")
 }
 
 fn cached(store: &S3, directory: &Path, size: &str) -> Cached {
@@ -31,21 +31,21 @@ fn cached(store: &S3, directory: &Path, size: &str) -> Cached {
         Arc::new(AtomicBool::new(false)),
     );
     let (notes, damage) = (Arc::clone(&reads), Arc::clone(&damages));
-    let way = proxy(store.address, move |passing| {
-        if !is_read_of_a_blob(passing) {
-            return Fate::Pass;
+    let way = proxy(store.address, move |request| {
+        if !is_read_of_a_blob(request) {
+            return Fault::None;
         }
-        let line = passing.head.lines().next().unwrap_or_default();
+        let line = request.head.lines().next().unwrap_or_default();
         notes.lock().unwrap().push(line.to_owned());
         if damage.load(Ordering::Relaxed) {
-            Fate::Damage
+            Fault::CorruptAnswer
         } else {
-            Fate::Pass
+            Fault::None
         }
     });
     let directory = directory.display().to_string();
     let settings = [("CACHE", directory.as_str()), ("CACHE_SIZE", size)];
-    let server = Server::start_on(&store.by_way_of(way), "cache", &settings);
+    let server = Server::start_on(&store.at_address(way), "cache", &settings);
     Cached {
         server,
         reads,

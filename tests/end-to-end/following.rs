@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use platformer_tests::binaries;
 use platformer_tests::http;
-use platformer_tests::run::{self, PATIENCE};
+use platformer_tests::run::{self, TIMEOUT};
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 use serde_json::Value;
@@ -48,7 +48,7 @@ impl Follower {
     fn next(&mut self) -> Told {
         let (mut id, mut kind, mut data) = (None, None, None);
         // It goes on saying something for ever.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let line = self.line();
             assert!(Instant::now() < deadline, "nothing happened");

@@ -7,7 +7,7 @@ use platformer_tests::run;
 use platformer_tests::skip::skip;
 
 /// Runs a shell script as PID 1's child in new namespaces, with /proc of its own.
-fn in_namespace(script: &str) -> run::Ended {
+fn in_namespace(script: &str) -> run::Exit {
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         command.args([

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{App, Bootstrap};
-use platformer_tests::run::{self, Ended, eventually};
+use platformer_tests::run::{self, Exit, eventually};
 use platformer_tests::server::Server;
 use tempfile::TempDir;
 
@@ -51,7 +51,7 @@ impl Certified {
         Server::start_with(storage, &settings)
     }
 
-    fn curl(&self, arguments: &[&str], url: &str) -> Ended {
+    fn curl(&self, arguments: &[&str], url: &str) -> Exit {
         let certificate = self.certificate();
         let always = ["-sS", "--cacert", certificate.to_str().unwrap()];
         let arguments = [&always, arguments, &[url]].concat();

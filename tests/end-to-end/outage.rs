@@ -128,7 +128,7 @@ impl<'a> Web<'a> {
     /// A POST that was answered is there, and none is there twice.
     fn each_post_is_there_once(&self, what: &str, report: &Report) {
         let volume = format!("{}_web_data:/data:ro", self.platform.name);
-        let posts = docker::beside(&volume, &["cat", "/data/posts"]);
+        let posts = docker::run_with_volume(&volume, &["cat", "/data/posts"]);
         let mut lines: Vec<&str> = posts.lines().collect();
         let count = lines.len();
         lines.sort_unstable();
@@ -149,26 +149,26 @@ impl<'a> Web<'a> {
     /// A deploy that cannot succeed: it says why, fails, and leaves what ran.
     fn refuses(&self, what: &str, reference: &str, reasons: &[&str]) {
         let before = self.running();
-        let mut said = None;
+        let mut output = None;
         self.unnoticed(what, |_| {
-            said = Some(
+            output = Some(
                 self.platform
                     .run(&["deploy", reference, "--timeout", "12s"]),
             );
         });
-        let said = said.unwrap();
-        assert_eq!(said.code, 1, "{what}: {}{}", said.stdout, said.stderr);
+        let output = output.unwrap();
+        assert_eq!(output.code, 1, "{what}: {}{}", output.stdout, output.stderr);
         for reason in reasons {
             assert!(
-                said.stderr.contains(reason),
+                output.stderr.contains(reason),
                 "{what}: {reason:?} in {}",
-                said.stderr
+                output.stderr
             );
         }
         assert!(
-            said.stderr.contains("still serving"),
+            output.stderr.contains("still serving"),
             "{what}: {}",
-            said.stderr
+            output.stderr
         );
         assert_eq!(self.running(), before, "{what}");
     }
@@ -194,12 +194,12 @@ impl<'a> Web<'a> {
             &["exited"],
         );
         self.configure("");
-        let said = self.platform.run(&["deploy", "web@9.9.9"]);
-        assert_eq!(said.code, 1);
-        assert!(said.stderr.contains("9.9.9"), "{}", said.stderr);
-        let said = self.platform.run(&["deploy", "web@r999"]);
-        assert_eq!(said.code, 1);
-        assert!(said.stderr.contains("r999"), "{}", said.stderr);
+        let output = self.platform.run(&["deploy", "web@9.9.9"]);
+        assert_eq!(output.code, 1);
+        assert!(output.stderr.contains("9.9.9"), "{}", output.stderr);
+        let output = self.platform.run(&["deploy", "web@r999"]);
+        assert_eq!(output.code, 1);
+        assert!(output.stderr.contains("r999"), "{}", output.stderr);
     }
 
     /// An artefact that is not what it was when it was published.
@@ -208,7 +208,7 @@ impl<'a> Web<'a> {
         std::fs::write(self.directory.path().join("note"), "another version\n").unwrap();
         self.publish("2.0.0", "");
         let volume = format!("{}_repository:/store", self.platform.name);
-        docker::beside(&volume, &["sh", "-c", DAMAGE]);
+        docker::run_with_volume(&volume, &["sh", "-c", DAMAGE]);
         self.refuses(
             "a release whose artefact is damaged",
             "web@2.0.0",
@@ -225,7 +225,7 @@ impl<'a> Web<'a> {
         let report = self.under_load("kill -9 of one of two replicas", |load| {
             let victim = self.platform.containers("app", Some(APP)).remove(0);
             at = load.elapsed();
-            docker::kill_at_once(&victim);
+            docker::kill_process(&victim);
             std::thread::sleep(Duration::from_secs(8));
         });
         for failure in &report.failures {

@@ -9,7 +9,7 @@ use platformer_tests::binaries;
 use platformer_tests::ceph;
 use platformer_tests::http::Response;
 use platformer_tests::run::{self, eventually};
-use platformer_tests::s3::{Fate, S3, proxy};
+use platformer_tests::s3::{Fault, S3, proxy};
 use platformer_tests::server::Server;
 
 const REPLICAS: usize = 3;
@@ -206,18 +206,18 @@ fn readers(replicas: &[Server]) {
 fn a_store_that_does_not_keep_the_promise_is_refused() {
     let store = S3::moto();
     let conditional = AtomicU32::new(0);
-    let all_win = proxy(store.address, |_| Fate::WithoutCondition);
-    let some_win = proxy(store.address, move |passing| {
+    let all_win = proxy(store.address, |_| Fault::IgnoreCondition);
+    let some_win = proxy(store.address, move |request| {
         let is_third =
-            passing.is_conditional() && conditional.fetch_add(1, Ordering::Relaxed) % 12 == 3;
+            request.is_conditional() && conditional.fetch_add(1, Ordering::Relaxed) % 12 == 3;
         if is_third {
-            Fate::WithoutCondition
+            Fault::IgnoreCondition
         } else {
-            Fate::Pass
+            Fault::None
         }
     });
     for (address, winners) in [(all_win, "32 of 32"), (some_win, "of 32")] {
-        let environment = store.by_way_of(address).environment("refused");
+        let environment = store.at_address(address).environment("refused");
         run::spawn::<&str>(&binaries::repository(), &[], &environment)
             .wait()
             .expect(1)
@@ -231,7 +231,7 @@ fn a_store_that_does_not_keep_the_promise_is_refused() {
 #[test]
 fn a_versioned_bucket_of_ceph_is_refused() {
     let gateways = ceph::gateways();
-    let environment = gateways[0].environment_of("versioned", "");
+    let environment = gateways[0].environment_with_bucket("versioned", "");
     run::spawn::<&str>(&binaries::repository(), &[], &environment)
         .wait()
         .expect(1)
@@ -244,18 +244,18 @@ fn a_versioned_bucket_of_ceph_is_refused() {
 fn lost_answers_are_resolved_by_reading_back() {
     let store = S3::moto();
     let requests = AtomicU32::new(0);
-    let bad_way = proxy(store.address, move |passing| {
+    let bad_way = proxy(store.address, move |request| {
         let number = requests.fetch_add(1, Ordering::Relaxed);
         match number % 7 {
             // The proof at the start must see a store as it is.
-            _ if passing.head.contains("/proofs/") => Fate::Pass,
-            2 => Fate::LoseAnswer,
-            4 => Fate::Lose,
-            5 => Fate::Busy,
-            _ => Fate::Pass,
+            _ if request.head.contains("/proofs/") => Fault::None,
+            2 => Fault::DropAnswer,
+            4 => Fault::DropRequest,
+            5 => Fault::Busy,
+            _ => Fault::None,
         }
     });
-    let bad = store.by_way_of(bad_way);
+    let bad = store.at_address(bad_way);
     let server = Server::start_on(&bad, "lost", &[]);
     let whole = Server::start_on(&store, "lost", &[]);
     for version in 0..25 {

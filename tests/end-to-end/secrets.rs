@@ -5,7 +5,7 @@ use std::fs;
 
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::tls::Tls;
 
 fn canary(number: usize) -> String {
@@ -66,7 +66,7 @@ fn plant(mock: &Mock) -> Bootstrap {
         .env("OVER", canary(15))
 }
 
-fn silent(what: &str, code: i32, ended: &Ended) {
+fn silent(what: &str, code: i32, ended: &Exit) {
     ended.expect(code);
     for (number, place) in PLACES.iter().enumerate() {
         for output in [&ended.stderr, &ended.stdout] {

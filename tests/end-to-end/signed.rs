@@ -6,7 +6,7 @@ use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::binaries;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::server::Server;
 use platformer_tests::signing::Signer;
 use repository_api::release::ReleaseDocument;
@@ -40,7 +40,7 @@ fn bootstrap(mock: &Mock, signer: &Signer) -> Bootstrap {
 }
 
 /// Runs with one document, and expects that nothing was unpacked.
-fn refused(document: &ReleaseDocument, app: &App, signer: &Signer) -> Ended {
+fn refused(document: &ReleaseDocument, app: &App, signer: &Signer) -> Exit {
     let mock = Mock::start();
     mock.always(STABLE, reply(document));
     mock.always(&app.path(), app.file_reply());

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use platformer_tests::binaries;
-use platformer_tests::run::{self, Ended, eventually};
+use platformer_tests::run::{self, Exit, eventually};
 use platformer_tests::server::Server;
 
-pub(crate) fn token(storage: &Path, arguments: &[&str], code: i32) -> Ended {
+pub(crate) fn token(storage: &Path, arguments: &[&str], code: i32) -> Exit {
     let location = format!("file://{}", storage.display());
     let environment = [("REPOSITORY_STORAGE".into(), location.into())];
     let arguments = [&["token"], arguments].concat();

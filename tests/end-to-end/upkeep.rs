@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::http;
-use platformer_tests::run::{self, Ended};
+use platformer_tests::run::{self, Exit};
 use platformer_tests::server::Server;
 
-fn command(storage: &Path, arguments: &[&str], settings: &[(&str, &str)], code: i32) -> Ended {
+fn command(storage: &Path, arguments: &[&str], settings: &[(&str, &str)], code: i32) -> Exit {
     let storage = format!("file://{}", storage.display());
     let mut environment = vec![("REPOSITORY_STORAGE".into(), storage.into())];
     let settings = settings.iter();

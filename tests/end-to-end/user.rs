@@ -7,7 +7,7 @@ use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::binaries;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::skip::skip;
 
 fn require_root() {
@@ -16,7 +16,7 @@ fn require_root() {
     }
 }
 
-fn status<'a>(ended: &'a Ended, field: &str) -> Vec<&'a str> {
+fn status<'a>(ended: &'a Exit, field: &str) -> Vec<&'a str> {
     let line = ended.stdout.lines().find(|line| line.starts_with(field));
     let line = line.unwrap_or_else(|| panic!("{field} in {}", ended.stdout));
     line.split_whitespace().skip(1).collect()

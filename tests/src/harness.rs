@@ -1,51 +1,30 @@
-//! Runs the end-to-end tests and reports what was left out.
+//! Runs the end-to-end tests.
 //!
-//! 1. restore the process defaults that a shell, `nohup` or CI may have changed ([`crate::world`])
-//! 2. run the registered tests, each on a thread of its own name
-//! 3. print the slowest tests (with `PLATFORM_TESTS=all` or `CI=true`), and, as the last lines, every test that was left out
+//! 1. Restores the process defaults that a shell, `nohup` or CI may have changed ([`crate::world`]).
+//! 2. Runs each registered test on a thread with the name of the test.
+//! 3. Prints the slowest tests (with `PLATFORM_TESTS=all` or `CI=true`) and the skipped tests ([`crate::report`]).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use crate::report::report;
 use crate::skip::{Selection, Skipped};
 use crate::world;
 
 pub use inventory::submit;
 
-/// A function that `#[test]` has registered.
+/// A test function that `#[test]` registered.
 #[derive(Debug)]
 pub struct Test {
-    /// The function's path, crate included.
+    /// The path of the function, with the crate.
     pub path: &'static str,
     pub run: fn(),
 }
 
 inventory::collect!(Test);
-
-/// What is known of a run beside libtest's own count.
-#[derive(Debug, Default)]
-struct Report {
-    durations: Vec<(Duration, &'static str)>,
-    /// The tests that were left out, by reason.
-    left_out: BTreeMap<String, Vec<String>>,
-    /// The tests that ran in part, by reason.
-    reduced: BTreeMap<String, BTreeSet<String>>,
-}
-
-static REPORT: Mutex<Report> = Mutex::new(Report {
-    durations: Vec::new(),
-    left_out: BTreeMap::new(),
-    reduced: BTreeMap::new(),
-});
-
-fn report() -> MutexGuard<'static, Report> {
-    REPORT.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Runs the tests that the command line selects.
 pub fn main() -> ExitCode {
@@ -53,7 +32,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let selection = match Selection::from_environment() {
         Ok(selection) => selection,
-        #[expect(clippy::print_stderr, reason = "there is no test yet to fail")]
+        #[expect(clippy::print_stderr, reason = "no test is running yet")]
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
@@ -70,12 +49,12 @@ pub fn main() -> ExitCode {
     if selection == Selection::All && !arguments.list {
         report.print_slowest();
     }
-    report.print_left_out();
+    report.print_skipped();
     conclusion.exit_code()
 }
 
 impl Test {
-    /// The path below the crate, as `cargo test` filters it.
+    /// The path without the crate, which `cargo test` filters by.
     fn name(&self) -> &'static str {
         self.path
             .split_once("::")
@@ -83,7 +62,6 @@ impl Test {
     }
 }
 
-/// Runs one test to its end.
 fn run(name: &'static str, test: fn()) -> Result<Completion, Failed> {
     let start = Instant::now();
     let outcome = thread::Builder::new()
@@ -99,59 +77,11 @@ fn run(name: &'static str, test: fn()) -> Result<Completion, Failed> {
     };
     match panic.downcast::<Skipped>() {
         Ok(skipped) => {
-            let left_out = report.left_out.entry(skipped.reason.clone()).or_default();
-            left_out.push(name.to_owned());
+            let names = report.skipped.entry(skipped.reason.clone()).or_default();
+            names.push(name.to_owned());
             Ok(Completion::ignored_with(skipped.reason))
         }
-        // The panic's message is on standard error already.
+        // The panic hook printed the message.
         Err(_) => Err(Failed::without_message()),
-    }
-}
-
-/// Records that the current test runs in part.
-pub(crate) fn reduced(reason: &str) {
-    let thread = thread::current();
-    let name = thread.name().unwrap_or_default().to_owned();
-    let mut report = report();
-    report
-        .reduced
-        .entry(reason.to_owned())
-        .or_default()
-        .insert(name);
-}
-
-impl Report {
-    #[expect(clippy::print_stdout, reason = "a test run reports on standard output")]
-    fn print_slowest(&mut self) {
-        const SLOWEST: usize = 20;
-        self.durations.sort_unstable_by(|one, other| other.cmp(one));
-        println!("slowest tests:");
-        for (duration, name) in self.durations.iter().take(SLOWEST) {
-            println!("{:8.1} s  {name}", duration.as_secs_f64());
-        }
-        println!();
-    }
-
-    #[expect(clippy::print_stdout, reason = "a test run reports on standard output")]
-    fn print_left_out(&self) {
-        for (reason, names) in &self.reduced {
-            println!("{reason}:");
-            for name in names {
-                println!("    {name}");
-            }
-        }
-        let count: usize = self.left_out.values().map(Vec::len).sum();
-        if count > 0 {
-            println!("left out: {count} tests");
-        }
-        for (reason, names) in &self.left_out {
-            println!("  {reason}:");
-            for name in names {
-                println!("    {name}");
-            }
-        }
-        if count > 0 || !self.reduced.is_empty() {
-            println!("To run every test: PLATFORM_TESTS=all cargo test");
-        }
     }
 }

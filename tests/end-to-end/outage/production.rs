@@ -40,7 +40,7 @@ fn a_repository_dies_in_the_middle_of_downloads(platform: &Platform) {
         .containers("repository", None)
         .into_iter()
         .map(|id| {
-            let sent = docker::sent(&id).expect("it runs");
+            let sent = docker::sent_bytes(&id).expect("it runs");
             (id, sent)
         })
         .collect();
@@ -49,10 +49,10 @@ fn a_repository_dies_in_the_middle_of_downloads(platform: &Platform) {
     eventually("a download is under way", || {
         victim = repositories
             .iter()
-            .find(|(id, before)| docker::sent(id).is_some_and(|now| now - before > SIZE / 8));
+            .find(|(id, before)| docker::sent_bytes(id).is_some_and(|now| now - before > SIZE / 8));
         victim.is_some()
     });
-    docker::kill_at_once(&victim.expect("one that serves").0);
+    docker::kill_process(&victim.expect("one that serves").0);
     assert!(
         fetched(&log()) < fetched(&before) + 4,
         "too late: all have been fetched"
@@ -115,8 +115,8 @@ fn production_without_an_outage() {
     web.unnoticed(
         "one of two repositories is killed, and one replica starts anew",
         |_| {
-            let repository = platform.containers("repository", None).remove(0);
-            docker::kill_at_once(&repository);
+            let repository = platform.container("repository");
+            docker::kill_process(&repository);
             platform.succeed(&["scale", "web=3"]);
             swarm::wait_for_repositories(&platform, 2);
         },

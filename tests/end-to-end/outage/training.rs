@@ -32,7 +32,7 @@ fn training_without_an_outage() {
     web.damaged();
     web.killed();
     web.unnoticed("the repository is away", |_| {
-        let repository = platform.containers("repository", None).remove(0);
+        let repository = platform.container("repository");
         docker::succeed(&["stop", &repository]);
         std::thread::sleep(Duration::from_secs(3));
         docker::succeed(&["start", &repository]);

@@ -29,18 +29,26 @@ fn a_domain_with_https_and_a_reload_in_place() {
         "--certificates",
         &path,
     ];
-    let said = platform.run(&add);
-    assert!(said.stderr.contains("privkey.pem"), "{}", said.stderr);
+    let output = platform.run(&add);
+    assert!(output.stderr.contains("privkey.pem"), "{}", output.stderr);
     let other = rcgen::generate_simple_self_signed(vec!["www.example.org".to_owned()]).unwrap();
     std::fs::write(
         directory.path().join("privkey.pem"),
         other.signing_key.serialize_pem(),
     )
     .unwrap();
-    let said = platform.run(&add);
-    assert!(said.stderr.contains("is not the key of"), "{}", said.stderr);
-    let said = platform.run(&["domain", "add", "hello-world", "a;b.org"]);
-    assert!(said.stderr.contains("isn't a host name"), "{}", said.stderr);
+    let output = platform.run(&add);
+    assert!(
+        output.stderr.contains("is not the key of"),
+        "{}",
+        output.stderr
+    );
+    let output = platform.run(&["domain", "add", "hello-world", "a;b.org"]);
+    assert!(
+        output.stderr.contains("isn't a host name"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(get(&platform, "www.example.org", "/greeting").status, 404);
 
     std::fs::write(
@@ -48,7 +56,7 @@ fn a_domain_with_https_and_a_reload_in_place() {
         made.signing_key.serialize_pem(),
     )
     .unwrap();
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let balancer = platform.container("loadbalancer");
     let started = || docker::succeed(&["inspect", "--format", "{{.State.StartedAt}}", &balancer]);
     let before = started();
     // A connection from before the reload.
@@ -82,7 +90,7 @@ fn a_domain_with_https_and_a_reload_in_place() {
     });
     // An ACME client's answer, as docs/platform.md has it.
     let write = "printf %s answer > /var/lib/loadbalancer/acme/token";
-    docker::succeed(&["exec", &balancer, "sh", "-c", write]);
+    docker::exec_ok(&balancer, &["sh", "-c", write]);
     let challenge = |token: &str| {
         http::get(
             platform.address,
@@ -115,7 +123,7 @@ fn encrypted(
         .with_no_client_auth();
     let session =
         rustls::ClientConnection::new(Arc::new(config), name.try_into().unwrap()).unwrap();
-    let connection = TcpStream::connect(platform.encrypted)?;
+    let connection = TcpStream::connect(platform.https_address)?;
     let mut stream = rustls::StreamOwned::new(session, connection);
     let request = format!("GET /greeting HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;

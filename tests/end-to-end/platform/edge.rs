@@ -23,9 +23,9 @@ fn nothing_but_apps_is_behind_it_and_nothing_is_believed() {
     headers(&platform);
     tunnels(&platform);
 
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let balancer = platform.container("loadbalancer");
     let write = "printf secret > /var/lib/loadbalancer/acme/secret";
-    docker::succeed(&["exec", &balancer, "sh", "-c", write]);
+    docker::exec_ok(&balancer, &["sh", "-c", write]);
     assert_eq!(
         get(&platform, "web.localhost", "/elsewhere").text(),
         "mine\n"
@@ -60,7 +60,7 @@ fn hosts(platform: &Platform) {
         assert_eq!(get(platform, host, "/").status, status, "{host}");
     }
     // And it is told so, rather than left to wait.
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let balancer = platform.container("loadbalancer");
     let log = docker::docker(&["logs", &balancer]).stderr;
     let log = String::from_utf8_lossy(&log);
     assert!(

@@ -83,13 +83,15 @@ pub(super) fn configure_and_roll_back(platform: &Platform) {
     let back = platform.succeed(&["rollback", "hello-world"]);
     assert!(back.starts_with("r2 → r1"), "{back}");
     assert!(greeting().contains("Hello, World!"));
-    let said = platform.run(&["rollback", "hello-world"]);
-    assert_eq!(said.code, 1);
+    let output = platform.run(&["rollback", "hello-world"]);
+    assert_eq!(output.code, 1);
     assert!(
-        said.stderr.contains("hello-world has no release before r1"),
+        output
+            .stderr
+            .contains("hello-world has no release before r1"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    let said = platform.run(&["config", "set", "hello-world", "1=2"]);
-    assert!(said.stderr.contains("NAME=value"), "{}", said.stderr);
+    let output = platform.run(&["config", "set", "hello-world", "1=2"]);
+    assert!(output.stderr.contains("NAME=value"), "{}", output.stderr);
 }

@@ -36,7 +36,7 @@ fn reaches(container: &str, host: &str, port: u16, path: &str) -> bool {
     let script = format!(
         "exec 3<>/dev/tcp/{host}/{port} && printf 'GET {path} HTTP/1.0\\r\\nHost: {host}\\r\\n\\r\\n' >&3 && head -1 <&3"
     );
-    let output = docker::docker(&["exec", container, "timeout", "3", "bash", "-c", &script]);
+    let output = docker::exec(container, &["timeout", "3", "bash", "-c", &script]);
     String::from_utf8_lossy(&output.stdout).contains(" 200 ")
 }
 
@@ -75,7 +75,7 @@ fn everything_is_in_its_place(platform: &Platform) {
     assert!(reaches(&app, "repository.platform", 80, "/healthz"));
     // Who may not write, cannot.
     let write = "exec 3<>/dev/tcp/repository.platform/80; printf 'PUT /config/hello-world/hello-world.config HTTP/1.1\\r\\nHost: repository.platform\\r\\nContent-Length: 4\\r\\nConnection: close\\r\\n\\r\\nA=1\\n' >&3; head -1 <&3";
-    let answer = docker::succeed(&["exec", &app, "timeout", "5", "bash", "-c", write]);
+    let answer = docker::exec_ok(&app, &["timeout", "5", "bash", "-c", write]);
     assert!(answer.contains(" 401 "), "{answer}");
 }
 
@@ -85,7 +85,7 @@ fn training_shows_nothing_but_the_load_balancer() {
     let platform = Platform::training();
     bring(&platform, "hello-world");
     everything_is_in_its_place(&platform);
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let balancer = platform.container("loadbalancer");
     let bound = docker::succeed(&["port", &balancer]);
     assert!(
         bound.lines().all(|line| line.contains("127.0.0.1:")),
@@ -97,11 +97,11 @@ fn training_shows_nothing_but_the_load_balancer() {
 fn production_is_what_its_files_say() {
     docker::require_images();
     let platform = swarm::production();
-    let said = platform.run_with(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2");
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let output = platform.run_with_input(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2");
+    assert_eq!(output.code, 0, "{}", output.stderr);
     bring(&platform, "hello-world");
     everything_is_in_its_place(&platform);
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let balancer = platform.container("loadbalancer");
     let objects = address_behind(&platform, "objects");
     let app = platform.containers("app", Some("hello-world")).remove(0);
     assert!(reaches(&app, &objects, 5000, "/"));
@@ -137,7 +137,7 @@ fn production_is_what_its_files_say() {
 
     // A secret is a file of the app's user, and its variable; the token is of this app's, and not its variable.
     let app = platform.containers("app", Some("hello-world")).remove(0);
-    let files = docker::succeed(&["exec", &app, "ls", "-l", "/run/secrets"]);
+    let files = docker::exec_ok(&app, &["ls", "-l", "/run/secrets"]);
     for file in ["PASSWORD", "repository-token"] {
         let line = files.lines().find(|line| line.ends_with(file)).unwrap();
         assert!(
@@ -145,7 +145,7 @@ fn production_is_what_its_files_say() {
             "{line}"
         );
     }
-    let said = platform.run(&[
+    let output = platform.run(&[
         "run",
         "hello-world",
         "--",
@@ -153,11 +153,11 @@ fn production_is_what_its_files_say() {
         "-c",
         "echo \"<$PASSWORD>\"; env | grep -ci token; exit 5",
     ]);
-    assert_eq!(said.code, 5, "{}", said.stderr);
+    assert_eq!(output.code, 5, "{}", output.stderr);
     // What the command prints and nothing else.
-    assert_eq!(said.stdout, "<hunter2>\n0\n", "{}", said.stderr);
+    assert_eq!(output.stdout, "<hunter2>\n0\n", "{}", output.stderr);
     let others = "exec 3<>/dev/tcp/repository.platform/80; printf 'GET /config/other/ HTTP/1.1\\r\\nHost: repository.platform\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \"$(cat /run/secrets/repository-token)\" >&3; head -1 <&3";
-    let answer = docker::succeed(&["exec", &app, "timeout", "5", "bash", "-c", others]);
+    let answer = docker::exec_ok(&app, &["timeout", "5", "bash", "-c", others]);
     assert!(answer.contains(" 403 "), "{answer}");
 
     // To come up again keeps what it was told.

@@ -138,25 +138,28 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
     // Nothing is stopped as long as somebody else is on its networks.
     let back = format!("{}_back", platform.name);
     let stranger = Container::run(&["--network", &back, "platformer/toolbox"]);
-    let said = platform.run(&["down"]);
-    assert!(said.stderr.contains(&stranger.0), "{}", said.stderr);
+    let output = platform.run(&["down"]);
+    assert!(output.stderr.contains(&stranger.0), "{}", output.stderr);
     assert_eq!(
         get(platform, "hello-world.localhost", "/greeting").status,
         200
     );
     drop(stranger);
-    let said = platform.run(&["-e", "production", "status"]);
+    let output = platform.run(&["-e", "production", "status"]);
     assert!(
-        said.stderr.contains("is up as training, not as production"),
+        output
+            .stderr
+            .contains("is up as training, not as production"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    let said = platform.run(&["publish", "hello-world", path, "2.0.0"]);
+    let output = platform.run(&["publish", "hello-world", path, "2.0.0"]);
     assert!(
-        said.stderr
+        output
+            .stderr
             .contains("contains hello-world-1.0.0.tar.gz, but not version 2.0.0"),
         "{}",
-        said.stderr
+        output.stderr
     );
 
     platform.succeed(&["down"]);
@@ -180,8 +183,9 @@ fn secrets_and_commands(platform: &Platform) {
     let inspected = docker::docker(&["volume", "inspect", &volume]);
     assert!(!inspected.status.success(), "{volume} exists");
 
-    let said = platform.run_with(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2\n");
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let output =
+        platform.run_with_input(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2\n");
+    assert_eq!(output.code, 0, "{}", output.stderr);
     let read = [
         "run",
         "hello-world",
@@ -190,8 +194,8 @@ fn secrets_and_commands(platform: &Platform) {
         "-c",
         "echo \"<$PASSWORD>\"; exit 5",
     ];
-    let said = platform.run(&read);
-    assert_eq!((said.code, said.stdout.trim()), (5, "<hunter2>"));
+    let output = platform.run(&read);
+    assert_eq!((output.code, output.stdout.trim()), (5, "<hunter2>"));
 
     assert_eq!(
         platform.succeed(&["secret", "list", "hello-world"]).trim(),
@@ -199,19 +203,19 @@ fn secrets_and_commands(platform: &Platform) {
     );
     let listed = platform.json(&["secret", "list", "hello-world", "--json"]);
     assert_eq!(listed["secrets"], serde_json::json!(["PASSWORD"]));
-    let said = platform.run_with(&["secret", "set", "hello-world", "PATH"], b"/nowhere");
+    let output = platform.run_with_input(&["secret", "set", "hello-world", "PATH"], b"/nowhere");
     assert!(
-        said.stderr.contains("reserved for the image"),
+        output.stderr.contains("reserved for the image"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    let said = platform.run(&["secret", "set", "hello-world", "EMPTY"]);
+    let output = platform.run(&["secret", "set", "hello-world", "EMPTY"]);
     assert!(
-        said.stderr.contains("standard input is empty"),
+        output.stderr.contains("standard input is empty"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    platform.run_with(&["secret", "set", "hello-world", "OTHER"], b"1");
+    platform.run_with_input(&["secret", "set", "hello-world", "OTHER"], b"1");
     platform.succeed(&["secret", "remove", "hello-world", "OTHER"]);
     assert_eq!(
         platform.succeed(&["secret", "list", "hello-world"]).trim(),
@@ -232,14 +236,14 @@ fn secrets_and_commands(platform: &Platform) {
         "{deployed}"
     );
     platform.succeed(&["config", "set", "hello-world", "RELEASE_COMMAND=/bin/false"]);
-    let said = platform.run(&["deploy", "hello-world"]);
-    assert_eq!(said.code, 1);
+    let output = platform.run(&["deploy", "hello-world"]);
+    assert_eq!(output.code, 1);
     assert!(
-        said.stderr.contains("RELEASE_COMMAND exited with code 1"),
+        output.stderr.contains("RELEASE_COMMAND exited with code 1"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    assert!(said.stderr.contains("still serving"), "{}", said.stderr);
+    assert!(output.stderr.contains("still serving"), "{}", output.stderr);
     platform.succeed(&["config", "set", "hello-world", "RELEASE_COMMAND=/bin/true"]);
     let logs = platform.succeed(&["logs", "hello-world"]);
     assert!(logs.contains("starting ./hello-world"), "{logs}");
@@ -247,18 +251,7 @@ fn secrets_and_commands(platform: &Platform) {
 
 /// A channel that is moved in the console shows as drift.
 fn another_environment_moves_the_channel(platform: &Platform) {
-    let toolbox = platform.containers("toolbox", None).remove(0);
-    docker::succeed(&[
-        "exec",
-        &toolbox,
-        "curl-repository",
-        "--fail-with-body",
-        "-X",
-        "PUT",
-        "-d",
-        "r1",
-        "http://repository.platform/channels/hello-world/training",
-    ]);
+    platform.move_channel("hello-world", "training", "r1");
     let status = platform.succeed(&["status"]);
     assert!(status.contains("r1 (drift)"), "{status}");
     platform.succeed(&["deploy", "hello-world@training"]);
