@@ -1,4 +1,4 @@
-//! The steps of the README's first hour. An installed platformer and one of the checkout take the same steps.
+//! The steps of the first hour in the README, for an installed platformer and for one in a checkout.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use platformer_tests::run::eventually;
 
 use super::get;
 
-/// Publishes hello-world to an environment that is empty.
+/// Publishes hello-world to an empty environment.
 pub(super) fn publish(platform: &Platform, dist: &Path, version: &str) {
     assert!(
         platform
@@ -27,7 +27,7 @@ pub(super) fn publish(platform: &Platform, dist: &Path, version: &str) {
 pub(super) fn deploy(platform: &Platform) {
     platform.succeed(&["deploy", "hello-world@1.0.0"]);
     let begin = Instant::now();
-    eventually("it answers", || {
+    eventually("the app answers", || {
         get(platform, "hello-world.localhost", "/greeting").status == 200
     });
     assert!(

@@ -1,4 +1,4 @@
-//! `moments` on a platform: a released parameter reaches the running app.
+//! `moments` in an environment: a released parameter reaches the running app.
 
 use platformer_tests::binaries;
 use platformer_tests::docker::{Container, LOCKED_DOWN};
