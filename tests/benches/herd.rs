@@ -1,9 +1,6 @@
 //! Simulated cold starts of 10 to 100,000 hosts. The results are the same on every machine.
 #![allow(clippy::print_stdout, reason = "a bench prints its results")]
-#![allow(
-    clippy::cast_precision_loss,
-    reason = "the figures are small"
-)]
+#![allow(clippy::cast_precision_loss, reason = "the figures are small")]
 
 use std::time::Duration;
 
@@ -103,7 +100,10 @@ fn vary_connections(base: &Scenario) {
             deadline,
             ..base.clone()
         };
-        let name = format!("connections: {connections}, deadline {} min", deadline / 60.0);
+        let name = format!(
+            "connections: {connections}, deadline {} min",
+            deadline / 60.0
+        );
         print_row(10_000, &name, &herd::run(&scenario));
     }
     println!();
