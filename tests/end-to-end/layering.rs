@@ -161,7 +161,7 @@ fn other_imports_are_not_cycles() {
         ),
         (
             "a.rs",
-            "mod inner;\nuse inner::Inner;\nuse crate::b::B;\npub(crate) struct Error;\n",
+            "mod inner;\nuse inner::Inner;\nuse crate::{b::B};\npub(crate) struct A;\npub(crate) struct Error;\n",
         ),
         ("a/inner.rs", "use super::Error;\n"),
         (
