@@ -1,10 +1,7 @@
-//! A small GET beside ten thousand connections that are held: what it costs with and without them.
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
-#![allow(
-    clippy::cast_precision_loss,
-    reason = "a figure of that size is no worse for it"
-)]
-#![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+//! The latency of a small GET, with and without ten thousand held connections.
+#![allow(clippy::print_stdout, reason = "a bench prints its results")]
+#![allow(clippy::cast_precision_loss, reason = "the figures are small")]
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::time::Duration;
 
@@ -19,7 +16,7 @@ use xtask::build::Profile;
 
 const COUNT: usize = 10_000;
 
-/// Of each kind of request.
+/// Number of requests of each kind.
 const REQUESTS: usize = 5000;
 
 const PATH: &str = "/artefacts/hello/1.0.0/f";
@@ -31,36 +28,36 @@ fn main() {
     let settings = [("HEADER_TIMEOUT", "10m"), ("STALL_TIMEOUT", "10m")];
     let server = Server::start_with(storage.path(), &settings);
     server.publish(PATH, vec![b'x'; 1000]);
-    // The first ones fill caches.
+    // The first round fills caches.
     measure(&server);
     let before = measure(&server);
-    let memory = |server| figure(server, "repository_resident_memory_bytes ");
+    let memory = |server| metric(server, "repository_resident_memory_bytes ");
     let memory_before = memory(&server);
     let crowd = Crowd::open(&server, count);
-    eventually("all of them are there", || {
-        figure(&server, "repository_connections ") > crowd.len()
+    eventually("all connections are open", || {
+        metric(&server, "repository_connections ") > crowd.len()
     });
-    let beside = measure(&server);
+    let after = measure(&server);
     println!(
-        "\nGET of 1000 bytes, {REQUESTS} one after the other, beside {} held connections",
+        "\n{REQUESTS} sequential GETs of 1000 bytes, with {} held connections",
         crowd.len()
     );
     println!("                           without       with");
-    for (number, kind) in ["one connection", "a connection each"].iter().enumerate() {
+    for (number, kind) in ["one connection", "new connections"].iter().enumerate() {
         for rank in [50, 99] {
             let of = |times: &[Vec<Duration>; 2]| percentile(&times[number], rank);
-            let (before, beside) = (of(&before), of(&beside));
+            let (before, after) = (of(&before), of(&after));
             println!(
                 "{kind:<18} p{rank} {:>10} {:>10} {:>7}",
                 microseconds(before),
-                microseconds(beside),
-                ratio(beside, before)
+                microseconds(after),
+                ratio(after, before)
             );
         }
     }
     let grown = memory(&server).saturating_sub(memory_before);
     println!(
-        "memory for each of them: {:.1} KiB",
+        "memory per held connection: {:.1} KiB",
         grown as f64 / 1024.0 / crowd.len() as f64
     );
 }
@@ -69,28 +66,31 @@ fn microseconds(duration: Duration) -> String {
     format!("{} µs", duration.as_micros())
 }
 
-/// One of the server's own figures.
-fn figure(server: &Server, name: &str) -> usize {
+/// Returns a metric of the server.
+fn metric(server: &Server, name: &str) -> usize {
     let text = server.get("/metrics").text();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap().parse().unwrap()
 }
 
-/// How long each took: over one connection that is kept, and over a new one each.
+/// Returns the durations over one connection, and over a new connection for each request.
 fn measure(server: &Server) -> [Vec<Duration>; 2] {
     let mut wire = Wire::open(server.address);
     let request = format!("GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let timed = |ask: &mut dyn FnMut() -> u16| {
+    let timed = |send: &mut dyn FnMut() -> u16| {
         let times = (0..REQUESTS).map(|_| {
             let begin = now();
-            assert_eq!(ask(), 200);
+            assert_eq!(send(), 200);
             now().saturating_sub(begin)
         });
         times.collect()
     };
-    let kept = timed(&mut || {
+    let persistent = timed(&mut || {
         wire.send(request.as_bytes());
         wire.answer(false).unwrap().status
     });
-    [kept, timed(&mut || http::get(server.address, PATH).status)]
+    [
+        persistent,
+        timed(&mut || http::get(server.address, PATH).status),
+    ]
 }

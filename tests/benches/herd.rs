@@ -1,9 +1,6 @@
-//! The cold-start herd, from 10 hosts to 100,000: arithmetic, the same on every machine.
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
-#![allow(
-    clippy::cast_precision_loss,
-    reason = "a figure of that size is no worse for it"
-)]
+//! Simulated cold starts of 10 to 100,000 hosts. The results are the same on every machine.
+#![allow(clippy::print_stdout, reason = "a bench prints its results")]
+#![allow(clippy::cast_precision_loss, reason = "the figures are small")]
 
 use std::time::Duration;
 
@@ -12,32 +9,32 @@ use platformer_tests::herd::{self, GBIT, MIB, Report, Scenario};
 fn main() {
     let base = Scenario::default();
     println!(
-        "\nAn artefact of 50 MiB and a document of 4 KiB; hosts with 1 Gbit/s start within {} s, the repository is away for {} s,",
+        "\nArtefact: 50 MiB, document: 4 KiB. Hosts with 1 Gbit/s start within {} s. The repository is down for {} s,",
         base.spread, base.outage
     );
     println!(
-        "serves {} connections at once, has room for {} in its queue; the deadline is {} s. Times count from its return.\n",
+        "and serves {} connections, with {} more in its queue. The deadline is {} s. Times count from the end of the outage.\n",
         base.connections, base.backlog, base.deadline
     );
     println!(
         "{:>7}  {:<42}{:>8}{:>8}{:>8}{:>11}{:>11}{:>9}{:>9}",
-        "hosts", "", "50 %", "99 %", "100 %", "peak, 1/s", "origin, GB", "in vain", "expired"
+        "hosts", "", "50 %", "99 %", "100 %", "peak, 1/s", "origin, GB", "rejected", "expired"
     );
-    growing(&base);
-    jitter(&base);
-    links(&base);
-    deadlines(&base);
-    connections(&base);
-    caches(&base);
+    vary_hosts(&base);
+    vary_jitter(&base);
+    vary_links(&base);
+    vary_deadlines(&base);
+    vary_connections(&base);
+    add_caches(&base);
     println!();
-    println!("peak      connections at the origin in the busiest second");
+    println!("peak      connections to the origin in the busiest second");
     println!(
-        "in vain   of these, in all: found no room, or waited in the queue for longer than bootstrap waits"
+        "rejected  connections that found no room, or waited in the queue longer than the timeout of bootstrap"
     );
-    println!("expired   starts that ended with 69 at the deadline; the engine starts them again");
+    println!("expired   starts that exited with 69 at the deadline; the engine restarts them");
 }
 
-fn growing(base: &Scenario) {
+fn vary_hosts(base: &Scenario) {
     let slow = [10, 100, 1000].map(|hosts| (hosts, 1.0));
     let fast = [10, 100, 1000, 10_000, 100_000].map(|hosts| (hosts, 10.0));
     for (hosts, gbit) in slow.into_iter().chain(fast) {
@@ -47,12 +44,12 @@ fn growing(base: &Scenario) {
             ..base.clone()
         };
         let name = format!("one repository, {gbit} Gbit/s");
-        row(hosts, &name, &herd::run(&scenario));
+        print_row(hosts, &name, &herd::run(&scenario));
     }
     println!();
 }
 
-fn jitter(base: &Scenario) {
+fn vary_jitter(base: &Scenario) {
     for hosts in [10_000, 100_000] {
         for (jitter, name) in [(true, "1 MiB, full jitter"), (false, "1 MiB, no jitter")] {
             let scenario = Scenario {
@@ -61,13 +58,13 @@ fn jitter(base: &Scenario) {
                 artefact: MIB,
                 ..base.clone()
             };
-            row(hosts, name, &herd::run(&scenario));
+            print_row(hosts, name, &herd::run(&scenario));
         }
     }
     println!();
 }
 
-fn links(base: &Scenario) {
+fn vary_links(base: &Scenario) {
     for (repositories, gbit) in [(2, 1.0), (5, 1.0), (2, 10.0), (5, 10.0)] {
         let scenario = Scenario {
             repositories,
@@ -75,12 +72,12 @@ fn links(base: &Scenario) {
             ..base.clone()
         };
         let name = format!("repositories: {repositories}, with {gbit} Gbit/s each");
-        row(base.hosts, &name, &herd::run(&scenario));
+        print_row(base.hosts, &name, &herd::run(&scenario));
     }
     println!();
 }
 
-fn deadlines(base: &Scenario) {
+fn vary_deadlines(base: &Scenario) {
     for (resumes, deadline) in [(true, 300.0), (false, 300.0), (false, 900.0)] {
         let scenario = Scenario {
             hosts: 10_000,
@@ -90,12 +87,12 @@ fn deadlines(base: &Scenario) {
         };
         let place = if resumes { "disk" } else { "tmpfs" };
         let name = format!("on a {place}, deadline {} min", deadline / 60.0);
-        row(10_000, &name, &herd::run(&scenario));
+        print_row(10_000, &name, &herd::run(&scenario));
     }
     println!();
 }
 
-fn connections(base: &Scenario) {
+fn vary_connections(base: &Scenario) {
     for (connections, deadline) in [(9700, 900.0), (200, 300.0), (200, 900.0)] {
         let scenario = Scenario {
             hosts: 10_000,
@@ -103,13 +100,16 @@ fn connections(base: &Scenario) {
             deadline,
             ..base.clone()
         };
-        let name = format!("at once: {connections}, deadline {} min", deadline / 60.0);
-        row(10_000, &name, &herd::run(&scenario));
+        let name = format!(
+            "connections: {connections}, deadline {} min",
+            deadline / 60.0
+        );
+        print_row(10_000, &name, &herd::run(&scenario));
     }
     println!();
 }
 
-fn caches(base: &Scenario) {
+fn add_caches(base: &Scenario) {
     for hosts in [10_000, 100_000] {
         let scenario = Scenario {
             hosts,
@@ -117,13 +117,13 @@ fn caches(base: &Scenario) {
         };
         let caches = hosts / 1000;
         let name = format!("a cache per 1,000 hosts, 10 Gbit/s ({caches})");
-        row(hosts, &name, &herd::sites(&scenario, caches, 10.0 * GBIT));
-        let name = "a CDN: 20 places, 100 Gbit/s each";
-        row(hosts, name, &herd::sites(&scenario, 20, 100.0 * GBIT));
+        print_row(hosts, &name, &herd::sites(&scenario, caches, 10.0 * GBIT));
+        let name = "a CDN: 20 sites, 100 Gbit/s each";
+        print_row(hosts, name, &herd::sites(&scenario, 20, 100.0 * GBIT));
     }
 }
 
-fn row(hosts: usize, name: &str, report: &Report) {
+fn print_row(hosts: usize, name: &str, report: &Report) {
     println!(
         "{hosts:>7}  {name:<42}{:>8}{:>8}{:>8}{:>11}{:>11.1}{:>8.1}%{:>9}",
         seconds(report.percentile(50)),

@@ -1,6 +1,6 @@
-//! The memory of an init while the app runs: twenty of bootstrap's, tini's and dumb-init's each.
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
-#![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+//! The memory of an init while the app runs: bootstrap, tini and dumb-init, twenty processes each.
+#![allow(clippy::print_stdout, reason = "a bench prints its results")]
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use xtask::build::Profile;
 
 const COUNT: usize = 20;
 
-/// Maximum resident memory of bootstrap's init, in KiB.
+/// Limit for the resident memory of `bootstrap init`, in KiB.
 const LIMIT: usize = 400;
 
 fn main() {
@@ -21,7 +21,7 @@ fn main() {
     let size = fs::metadata(&bootstrap).unwrap().len();
     println!("\nbootstrap is {size} bytes\n");
     println!(
-        "{COUNT} inits, KiB each on average {:>8}{:>10}{:>10}",
+        "KiB per process, average of {COUNT} {:>8}{:>10}{:>10}",
         "PSS", "RSS", "anonymous"
     );
     let bootstrap = bootstrap.to_str().unwrap().to_owned();
@@ -37,7 +37,7 @@ fn main() {
                 println!("{name:<24}{pss:>17}{rss:>10}{anonymous:>10}");
                 assert!(
                     !name.starts_with("bootstrap") || rss <= LIMIT,
-                    "the init takes more than {LIMIT} KiB"
+                    "the init uses {rss} KiB; the limit is {LIMIT} KiB"
                 );
             }
             None => println!("{name:<24} is not installed; skipped"),
@@ -58,7 +58,7 @@ fn measure(prefix: &[&str]) -> Option<[usize; 3]> {
     }
     for child in &children {
         let path = format!("/proc/{0}/task/{0}/children", child.id());
-        eventually("it has started its command", || {
+        eventually("the init has started its command", || {
             let children = fs::read_to_string(&path).unwrap_or_default();
             let child = children.split_whitespace().next();
             child.is_some_and(|pid| {
@@ -66,7 +66,7 @@ fn measure(prefix: &[&str]) -> Option<[usize; 3]> {
             })
         });
     }
-    // The init gives pages back after it has started the command.
+    // The init returns memory after it has started the command.
     std::thread::sleep(Duration::from_millis(200));
     let figures = ["Pss", "Rss", "Anonymous"].map(|field| {
         let sum: usize = children.iter().map(|child| rollup(child, field)).sum();

@@ -1,10 +1,8 @@
-//! Time from the start to the app's first instruction, of bootstrap and of the shell scripts that it
-//! replaces.
+//! The time until the app starts, for bootstrap and for the shell scripts that it replaces.
 //!
-//! Each fetches from the same repository on loopback and starts the same program, which prints the time of
-//! its start. The scripts verify the artefact, and one unpacks and hashes it during the download.
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
-#![allow(clippy::unwrap_used, reason = "what fails here is to be seen")]
+//! Each fetches from the same repository on loopback and starts the same program, which prints its start time. The scripts verify the artefact, and one unpacks and hashes it during the download.
+#![allow(clippy::print_stdout, reason = "a bench prints its results")]
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +21,7 @@ use xtask::build::Profile;
 const ROUNDS: usize = 9;
 const VERSION: &str = "1.0.0";
 
-/// An artefact, and the commands by which a shell unpacks it.
+/// An artefact, and the shell commands that unpack it.
 struct Case {
     app: &'static str,
     description: &'static str,

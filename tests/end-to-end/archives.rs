@@ -6,11 +6,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use platformer_tests::archive::{Entry, Tar, gzip, zstd};
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::tree::snapshot;
 
 /// Starts an app with this artefact, and asserts that a canary beside its directory is unchanged.
-fn unpack(file: &str, artefact: Vec<u8>, settings: &[(&str, &str)]) -> (Ended, Bootstrap) {
+fn unpack(file: &str, artefact: Vec<u8>, settings: &[(&str, &str)]) -> (Exit, Bootstrap) {
     let mock = Mock::start();
     App::new(file, artefact).publish(&mock);
     let mut bootstrap = Bootstrap::of(&mock);

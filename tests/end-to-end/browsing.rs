@@ -53,7 +53,7 @@ fn a_channel_moves_forward_and_back() {
     browser.click(".sheet button[type=submit]");
     browser.shows("stable now points at r1");
     assert_eq!(server.get("/channels/hello/stable").text(), "r1\n");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_messages(), Vec::<String>::new());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn changes_by_others_appear_without_a_reload() {
         "half a na"
     );
     assert_eq!(browser.evaluate("return window.wasNotReloaded"), true);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.console_messages(), Vec::<String>::new());
 }
 
 #[test]
@@ -117,11 +117,13 @@ fn the_editor_marks_errors_at_their_position() {
         server.get("/config/hello/hello.config").text(),
         "STARTUP_COMMAND=./f\nAPI_TOKEN='x'"
     );
-    // The only complaint is about the expected refusal.
-    let complaints = browser.complaints();
+    // The only message is about the expected refusal.
+    let messages = browser.console_messages();
     assert!(
-        complaints.iter().all(|it| it.contains("status of 422")),
-        "{complaints:?}"
+        messages
+            .iter()
+            .all(|message| message.contains("status of 422")),
+        "{messages:?}"
     );
 }
 
@@ -233,7 +235,7 @@ fn every_page_passes_the_accessibility_audit() {
                 "{path} at {size:?}, dark: {is_dark}"
             );
         }
-        assert_eq!(browser.complaints(), Vec::<String>::new());
+        assert_eq!(browser.console_messages(), Vec::<String>::new());
     }
 }
 

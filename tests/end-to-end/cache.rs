@@ -1,4 +1,4 @@
-//! The cache in front of S3: one fetch for many, verified on the way in, bounded.
+//! The cache of an S3 store: one fetch serves concurrent requests, blobs are verified, and the size is limited.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,47 +9,47 @@ use platformer_tests::dice::Dice;
 use platformer_tests::fixture::digest;
 use platformer_tests::http;
 use platformer_tests::power::Disk;
-use platformer_tests::s3::{Fate, Passing, S3, proxy};
+use platformer_tests::s3::{Fault, Request, S3, proxy};
 use platformer_tests::server::Server;
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// A server with a cache, by way of a proxy that notes what is read of blobs.
+/// A server with a cache, whose store is behind a proxy that records reads of blobs.
 struct Cached {
     server: Server,
     reads: Arc<Mutex<Vec<String>>>,
-    damages: Arc<AtomicBool>,
+    corrupts: Arc<AtomicBool>,
 }
 
-fn is_read_of_a_blob(passing: &Passing) -> bool {
-    passing.head.starts_with("GET ") && passing.head.contains("/blobs/")
+fn is_blob_read(request: &Request) -> bool {
+    request.head.starts_with("GET ") && request.head.contains("/blobs/")
 }
 
 fn cached(store: &S3, directory: &Path, size: &str) -> Cached {
-    let (reads, damages) = (
+    let (reads, corrupts) = (
         Arc::new(Mutex::new(Vec::new())),
         Arc::new(AtomicBool::new(false)),
     );
-    let (notes, damage) = (Arc::clone(&reads), Arc::clone(&damages));
-    let way = proxy(store.address, move |passing| {
-        if !is_read_of_a_blob(passing) {
-            return Fate::Pass;
+    let (recorded, corrupt) = (Arc::clone(&reads), Arc::clone(&corrupts));
+    let proxy = proxy(store.address, move |request| {
+        if !is_blob_read(request) {
+            return Fault::None;
         }
-        let line = passing.head.lines().next().unwrap_or_default();
-        notes.lock().unwrap().push(line.to_owned());
-        if damage.load(Ordering::Relaxed) {
-            Fate::Damage
+        let line = request.head.lines().next().unwrap_or_default();
+        recorded.lock().unwrap().push(line.to_owned());
+        if corrupt.load(Ordering::Relaxed) {
+            Fault::CorruptAnswer
         } else {
-            Fate::Pass
+            Fault::None
         }
     });
     let directory = directory.display().to_string();
     let settings = [("CACHE", directory.as_str()), ("CACHE_SIZE", size)];
-    let server = Server::start_on(&store.by_way_of(way), "cache", &settings);
+    let server = Server::start_on(&store.at_address(proxy), "cache", &settings);
     Cached {
         server,
         reads,
-        damages,
+        corrupts,
     }
 }
 
@@ -58,15 +58,15 @@ impl Cached {
         self.reads.lock().unwrap().len()
     }
 
-    fn expect_reads(&self, count: usize, why: &str) {
+    fn assert_reads(&self, count: usize, message: &str) {
         let reads = self.reads.lock().unwrap();
         let log = self.server.process().stderr_so_far();
-        assert_eq!(reads.len(), count, "{why}: {reads:#?}\n{log}");
+        assert_eq!(reads.len(), count, "{message}: {reads:#?}\n{log}");
     }
 }
 
 #[test]
-fn one_fetch_serves_many_and_is_kept() {
+fn one_fetch_serves_concurrent_requests_and_later_ones() {
     let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let large = Dice::new(5).noise(20 * MEBIBYTE);
@@ -88,10 +88,10 @@ fn one_fetch_serves_many_and_is_kept() {
             });
         }
     });
-    cached_one.expect_reads(1, "one fetch for all");
+    cached_one.assert_reads(1, "one fetch serves all requests");
     assert!(cached_one.server.get(path).body == large);
-    cached_one.expect_reads(1, "from the cache");
-    // Of what is small, a fetch ends while others still ask.
+    cached_one.assert_reads(1, "the cache serves the request");
+    // The fetch of a small file ends while other requests arrive.
     for number in 1..=40 {
         let path = format!("/artefacts/hello/1.1.{number}/f");
         cached_one.server.publish(&path, &large[..number]);
@@ -101,29 +101,29 @@ fn one_fetch_serves_many_and_is_kept() {
             }
         });
     }
-    cached_one.expect_reads(41, "one fetch for all");
+    cached_one.assert_reads(41, "one fetch serves all requests");
     cached_one.server.stop().expect(0);
-    // And after a restart.
-    let again = cached(&store, directory.path(), "1GiB");
-    assert!(again.server.get(path).body == large);
-    again.expect_reads(0, "it was kept");
+    // The cache survives a restart.
+    let restarted = cached(&store, directory.path(), "1GiB");
+    assert!(restarted.server.get(path).body == large);
+    restarted.assert_reads(0, "the cache serves the request");
 }
 
 #[test]
-fn damage_on_the_way_is_neither_served_nor_kept() {
+fn a_corrupt_fetch_is_neither_served_nor_cached() {
     let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let bytes = Dice::new(6).noise(3 * MEBIBYTE);
     let cached = cached(&store, directory.path(), "1GiB");
     let path = "/artefacts/hello/1.0.0/f";
     cached.server.publish(path, &bytes);
-    cached.damages.store(true, Ordering::Relaxed);
+    cached.corrupts.store(true, Ordering::Relaxed);
     for _ in 0..3 {
         let answer = http::try_request(cached.server.address, "GET", path, &[], b"");
         let is_whole = answer.is_some_and(|answer| answer.body.len() == bytes.len());
-        assert!(!is_whole, "nobody is given all of what is damaged");
+        assert!(!is_whole, "a client got a complete corrupt file");
     }
-    cached.damages.store(false, Ordering::Relaxed);
+    cached.corrupts.store(false, Ordering::Relaxed);
     assert_eq!(digest(&cached.server.get(path).body), digest(&bytes));
     cached
         .server
@@ -133,7 +133,7 @@ fn damage_on_the_way_is_neither_served_nor_kept() {
 }
 
 #[test]
-fn it_stays_within_its_bound() {
+fn the_cache_evicts_the_least_recently_used_blob() {
     let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let cached = cached(&store, directory.path(), "3MiB");
@@ -144,35 +144,35 @@ fn it_stays_within_its_bound() {
             .publish(&path(number), vec![u8::try_from(number).unwrap(); MEBIBYTE]);
         assert_eq!(cached.server.get(&path(number)).body.len(), MEBIBYTE);
     }
-    let kept = || {
+    let blob_count = || {
         let files = std::fs::read_dir(directory.path()).unwrap().flatten();
         let is_blob = |entry: &std::fs::DirEntry| {
             entry.path().is_file() && !entry.file_name().as_encoded_bytes().starts_with(b".")
         };
         files.filter(is_blob).count()
     };
-    assert_eq!(kept(), 3);
+    assert_eq!(blob_count(), 3);
     let before = cached.reads();
     cached.server.get(&path(4));
-    assert_eq!(cached.reads(), before, "what was used last is here");
+    assert_eq!(cached.reads(), before, "the most recent blob is cached");
     cached.server.get(&path(0));
-    assert_eq!(cached.reads(), before + 1, "what was used first is not");
-    // What is larger than all of it comes from the store.
+    assert_eq!(cached.reads(), before + 1, "the oldest blob is evicted");
+    // A blob that is larger than the cache comes from the store.
     let huge = vec![9; 4 * MEBIBYTE];
     cached.server.publish("/artefacts/hello/2.0.0/f", &huge);
     assert!(cached.server.get("/artefacts/hello/2.0.0/f").body == huge);
-    assert_eq!(kept(), 3);
+    assert_eq!(blob_count(), 3);
 }
 
 #[test]
-fn without_a_disk_for_it_everything_comes_from_the_store() {
+fn without_a_usable_directory_requests_are_served_from_the_store() {
     let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let cached = cached(&store, directory.path(), "1GiB");
     let bytes = Dice::new(7).noise(3 * MEBIBYTE);
     let path = "/artefacts/hello/1.0.0/f";
     cached.server.publish(path, &bytes);
-    // Nothing can be made in what is no directory any more.
+    // Replaces a directory by a file, so that writes to the cache fail.
     std::fs::remove_dir(directory.path().join("unfinished")).unwrap();
     std::fs::write(directory.path().join("unfinished"), "").unwrap();
     for _ in 0..2 {
@@ -185,9 +185,8 @@ fn without_a_disk_for_it_everything_comes_from_the_store() {
         .says("failed to write to the cache");
 }
 
-/// Of what is fetched at the same time, too.
 #[test]
-fn fetches_at_once_stay_within_its_bound() {
+fn concurrent_fetches_stay_within_the_size_limit() {
     let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let cached = cached(&store, directory.path(), "20MiB");
@@ -196,14 +195,14 @@ fn fetches_at_once_stay_within_its_bound() {
     for number in 0..5 {
         cached.server.publish(&path(number), bytes(number));
     }
-    let is_over = AtomicBool::new(false);
+    let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
         let watch = scope.spawn(|| {
-            let mut most = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                most = most.max(size_of(directory.path()));
+            let mut max = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                max = max.max(size_of(directory.path()));
             }
-            most
+            max
         });
         let readers: Vec<_> = (0..5)
             .map(|number| {
@@ -214,16 +213,16 @@ fn fetches_at_once_stay_within_its_bound() {
         for reader in readers {
             reader.join().unwrap();
         }
-        is_over.store(true, Ordering::Relaxed);
-        let most = watch.join().unwrap();
+        is_done.store(true, Ordering::Relaxed);
+        let max = watch.join().unwrap();
         assert!(
-            (1..=20 * MEBIBYTE as u64).contains(&most),
-            "{most} bytes were there at once"
+            (1..=20 * MEBIBYTE as u64).contains(&max),
+            "the cache grew to {max} bytes"
         );
     });
 }
 
-/// Bytes of the files in it.
+/// Returns the total size of the files in a directory tree.
 fn size_of(directory: &Path) -> u64 {
     let entries = std::fs::read_dir(directory).unwrap().flatten();
     entries
@@ -239,7 +238,7 @@ fn size_of(directory: &Path) -> u64 {
 }
 
 #[test]
-fn a_full_disk_cuts_no_download_off() {
+fn downloads_complete_when_the_cache_disk_is_full() {
     let (store, disk) = (S3::moto(), Disk::with_size(16 << 20));
     let cached = cached(&store, &disk.mount_point(), "1GiB");
     let large = Dice::new(9).noise(40 * MEBIBYTE);
@@ -260,9 +259,8 @@ fn a_full_disk_cuts_no_download_off() {
         .says("failed to fetch a blob into the cache");
 }
 
-/// Two processes do not share it; a successor has it when its predecessor has gone.
 #[test]
-fn one_process_has_it_and_leaves_it_to_the_next() {
+fn one_process_uses_the_cache_until_it_stops() {
     let store = S3::moto();
     let directory = tempfile::tempdir().unwrap();
     let one = cached(&store, directory.path(), "1GiB");
@@ -273,19 +271,23 @@ fn one_process_has_it_and_leaves_it_to_the_next() {
     let two = cached(&store, directory.path(), "1GiB");
     for reads in 1..3 {
         assert!(two.server.get(path).body == bytes);
-        assert_eq!(two.reads(), reads, "each time from the store");
+        assert_eq!(
+            two.reads(),
+            reads,
+            "the second process reads from the store"
+        );
     }
     one.server.stop().expect(0);
     two.server
         .process()
         .wait_for_stderr("the cache is open now");
-    // What a crash left behind, shorter than it was, is fetched anew.
-    let kept = std::fs::read_dir(directory.path())
+    // A blob that a crash truncated is fetched again.
+    let blob = std::fs::read_dir(directory.path())
         .unwrap()
         .flatten()
         .find(|entry| entry.metadata().unwrap().len() == bytes.len() as u64)
         .unwrap();
-    std::fs::write(kept.path(), "short").unwrap();
+    std::fs::write(blob.path(), "short").unwrap();
     for _ in 0..2 {
         assert!(two.server.get(path).body == bytes);
     }

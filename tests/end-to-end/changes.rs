@@ -1,4 +1,4 @@
-//! `ON_CHANGE`: another release or another config, and what the app is told of it.
+//! `ON_CHANGE`: the app is signalled or stopped after a new release or config.
 
 use std::fs;
 use std::ops::Deref;
@@ -67,8 +67,12 @@ fn app(config: &str) -> App {
     App::probe("signals 1").with_config(&format!("STARTUP_COMMAND='bin/probe signals 1'\n{config}"))
 }
 
-/// The app, watched: bootstrap runs, and the watcher has asked once for a change.
-fn watched(mock: &Repository, on_change: &str, settings: &[(&str, &str)]) -> (Bootstrap, Running) {
+/// Starts an app and waits for the first long poll of the watcher.
+fn start_watched(
+    mock: &Repository,
+    on_change: &str,
+    settings: &[(&str, &str)],
+) -> (Bootstrap, Running) {
     let app = app("A=1\n");
     announce(&app, mock);
     mock.always(&app.path(), app.file_reply());
@@ -106,9 +110,9 @@ fn watcher_of(running: &Running) -> i32 {
 }
 
 #[test]
-fn the_app_gets_the_signal() {
+fn a_change_signals_the_app() {
     let mock = Repository::start();
-    let (_bootstrap, running) = watched(&mock, "signal:HUP", &[]);
+    let (_bootstrap, running) = start_watched(&mock, "signal:HUP", &[]);
     announce(&app("A=2\n"), &mock);
     running.wait_for_stdout("signal 1");
     let ended = running.wait();
@@ -116,16 +120,16 @@ fn the_app_gets_the_signal() {
 }
 
 #[test]
-fn or_it_is_stopped_as_docker_stop_does() {
+fn a_change_stops_the_app() {
     let mock = Repository::start();
-    let (_bootstrap, running) = watched(&mock, "exit", &[("BOOTSTRAP_STOP_SIGNAL", "USR1")]);
+    let (_bootstrap, running) = start_watched(&mock, "exit", &[("BOOTSTRAP_STOP_SIGNAL", "USR1")]);
     announce(&app("A=2\n"), &mock);
     running.wait_for_stdout(&format!("signal {}", libc::SIGUSR1));
     running.wait().expect(0);
 }
 
 #[test]
-fn the_config_may_ask_for_it() {
+fn the_config_can_set_on_change() {
     let mock = Repository::start();
     let first = app("ON_CHANGE=signal:USR2\n");
     announce(&first, &mock);
@@ -140,11 +144,11 @@ fn the_config_may_ask_for_it() {
     running.wait().expect(0);
 }
 
-/// Neither a comment more, nor a change that is taken back within the debounce period.
+/// A comment is not a change. Neither is a change that is reverted within the debounce period.
 #[test]
-fn only_a_real_change_counts() {
+fn comments_and_reverted_changes_are_ignored() {
     let mock = Repository::start();
-    let (_bootstrap, running) = watched(
+    let (_bootstrap, running) = start_watched(
         &mock,
         "signal:HUP",
         &[("BOOTSTRAP_CHANGE_DEBOUNCE", "500ms")],
@@ -152,7 +156,7 @@ fn only_a_real_change_counts() {
     let asked_again = |config: &str, times: usize| {
         let before = mock.requests(RELEASE).len();
         announce(&app(config), &mock);
-        eventually("the watcher asks again", || {
+        eventually("the watcher polls again", || {
             mock.requests(RELEASE).len() >= before + times
         });
     };
@@ -161,25 +165,25 @@ fn only_a_real_change_counts() {
     let before = mock.bytes_sent(RELEASE);
     announce(&app("A=2\n"), &mock);
     eventually("the change is sent", || mock.bytes_sent(RELEASE) > before);
-    // Taken back before the debounce period is over.
+    // Reverts the change before the debounce period ends.
     announce(&app("A=1\n"), &mock);
     running.wait_for_stderr("changed back");
     assert!(!running.stderr_so_far().contains("has changed"));
-    // It still watches.
+    // The watcher still works.
     let begin = Instant::now();
     announce(&app("A=3\n"), &mock);
     running.wait_for_stdout("signal 1");
     assert!(
         begin.elapsed() >= Duration::from_millis(500),
-        "the debounce"
+        "the signal came before the debounce period ended"
     );
     running.wait().expect(0);
 }
 
 #[test]
-fn a_repository_that_is_away_or_answers_nonsense_stops_nothing() {
+fn the_app_survives_an_unavailable_or_faulty_repository() {
     let mock = Repository::start();
-    let (_bootstrap, running) = watched(&mock, "signal:HUP", &[]);
+    let (_bootstrap, running) = start_watched(&mock, "signal:HUP", &[]);
     mock.set("", Reply::new(503, ""));
     running.wait_for_stderr("failed to watch hello for changes");
     announce(&app("A=2\n"), &mock);
@@ -188,9 +192,10 @@ fn a_repository_that_is_away_or_answers_nonsense_stops_nothing() {
 }
 
 #[test]
-fn the_app_cannot_read_the_token_from_anywhere() {
+fn the_app_cannot_read_the_token() {
     let mock = Repository::start();
-    let (_bootstrap, running) = watched(&mock, "signal:HUP", &[("BOOTSTRAP_TOKEN", "canary-7391")]);
+    let (_bootstrap, running) =
+        start_watched(&mock, "signal:HUP", &[("BOOTSTRAP_TOKEN", "canary-7391")]);
     let watcher = watcher_of(&running);
     let has_token = mock.requests(RELEASE).iter().all(|request| {
         request
@@ -198,7 +203,7 @@ fn the_app_cannot_read_the_token_from_anywhere() {
             .get("authorization")
             .is_some_and(|value| value == "Bearer canary-7391")
     });
-    assert!(has_token, "the watcher has it, too");
+    assert!(has_token, "the watcher does not send the token");
     for pid in [running.pid(), watcher] {
         for file in ["environ", "cmdline"] {
             let text = fs::read(format!("/proc/{pid}/{file}")).unwrap();
@@ -224,13 +229,13 @@ fn the_app_cannot_read_the_token_from_anywhere() {
 }
 
 #[test]
-fn the_watcher_ends_with_the_init() {
+fn the_watcher_exits_with_the_init() {
     let mock = Repository::start();
-    let (_bootstrap, running) = watched(&mock, "exit", &[]);
+    let (_bootstrap, running) = start_watched(&mock, "exit", &[]);
     let watcher = watcher_of(&running);
     running.signal(libc::SIGKILL);
     running.wait().expect(137);
-    eventually("the watcher is gone", || {
+    eventually("the watcher has exited", || {
         !std::path::Path::new(&format!("/proc/{watcher}")).exists()
             || fs::read_to_string(format!("/proc/{watcher}/stat"))
                 .is_ok_and(|stat| stat.contains(") Z "))
@@ -238,7 +243,7 @@ fn the_watcher_ends_with_the_init() {
 }
 
 #[test]
-fn what_cannot_be_watched_says_so() {
+fn an_invalid_or_unsupported_on_change_is_refused() {
     let mock = Mock::start();
     let app = app("");
     app.publish(&mock);

@@ -1,4 +1,4 @@
-//! Many at once, and an end at any moment.
+//! Concurrent clients, and processes that are killed at any time.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use platformer_tests::server::Server;
 use repository_api::Digest;
 
 #[test]
-fn of_many_publishers_of_one_version_one_wins() {
+fn one_of_many_publishers_of_a_version_wins() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     for round in 0..10 {
@@ -47,7 +47,7 @@ fn of_many_publishers_of_one_version_one_wins() {
 }
 
 #[test]
-fn config_and_releases_lose_nothing_to_each_other() {
+fn concurrent_config_writes_and_releases_lose_nothing() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     server.publish("/artefacts/hello/1.0.0/f", "x");
@@ -83,7 +83,10 @@ fn config_and_releases_lose_nothing_to_each_other() {
         .header("etag")
         .unwrap()
         .to_owned();
-    assert_eq!(newest, "\"g40\"", "forty different writes");
+    assert_eq!(
+        newest, "\"g40\"",
+        "each of the 40 writes makes a generation"
+    );
     for generation in 1..=40 {
         assert_eq!(
             server
@@ -105,12 +108,15 @@ fn config_and_releases_lose_nothing_to_each_other() {
         .rev()
         .map(|number| format!("r{number}"))
         .collect();
-    assert_eq!(numbers, expected, "no number twice, none left out");
+    assert_eq!(
+        numbers, expected,
+        "release numbers have no gaps and no duplicates"
+    );
 }
 
-/// A publish that races the release of its version is in it, or is refused: never in between.
+/// An upload that races with the release of its version is part of the release, or is refused.
 #[test]
-fn sealing_is_one_step() {
+fn sealing_is_atomic() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     for round in 0..20 {
@@ -139,12 +145,12 @@ fn sealing_is_one_step() {
         } else {
             &["first"]
         };
-        assert_eq!(names, expected, "the late file was answered with {late}");
+        assert_eq!(names, expected, "the late file got status {late}");
     }
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_kill_and_nothing_partial_shows() {
+fn acknowledged_uploads_survive_a_kill_and_partial_ones_are_not_listed() {
     let storage = tempfile::tempdir().unwrap();
     let mut acknowledged: BTreeMap<String, Digest> = BTreeMap::new();
     for round in 0..12_u64 {
@@ -183,10 +189,10 @@ fn what_was_acknowledged_survives_a_kill_and_nothing_partial_shows() {
     }
     assert!(
         acknowledged.len() > 12,
-        "only {} uploads were acknowledged: the test says too little",
+        "only {} uploads were acknowledged, too few for the test",
         acknowledged.len()
     );
-    // Whatever is listed is whole, acknowledged or not.
+    // Each listed file is complete, acknowledged or not.
     let server = Server::start(storage.path());
     let versions = server.get("/artefacts/hello/").json();
     for version in versions["versions"].as_array().unwrap() {
@@ -215,5 +221,9 @@ fn twenty_starts_share_one_directory() {
     for running in running {
         assert_eq!(running.wait().expect(0).stdout, "started\n");
     }
-    assert_eq!(mock.requests(&app.path()).len(), 1, "one of them fetches");
+    assert_eq!(
+        mock.requests(&app.path()).len(),
+        1,
+        "one process downloads the artefact"
+    );
 }

@@ -1,4 +1,4 @@
-//! The console, without a browser: what it sends, who may write, and what it escapes.
+//! The console without a browser: pages, forms and escaping.
 
 mod access;
 
@@ -11,13 +11,13 @@ fn page(server: &Server, path: &str) -> Response {
     server.request("GET", path, &[PAGE], b"")
 }
 
-fn own(server: &Server) -> String {
+fn origin(server: &Server) -> String {
     format!("http://{}", server.address)
 }
 
-/// Sends a form as one of its own pages does, and whatever else.
+/// Sends a form as a page of the console does, with more headers.
 fn send(server: &Server, path: &str, more: &[(&str, &str)], body: &str) -> Response {
-    let origin = own(server);
+    let origin = origin(server);
     let headers = [&[("Origin", origin.as_str()), PAGE][..], more].concat();
     server.request("POST", path, &headers, body.as_bytes())
 }
@@ -30,7 +30,7 @@ fn fill(server: &Server) {
     server.publish("/channels/hello/stable", "1.0.0");
 }
 
-/// All that lead somewhere on pages of a repository that is filled.
+/// The pages of a repository with data.
 const PAGES: [&str; 12] = [
     "/",
     "/?q=el",
@@ -47,7 +47,7 @@ const PAGES: [&str; 12] = [
 ];
 
 #[test]
-fn every_page_is_a_page_of_its_own() {
+fn every_page_is_complete_and_its_links_work() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     for path in PAGES {
@@ -72,7 +72,7 @@ fn every_page_is_a_page_of_its_own() {
             !text.contains("<script>") && !text.contains("style="),
             "{path}"
         );
-        // Each link leads somewhere.
+        // Each link leads to a page.
         for link in text.split("href=\"").skip(1) {
             let link = link.split('"').next().unwrap().replace("&amp;", "&");
             let target = link.split('#').next().unwrap();
@@ -88,7 +88,7 @@ fn every_page_is_a_page_of_its_own() {
         }
     }
     for (path, status) in [
-        ("/apps/nobody", 404),
+        ("/apps/unknown", 404),
         ("/apps/No", 400),
         ("/apps/hello/releases/r9", 404),
         ("/apps/hello/releases/x", 400),
@@ -108,7 +108,7 @@ fn every_page_is_a_page_of_its_own() {
         );
         assert!(!shown.text().contains("<script>"), "{path}");
     }
-    // A script that asks for nothing in particular is not given a page.
+    // Without an `Accept` header, the answer is JSON.
     assert_eq!(
         server.get("/").header("content-type"),
         Some("application/json")
@@ -116,9 +116,9 @@ fn every_page_is_a_page_of_its_own() {
 }
 
 #[test]
-fn nothing_that_somebody_wrote_becomes_markup() {
+fn input_is_escaped() {
     let (_storage, server) = Server::fresh();
-    let wicked = "\"'><script>alert(1)</script>&amp;";
+    let hostile = "\"'><script>alert(1)</script>&amp;";
     server.publish("/artefacts/hello/1.0.0/f", "<script>alert(2)</script>");
     server.publish(
         "/config/hello/hello.config",
@@ -136,11 +136,11 @@ fn nothing_that_somebody_wrote_becomes_markup() {
         assert!(!shown.contains("<script>"), "{path}: {shown}");
         assert!(!shown.contains("#</textarea>"), "{path}: {shown}");
     }
-    // A host that nobody could have is not shown in a command.
-    let host = format!("x.example/{wicked}");
+    // Commands on a page do not contain an invalid host.
+    let host = format!("x.example/{hostile}");
     let shown = server.request("GET", "/sign-in", &[PAGE, ("Host", &host)], b"");
     assert!(!shown.text().contains("alert(1)"), "{}", shown.text());
-    // An artefact lies at the same origin: a browser saves it, and runs nothing of it.
+    // Artefacts have the same origin as the console, so a browser must save them and not run them.
     let artefact = page(&server, "/artefacts/hello/1.0.0/f");
     assert_eq!(
         artefact.header("content-disposition"),
@@ -158,7 +158,7 @@ fn nothing_that_somebody_wrote_becomes_markup() {
 }
 
 #[test]
-fn a_config_is_saved_as_it_was_typed_or_not_at_all() {
+fn a_config_is_saved_unchanged_or_refused() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     let path = "/apps/hello/config/production.config";
@@ -171,7 +171,7 @@ fn a_config_is_saved_as_it_was_typed_or_not_at_all() {
     assert_eq!(saved.status, 303, "{}", saved.text());
     let layer = "/config/hello/production.config";
     assert_eq!(server.get(layer).text(), "\nA=1\nB='x y'\n");
-    // A line feed at the beginning survives the way through the page.
+    // HTML drops the first line feed of a textarea, so the page adds one.
     assert!(
         page(&server, path)
             .text()
@@ -188,17 +188,17 @@ fn a_config_is_saved_as_it_was_typed_or_not_at_all() {
     assert!(text.contains("data-line=\"2\" data-column=\"3\""), "{text}");
     assert!(
         text.contains("A=1\nB=$HOME\n</textarea>"),
-        "what was typed is kept: {text}"
+        "the draft is lost: {text}"
     );
     server.publish(layer, "A=2\n");
     let stale = send(&server, path, &[], "generation=1&content=A%3D3");
     assert_eq!(stale.status, 412, "{}", stale.text());
     let text = stale.text();
     assert!(text.contains("A=3</textarea>"), "{text}");
-    // What others wrote is shown, and only who has seen it may replace it.
+    // The page shows the newer generation, and a confirmation is necessary to replace it.
     assert!(text.contains("<ins>+ A=2\n</ins>") && text.contains("name=\"replace\" value=\"2\""));
-    let again = send(&server, path, &[], "generation=1&content=A%3D3");
-    assert_eq!(again.status, 412);
+    let repeated = send(&server, path, &[], "generation=1&content=A%3D3");
+    assert_eq!(repeated.status, 412);
     assert_eq!(server.get(layer).text(), "A=2\n");
     let replaced = send(
         &server,
@@ -218,7 +218,7 @@ fn a_config_is_saved_as_it_was_typed_or_not_at_all() {
     assert_eq!(server.get(layer).text(), "A=2\n");
     let old = page(&server, &format!("{path}?generation=1")).text();
     assert!(old.contains("<ins>+ A=1\n</ins>"), "{old}");
-    // The newest says what it changed, too; and an old one can be written again.
+    // The page of each generation shows its changes. An old generation can be written again.
     let newest = page(&server, &format!("{path}?generation=2")).text();
     assert!(
         newest.contains("<ins>+ A=2\n</ins>") && !newest.contains("Restore as a new generation"),
@@ -240,9 +240,9 @@ fn a_config_is_saved_as_it_was_typed_or_not_at_all() {
     );
 }
 
-/// Comparing is more than linear: somebody could write what keeps the server busy.
+/// A comparison takes more than linear time, so a large config could keep the server busy.
 #[test]
-fn what_is_too_long_to_compare_is_not_compared() {
+fn very_long_configs_are_not_compared() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     let mut dice = platformer_tests::dice::Dice::new(1);
@@ -268,7 +268,7 @@ fn what_is_too_long_to_compare_is_not_compared() {
 }
 
 #[test]
-fn a_thousand_apps_are_a_page_at_a_time() {
+fn the_list_of_apps_is_paginated() {
     let (_storage, server) = Server::fresh();
     for number in 0..1000 {
         server.publish(&format!("/artefacts/app-{number:04}/1.0.0/f"), "x");

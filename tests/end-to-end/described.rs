@@ -1,4 +1,4 @@
-//! What the server says of itself is true: `/openapi.json` by schemathesis, and answers by redbot.
+//! Conformance of the server: schemathesis checks `/openapi.json`, and redbot checks answers.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,14 +9,14 @@ use serde_json::Value;
 
 const TOKEN: &str = "an-admin-token-for-one-test-alone";
 
-/// A program of Python's, if it is there.
+/// Finds a Python program, or skips the current test.
 fn program(name: &str) -> PathBuf {
     find_program(name)
         .unwrap_or_else(|| skip(&format!("{name} is not installed (pip install {name})")))
 }
 
 fn fill(server: &Server, headers: &[(&str, &str)]) {
-    // So large that a part of it is not all of it.
+    // Large enough for a partial response.
     let artefact = "0123456789\n".repeat(10_000);
     for (path, body) in [
         (
@@ -37,7 +37,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn the_api_is_as_it_is_described() {
+fn the_api_matches_its_description() {
     let schemathesis = program("schemathesis");
     let home = tempfile::tempdir().unwrap();
     let token = home.path().join("token");
@@ -54,7 +54,7 @@ fn the_api_is_as_it_is_described() {
         .arg("run")
         .arg(format!("http://{}/openapi.json", server.address))
         .args(["--header", &format!("Authorization: {authorization}")])
-        // Those answers have no end.
+        // These answers do not end.
         .args(["--exclude-path", "/events"])
         .args(["--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", "50", "--seed", "1", "--workers", "1"])
@@ -68,7 +68,7 @@ fn the_api_is_as_it_is_described() {
 }
 
 #[test]
-fn answers_are_without_fault() {
+fn answers_follow_the_http_standards() {
     let redbot = program("redbot");
     let (_storage, server) = Server::fresh();
     fill(&server, &[]);
@@ -112,7 +112,7 @@ fn answers_are_without_fault() {
         let faults: Vec<&&Value> = notes
             .iter()
             .filter(|note| note["level"] == "WARN" || note["level"] == "BAD")
-            // It is for requests with a token, whose answers shared caches keep only if they are told to.
+            // `public` matters for requests with a token: without it, a shared cache does not store their answers.
             .filter(|note| note["note_id"] != "STORE_PUBLIC_UNNECESSARY")
             .collect();
         assert!(faults.is_empty(), "{path}: {faults:#?}");

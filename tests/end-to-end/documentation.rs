@@ -87,7 +87,7 @@ fn run(pages: &[Page], timeout: Duration, runs: impl Fn(&Block) -> bool) {
     assert!(problems.is_empty(), "\n{}", problems.join("\n\n"));
 }
 
-/// Leaves the current test out where a program that every page uses is missing.
+/// Skips the current test if a program that every page uses is not installed.
 fn require_programs() {
     for program in ["bash", "curl", "tar", "timeout"] {
         require_program(program, program);

@@ -1,11 +1,11 @@
-//! What can happen to a transfer.
+//! Downloads that fail, stall, end early or resume.
 
 use std::time::Duration;
 
 use platformer_tests::fixture::{App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 
-/// A script of 200,000 bytes that says so.
+/// A script of 200,000 bytes.
 fn large() -> App {
     App::script(&format!("echo started\n#{}", "x".repeat(200_000)))
 }
@@ -17,7 +17,7 @@ fn started(bootstrap: &Bootstrap) -> String {
 }
 
 #[test]
-fn every_transient_status_is_tried_again_and_every_other_is_not() {
+fn only_transient_statuses_are_retried() {
     for status in [408, 425, 429, 500, 502, 503, 504] {
         let mock = Mock::start();
         let app = large();
@@ -66,11 +66,11 @@ fn every_transient_status_is_tried_again_and_every_other_is_not() {
     }
 }
 
-/// What happens to a reply after so many bytes.
+/// Cuts a reply after a number of bytes.
 type Fault = fn(Reply, usize) -> Reply;
 
 #[test]
-fn a_cut_transfer_goes_on_where_it_stopped() {
+fn a_cut_download_resumes() {
     let faults: [(&str, Fault); 2] = [
         ("closed", Reply::closed_after),
         ("reset", Reply::reset_after),
@@ -94,13 +94,13 @@ fn a_cut_transfer_goes_on_where_it_stopped() {
         assert_eq!(
             mock.bytes_sent(&app.path()),
             app.artefact.len(),
-            "no byte twice: {name}"
+            "bytes were sent twice: {name}"
         );
     }
 }
 
 #[test]
-fn a_transfer_that_stands_still_is_given_up_and_resumed() {
+fn a_stalled_download_is_cancelled_and_resumed() {
     let mock = Mock::start();
     let app = large();
     app.announce(&mock);
@@ -115,7 +115,7 @@ fn a_transfer_that_stands_still_is_given_up_and_resumed() {
 }
 
 #[test]
-fn a_body_that_ends_early_without_an_error_is_noticed() {
+fn a_truncated_body_is_detected() {
     let mock = Mock::start();
     let app = large();
     let cut = app.artefact[..100].to_vec();
@@ -130,7 +130,7 @@ fn a_body_that_ends_early_without_an_error_is_noticed() {
 }
 
 #[test]
-fn wrong_bytes_are_fetched_once_more() {
+fn wrong_bytes_are_downloaded_once_more() {
     let mock = Mock::start();
     let app = large();
     let mut flipped = app.artefact.clone();
@@ -142,12 +142,12 @@ fn wrong_bytes_are_fetched_once_more() {
     assert!(log.contains("fetching it once more"), "{log}");
     assert!(
         !mock.requests(&app.path())[1].headers.contains_key("range"),
-        "from the first byte on"
+        "the second download starts at the first byte"
     );
 }
 
 #[test]
-fn a_wrong_range_is_not_taken() {
+fn a_wrong_range_is_rejected() {
     let wrong = [
         "bytes 59999-199999/200025",
         "bytes 60001-200024/200025",
@@ -173,8 +173,8 @@ fn a_wrong_range_is_not_taken() {
 }
 
 #[test]
-fn an_ignored_range_and_a_changed_entity_tag_begin_anew() {
-    // Both are answered with 200 and the whole: one always, one because If-Range does not match.
+fn an_ignored_range_or_a_changed_entity_tag_restarts_the_download() {
+    // Both servers answer 200 with the whole file: one ignores ranges, and for the other, If-Range does not match.
     for etag in [None, Some("\"another\"")] {
         let mock = Mock::start();
         let app = large();
@@ -192,7 +192,7 @@ fn an_ignored_range_and_a_changed_entity_tag_begin_anew() {
 }
 
 #[test]
-fn without_a_strong_entity_tag_nothing_is_resumed() {
+fn a_download_without_a_strong_entity_tag_restarts() {
     for etag in [None, Some("W/\"weak\"")] {
         let mock = Mock::start();
         let app = large();
@@ -210,7 +210,7 @@ fn without_a_strong_entity_tag_nothing_is_resumed() {
 }
 
 #[test]
-fn a_partial_file_of_an_earlier_start_is_used_if_it_is_right_and_discarded_if_not() {
+fn a_partial_file_of_an_earlier_start_is_used_only_if_its_bytes_are_right() {
     for poisoned in [false, true] {
         let mock = Mock::start();
         let app = large();
@@ -243,7 +243,7 @@ fn retry_after_is_honoured_in_both_forms() {
     let requests = mock.requests(RELEASE);
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
 
-    // A date in the far future is past the deadline: there is no sense in waiting.
+    // A date after the deadline ends the start at once.
     let mock = Mock::start();
     mock.always(
         RELEASE,
@@ -254,7 +254,7 @@ fn retry_after_is_honoured_in_both_forms() {
 }
 
 #[test]
-fn waiting_for_an_app_that_is_published_later() {
+fn bootstrap_waits_for_an_app_that_is_published_later() {
     let mock = Mock::start();
     let app = large();
     mock.once(RELEASE, Reply::problem(404, "there is no app hello"));
@@ -280,7 +280,7 @@ fn a_size_that_contradicts_the_release_is_refused_after_one_refetch() {
 }
 
 #[test]
-fn waiting_works_with_a_plain_file_server_too() {
+fn bootstrap_waits_for_an_artefact_on_a_plain_file_server() {
     let mock = Mock::start();
     let app = large();
     for path in [RELEASE, "/config/_default/_default.config"] {
@@ -295,7 +295,7 @@ fn waiting_works_with_a_plain_file_server_too() {
     );
     mock.once("/files/hello/hello.tgz", Reply::absent());
     mock.always("/files/hello/hello.tgz", Reply::ok("x"));
-    // What it waits for is there in the end; that it is no archive is another matter.
+    // The file appears, but it is not an archive.
     let ended = Bootstrap::of(&mock).env("BOOTSTRAP_WAIT", "true").run();
     ended
         .expect(65)
@@ -304,7 +304,7 @@ fn waiting_works_with_a_plain_file_server_too() {
 }
 
 #[test]
-fn a_planted_link_is_not_written_through() {
+fn bootstrap_does_not_write_through_a_planted_link() {
     let mock = Mock::start();
     let app = large();
     app.publish(&mock);

@@ -1,10 +1,10 @@
-//! What was acknowledged is there: over errors at every call, kills at every call, and power cuts.
+//! Acknowledged writes survive errors at every system call, kills at every system call, and power cuts.
+
+mod power_cuts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -12,19 +12,18 @@ use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::http;
 use platformer_tests::power::Disk;
-use platformer_tests::run::{self, eventually};
+use platformer_tests::run;
 use platformer_tests::server::Server;
-use platformer_tests::skip::Selection;
 use platformer_tests::strace::{self, Injection, Strace};
 
-/// musl uses the older call where there is one.
+/// musl uses the older system call where it exists.
 const OPEN: &str = if cfg!(target_arch = "x86_64") {
     "open"
 } else {
     "openat"
 };
 
-/// The calls by which the store is changed and read.
+/// The system calls of the store.
 const CALLS: [&str; 7] = [
     OPEN,
     "pwrite64",
@@ -40,7 +39,7 @@ fn large() -> Vec<u8> {
 }
 
 #[test]
-fn an_error_at_any_call_is_never_acknowledged() {
+fn a_write_with_a_failed_system_call_is_never_acknowledged() {
     strace::require();
     let (_storage, server) = Server::fresh();
     server.publish("/artefacts/other/1.0.0/f", "untouched");
@@ -48,16 +47,16 @@ fn an_error_at_any_call_is_never_acknowledged() {
     for call in CALLS {
         for error in ["EIO", "ENOSPC", "EDQUOT", "EMFILE"] {
             for when in 1..20 {
-                // A new app each time: its directories must be made, too.
+                // A new app each time, so that the server must create directories, too.
                 let path = format!("/artefacts/{call}-{when}-{}/1.0.0/f", error.to_lowercase());
                 let tracer =
                     Strace::attach(server.process().pid(), call, Injection::Error(error), when);
                 let status = server.put(&path, large()).status;
                 let untouched = server.get("/artefacts/other/1.0.0/f");
-                let happened = tracer.detach();
-                // A file that is left over is swept at the next start.
+                let is_injected = tracer.detach();
+                // The server deletes leftover files at its next start, so it may ignore a failed unlink.
                 assert!(
-                    !happened || call == "unlink" || matches!(status, 500 | 507),
+                    !is_injected || call == "unlink" || matches!(status, 500 | 507),
                     "{status} though {call} {when} failed with {error}"
                 );
                 assert!(status != 507 || error != "EIO", "{call} {when} {error}");
@@ -66,14 +65,14 @@ fn an_error_at_any_call_is_never_acknowledged() {
                     "{call} {when} {error}: {}",
                     untouched.text()
                 );
-                let again = server.put(&path, large());
+                let retry = server.put(&path, large());
                 assert!(
-                    matches!(again.status, 200 | 201),
+                    matches!(retry.status, 200 | 201),
                     "{call} {when} {error}: {}",
-                    again.text()
+                    retry.text()
                 );
                 assert!(server.get(&path).body == large());
-                if !happened {
+                if !is_injected {
                     break;
                 }
                 *injected.entry(call).or_insert(0) += 1;
@@ -88,11 +87,11 @@ fn an_error_at_any_call_is_never_acknowledged() {
     }
 }
 
-/// A step of the story, and what must hold once it was acknowledged.
+/// A request, and a check of its effect.
 struct Step {
     name: &'static str,
     request: fn(&Server) -> Option<u16>,
-    holds: fn(&Server) -> bool,
+    is_done: fn(&Server) -> bool,
 }
 
 fn put(server: &Server, path: &str, body: &[u8]) -> Option<u16> {
@@ -104,17 +103,17 @@ const STEPS: [Step; 4] = [
     Step {
         name: "publish",
         request: |server| put(server, "/artefacts/hello/2.0.0/f", &large()),
-        holds: |server| server.get("/artefacts/hello/2.0.0/f").body == large(),
+        is_done: |server| server.get("/artefacts/hello/2.0.0/f").body == large(),
     },
     Step {
         name: "configure",
         request: |server| put(server, "/config/hello/hello.config", b"A=1\n"),
-        holds: |server| server.get("/config/hello/hello.config").text() == "A=1\n",
+        is_done: |server| server.get("/config/hello/hello.config").text() == "A=1\n",
     },
     Step {
         name: "release",
         request: |server| put(server, "/channels/hello/stable", b"2.0.0"),
-        holds: |server| server.get("/channels/hello/stable").text() == "r1\n",
+        is_done: |server| server.get("/channels/hello/stable").text() == "r1\n",
     },
     Step {
         name: "purge",
@@ -122,38 +121,38 @@ const STEPS: [Step; 4] = [
             let path = "/artefacts/hello/1.0.0?purge=true";
             Some(http::try_request(server.address, "DELETE", path, &[], b"")?.status)
         },
-        holds: |server| server.get("/artefacts/hello/1.0.0/f").status == 410,
+        is_done: |server| server.get("/artefacts/hello/1.0.0/f").status == 410,
     },
 ];
 
 #[test]
-fn a_kill_at_any_call_loses_nothing_that_was_acknowledged() {
+fn a_kill_at_any_system_call_loses_no_acknowledged_write() {
     strace::require();
-    // Calls are counted for each thread by itself; so they are counted together, and each kind alone.
+    // strace counts the calls of each thread separately. So trace each call alone, and all calls together.
     let all = CALLS.join(",");
     let sets: Vec<&str> = CALLS.into_iter().chain([all.as_str()]).collect();
-    for (at, step) in STEPS.iter().enumerate() {
+    for (index, step) in STEPS.iter().enumerate() {
         let mut kills = 0;
         for calls in &sets {
             kills += (1..60)
-                .take_while(|when| is_killed(at, calls, *when))
+                .take_while(|when| kill_during_step(index, calls, *when))
                 .count();
         }
         assert!(kills >= 6, "{}: {kills} kills", step.name);
     }
 }
 
-/// Kills the server at a call of a step, and looks at what is left; returns whether it came to that.
-fn is_killed(at: usize, calls: &str, when: u32) -> bool {
+/// Kills the server at a system call of a step, and checks what is left. Returns whether the server was killed.
+fn kill_during_step(index: usize, calls: &str, when: u32) -> bool {
     let Step {
         name,
         request,
-        holds,
-    } = &STEPS[at];
+        is_done,
+    } = &STEPS[index];
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     server.publish("/artefacts/hello/1.0.0/f", "first");
-    for before in &STEPS[..at] {
+    for before in &STEPS[..index] {
         (before.request)(&server).unwrap();
     }
     let tracer = Strace::attach(server.process().pid(), calls, Injection::Kill, when);
@@ -162,10 +161,10 @@ fn is_killed(at: usize, calls: &str, when: u32) -> bool {
     let killed = http::try_request(server.address, "GET", "/healthz", &[], b"").is_none();
     server.kill();
     let server = Server::start(storage.path());
-    assert!(!acknowledged || holds(&server), "{name} {calls} {when}");
-    for before in &STEPS[..at] {
+    assert!(!acknowledged || is_done(&server), "{name} {calls} {when}");
+    for before in &STEPS[..index] {
         assert!(
-            (before.holds)(&server),
+            (before.is_done)(&server),
             "{} after {name} {calls} {when}",
             before.name
         );
@@ -173,19 +172,19 @@ fn is_killed(at: usize, calls: &str, when: u32) -> bool {
     if *name != "purge" {
         assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "first");
     }
-    nothing_is_partial(&server);
+    assert_nothing_is_partial(&server);
     assert!(
         request(&server).unwrap() < 300,
-        "{name} {calls} {when} again"
+        "{name} {calls} {when}: the retry failed"
     );
-    assert!(holds(&server), "{name} {calls} {when} again");
+    assert!(is_done(&server), "{name} {calls} {when}: the retry failed");
     server.stop().expect(0);
     run_check(storage.path());
     killed
 }
 
-/// What `gc` would take: two versions by their policy, and blobs that are nobody's.
-fn garbage(storage: &Path) {
+/// Creates garbage for `gc`: two versions beyond the retention policy, and unreferenced blobs.
+fn create_garbage(storage: &Path) {
     let server = Server::start(storage);
     for version in ["1.0.0", "1.1.0", "1.2.0", "1.3.0"] {
         server.publish(&format!("/artefacts/hello/{version}/f"), version);
@@ -200,10 +199,11 @@ fn garbage(storage: &Path) {
         std::fs::write(storage.join("blobs").join(old), "garbage").unwrap();
         std::fs::write(storage.join("proofs").join(old), "garbage").unwrap();
     }
-    // Ages count in seconds.
+    // gc counts ages in whole seconds.
     thread::sleep(Duration::from_millis(1100));
 }
 
+/// Runs `gc`, and returns whether it succeeds.
 fn gc(storage: &Path, injected: Option<(&str, u32)>) -> bool {
     let location = format!("file://{}", storage.display());
     let environment = [
@@ -229,10 +229,10 @@ fn gc(storage: &Path, injected: Option<(&str, u32)>) -> bool {
 }
 
 #[test]
-fn a_kill_at_any_call_of_gc_loses_nothing_that_is_needed() {
+fn a_kill_at_any_system_call_of_gc_loses_no_referenced_data() {
     strace::require();
     let full = tempfile::tempdir().unwrap();
-    garbage(full.path());
+    create_garbage(full.path());
     let all = CALLS.join(",");
     let mut kills = 0;
     for calls in CALLS.into_iter().chain([all.as_str()]) {
@@ -251,9 +251,9 @@ fn a_kill_at_any_call_of_gc_loses_nothing_that_is_needed() {
                 let path = format!("/artefacts/hello/{version}/f");
                 assert_eq!(server.get(&path).text(), version, "{calls} {when}");
             }
-            nothing_is_partial(&server);
+            assert_nothing_is_partial(&server);
             server.stop().expect(0);
-            assert!(gc(&storage, None), "{calls} {when} again");
+            assert!(gc(&storage, None), "{calls} {when}: gc failed");
             let server = Server::start(&storage);
             for version in ["1.0.0", "1.2.0"] {
                 let path = format!("/artefacts/hello/{version}/f");
@@ -268,8 +268,8 @@ fn a_kill_at_any_call_of_gc_loses_nothing_that_is_needed() {
     assert!(kills >= 10, "{kills} kills");
 }
 
-/// Everything that is listed can be read, whole.
-fn nothing_is_partial(server: &Server) {
+/// Asserts that every listed file is complete.
+fn assert_nothing_is_partial(server: &Server) {
     for app in server.get("/artefacts/").json()["apps"].as_array().unwrap() {
         let app = app.as_str().unwrap();
         let versions = server.get(&format!("/artefacts/{app}/")).json();
@@ -298,12 +298,12 @@ fn run_check(storage: &Path) {
         .expect(0);
 }
 
-/// A write that is cut short, and then fails: as a disk does that has no room left.
+/// On a full disk, a write is short, and the next one fails.
 #[test]
 fn a_full_disk_is_507_and_loses_nothing() {
     let disk = Disk::new();
     let server = Server::start(&disk.mount_point().join("repository"));
-    server.publish("/artefacts/hello/1.0.0/f", "kept");
+    server.publish("/artefacts/hello/1.0.0/f", "small");
     let huge = Dice::new(8).noise(200 << 20);
     let mut statuses = Vec::new();
     for version in 1..5 {
@@ -311,97 +311,12 @@ fn a_full_disk_is_507_and_loses_nothing() {
         statuses.push(server.put(&path, &huge).status);
     }
     assert_eq!(statuses, [201, 201, 507, 507]);
-    assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "kept");
+    assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "small");
     assert_eq!(server.get("/artefacts/hello/1.3.0/f").status, 404);
     server.publish("/artefacts/hello/2.0.0/f", "small");
     let purge = server.request("DELETE", "/artefacts/hello/1.1.0?purge=true", &[], b"");
     assert_eq!(purge.status, 204);
     assert_eq!(server.put("/artefacts/hello/1.3.0/f", &huge).status, 201);
-    nothing_is_partial(&server);
+    assert_nothing_is_partial(&server);
     server.stop().expect(0);
-}
-
-/// `SOAK_POWER_CUTS` sets how many; by default 40, and 300 in a run of all tests.
-#[test]
-fn a_power_cut_loses_nothing_that_was_acknowledged() {
-    let cuts: usize = match std::env::var("SOAK_POWER_CUTS") {
-        Ok(cuts) => cuts.parse().expect("a number"),
-        Err(_) if Selection::is_all() => 300,
-        Err(_) => 40,
-    };
-    let mut total = 0;
-    // A new disk now and then: entries stay, and each is a file.
-    for series in 0..cuts.div_ceil(CUTS_OF_A_DISK) {
-        let mut disk = Disk::new();
-        for cut in 0..CUTS_OF_A_DISK.min(cuts - series * CUTS_OF_A_DISK) {
-            total += a_cut(&mut disk, cut);
-        }
-    }
-    assert!(total > cuts, "{total} versions over {cuts} cuts");
-}
-
-const CUTS_OF_A_DISK: usize = 50;
-
-/// Cuts the power under eight writers; what they were told is there afterwards. Returns how much that was.
-fn a_cut(disk: &mut Disk, cut: usize) -> usize {
-    let storage = disk.mount_point().join("repository");
-    let server = Server::start(&storage);
-    let acknowledged = writers_until_the_cut(&server, disk, cut);
-    server.kill();
-    disk.power_on();
-    let server = Server::start(&storage);
-    for (path, bytes) in &acknowledged {
-        assert!(server.get(path).body == *bytes, "{path} after cut {cut}");
-    }
-    nothing_is_partial(&server);
-    // The next look at everything is short.
-    for path in acknowledged.keys() {
-        let version = path.rsplit_once('/').unwrap().0;
-        let purge = format!("{version}?purge=true");
-        assert_eq!(server.request("DELETE", &purge, &[], b"").status, 204);
-    }
-    server.stop().expect(0);
-    acknowledged.len()
-}
-
-/// Eight of them publish, until nothing is taken any more; returns what was acknowledged.
-fn writers_until_the_cut(server: &Server, disk: &Disk, cut: usize) -> BTreeMap<String, Vec<u8>> {
-    let acknowledged = Mutex::new(BTreeMap::new());
-    let is_over = AtomicBool::new(false);
-    let number = AtomicU64::new(0);
-    thread::scope(|scope| {
-        for writer in 0..8 {
-            let (acknowledged, is_over, number) = (&acknowledged, &is_over, &number);
-            scope.spawn(move || {
-                while !is_over.load(Ordering::Relaxed) {
-                    let number = number.fetch_add(1, Ordering::Relaxed);
-                    let path = format!("/artefacts/app-{}/1.{cut}.{number}/f", writer % 3);
-                    let bytes = format!(
-                        "{path} {}",
-                        "x".repeat(usize::try_from(number % 9 * 1000).unwrap())
-                    );
-                    match put(server, &path, bytes.as_bytes()) {
-                        Some(201) => {
-                            acknowledged
-                                .lock()
-                                .unwrap()
-                                .insert(path, bytes.into_bytes());
-                        }
-                        _ => return,
-                    }
-                }
-            });
-        }
-        if cut.is_multiple_of(2) {
-            thread::sleep(Duration::from_millis(10 + (cut as u64 * 37) % 90));
-        } else {
-            // However slow the disk is, there is something to lose.
-            eventually("some are acknowledged", || {
-                acknowledged.lock().unwrap().len() > cut % 8
-            });
-        }
-        disk.cut_power();
-        is_over.store(true, Ordering::Relaxed);
-    });
-    acknowledged.into_inner().unwrap()
 }

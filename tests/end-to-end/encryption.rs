@@ -1,4 +1,4 @@
-//! HTTPS: whom bootstrap trusts.
+//! HTTPS: the certificates that bootstrap trusts.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ use platformer_tests::server::Server;
 use platformer_tests::tls::Tls;
 
 #[test]
-fn only_a_certificate_that_verifies_is_talked_to() {
+fn bootstrap_refuses_certificates_that_it_cannot_verify() {
     let mock = Mock::start();
     App::script("echo started").publish(&mock);
     let tls = Tls::in_front_of(mock.address());
@@ -29,7 +29,7 @@ fn only_a_certificate_that_verifies_is_talked_to() {
     let bootstrap = bootstrap.env("BOOTSTRAP_CA_FILE", file.clone());
     assert_eq!(bootstrap.run().expect(0).stdout, "started\n");
 
-    // The right authority, and another name than the certificate's.
+    // A trusted authority, but a certificate for another name.
     let other = Bootstrap::with(&[APP, &format!("https://127.0.0.1:{}", tls.port)])
         .env("BOOTSTRAP_CA_FILE", file.clone());
     other.run().expect(76).says("certificate does not verify");
@@ -49,14 +49,14 @@ fn only_a_certificate_that_verifies_is_talked_to() {
 }
 
 #[test]
-fn a_server_that_speaks_no_tls_is_no_repository() {
+fn a_server_without_tls_is_refused() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     let bootstrap = Bootstrap::with(&[APP, &format!("https://{}", server.address)]);
     bootstrap.run().expect(76).says("does not speak TLS");
 }
 
-/// No CA store, no `/etc`, no `/proc`, no shell: only bootstrap, and the authority that it is told of.
+/// The root directory contains only bootstrap and the certificate of an authority.
 #[test]
 fn publish_fetch_and_exec_over_https_in_an_empty_root() {
     if !binaries::are_static() {

@@ -1,4 +1,4 @@
-//! Each exit code, and what is said with it.
+//! Each exit code, with its error message.
 
 use std::fs;
 use std::process::Command;
@@ -42,7 +42,7 @@ fn usage_is_64() {
 }
 
 #[test]
-fn what_is_damaged_or_refused_is_65() {
+fn damaged_data_is_65() {
     let mock = Mock::start();
     let app = App::script("true");
     app.announce(&mock);
@@ -52,7 +52,11 @@ fn what_is_damaged_or_refused_is_65() {
         .expect(65)
         .says("expected sha256:")
         .says("fetching it once more");
-    assert_eq!(mock.requests(&app.path()).len(), 2, "one clean refetch");
+    assert_eq!(
+        mock.requests(&app.path()).len(),
+        2,
+        "bootstrap downloads the artefact once more"
+    );
 
     let mock = Mock::start();
     App::new("hello-1.0.0.tar.gz", "no archive").publish(&mock);
@@ -74,11 +78,15 @@ fn what_is_damaged_or_refused_is_65() {
         .run()
         .expect(65)
         .says("config layer app is damaged");
-    assert_eq!(damaged.requests(RELEASE).len(), 2, "one clean refetch");
+    assert_eq!(
+        damaged.requests(RELEASE).len(),
+        2,
+        "bootstrap downloads the artefact once more"
+    );
 }
 
 #[test]
-fn what_is_not_there_is_66() {
+fn a_missing_app_or_artefact_is_66() {
     let mock = Mock::start();
     mock.always(
         RELEASE,
@@ -108,7 +116,7 @@ fn what_is_not_there_is_66() {
 }
 
 #[test]
-fn what_is_not_reached_is_69() {
+fn an_unavailable_repository_is_69() {
     Bootstrap::with(&[APP, "127.0.0.1:1"])
         .env("BOOTSTRAP_DEADLINE", "500ms")
         .run()
@@ -122,13 +130,13 @@ fn what_is_not_reached_is_69() {
 }
 
 #[test]
-fn what_cannot_be_written_is_73() {
+fn an_unusable_directory_is_73() {
     let mock = Mock::start();
     App::script("true").announce(&mock);
     let bootstrap = Bootstrap::of(&mock);
     fs::write(bootstrap.dir(), "a file where the directory should be").unwrap();
     bootstrap.run().expect(73).says("failed to write to");
-    // Without the right to write: see the containers, which run as other users.
+    // The container tests cover missing write permission, because they run as other users.
 }
 
 #[test]
@@ -158,7 +166,7 @@ fn a_full_disk_is_73() {
 }
 
 #[test]
-fn what_is_no_repository_is_76() {
+fn an_answer_that_is_not_from_a_repository_is_76() {
     let cases: [(Reply, &str); 4] = [
         (Reply::ok("<html>hello</html>"), "cannot be read"),
         (Reply::new(204, ""), "204"),
@@ -198,7 +206,7 @@ fn what_is_no_repository_is_76() {
         .run()
         .expect(76)
         .says("lacks the config layer app");
-    // Layers of other environments are nobody's business here.
+    // A layer of another environment.
     let more = with_document(|document| {
         let layer = LayerName::try_from("other".to_owned()).unwrap();
         document.config.push(LayerContent {
@@ -214,7 +222,7 @@ fn what_is_no_repository_is_76() {
 }
 
 #[test]
-fn a_document_for_something_else_is_76() {
+fn a_document_for_another_app_or_version_is_76() {
     let app = App::script("true");
     for (reference, path) in [("2.0.0", "2.0.0"), ("r7", "r7"), ("stable", "stable")] {
         let mock = Mock::start();
@@ -228,7 +236,7 @@ fn a_document_for_something_else_is_76() {
 }
 
 #[test]
-fn what_is_not_allowed_is_77() {
+fn a_refusal_of_access_is_77() {
     for status in [401, 403] {
         let mock = Mock::start();
         mock.always(RELEASE, Reply::new(status, ""));
@@ -241,7 +249,7 @@ fn what_is_not_allowed_is_77() {
 }
 
 #[test]
-fn a_config_that_cannot_be_used_is_78() {
+fn an_invalid_config_is_78() {
     let cases = [
         ("A=$HOME\n", "config layer app, line 1, column 3"),
         ("A=1\n", "no STARTUP_COMMAND"),
@@ -278,7 +286,7 @@ fn a_config_that_cannot_be_used_is_78() {
 }
 
 #[test]
-fn an_environment_that_the_kernel_does_not_take_is_78() {
+fn an_environment_that_is_too_large_for_the_kernel_is_78() {
     let mock = Mock::start();
     let mut config = "STARTUP_COMMAND=./run.sh
 "
@@ -295,14 +303,13 @@ fn an_environment_that_the_kernel_does_not_take_is_78() {
     for number in 0..20 {
         bootstrap = bootstrap.env(&format!("W{number}"), "x".repeat(100_000));
     }
-    // More than a quarter of the usual stack limit of 8 MiB, which is what execve(2) takes, once the
-    // config comes on top.
+    // execve(2) accepts a quarter of the stack limit, which is usually 8 MiB. Together with the config, this is more.
     let ended = bootstrap.run();
     ended.expect(78).says("too long for the kernel");
 }
 
 #[test]
-fn nothing_secret_is_quoted() {
+fn errors_contain_no_secrets() {
     let mock = Mock::start();
     let document = serde_json::json!({ "statement": App::script("true").statement().to_text(), "config": "PASSWORD=hunter2" });
     mock.always(RELEASE, Reply::ok(document.to_string()));
@@ -350,7 +357,7 @@ fn commands_that_do_not_start_are_126_and_127() {
 
 #[test]
 fn every_exit_code_of_the_app_is_passed_on() {
-    // One process each: the init alone is what returns the code.
+    // Runs the init without a download, because the init returns the code.
     for code in 0..=255 {
         let ended = run::spawn(
             &binaries::bootstrap(),
@@ -369,7 +376,7 @@ fn every_exit_code_of_the_app_is_passed_on() {
 }
 
 #[test]
-fn an_app_that_dies_of_a_signal_is_128_and_its_number() {
+fn an_app_that_a_signal_kills_is_128_plus_the_signal() {
     let mock = Mock::start();
     for signal in [1, 2, 6, 9, 11, 15, 34, 64] {
         App::probe(&format!("die {signal}")).publish(&mock);

@@ -1,7 +1,7 @@
-//! Downloads over a server that fails in every way, up to twenty times each. All end with the right
-//! bytes or, where what is allowed is spent, with the right exit code.
+//! Downloads from a server that fails in random ways, up to twenty times per download. Each download ends with the right
+//! bytes or, after too many failures, with the right exit code.
 //!
-//! `SOAK_DOWNLOADS=10000 cargo test -p tests faults::` runs as many as you like.
+//! `SOAK_DOWNLOADS=10000 cargo test -p tests --test end-to-end -- faults::` runs more downloads.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,17 +12,17 @@ use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::eventually;
 
-/// Downloads in `cargo test`.
+/// Number of downloads, unless `SOAK_DOWNLOADS` is set.
 const DOWNLOADS: usize = 120;
-/// Under way at once: they wait for the most part.
-const AT_ONCE: usize = 40;
+/// Number of concurrent downloads, which mostly wait.
+const CONCURRENCY: usize = 40;
 
-/// What a download is allowed to end with.
+/// The outcomes that a download may have.
 #[derive(Debug, Default)]
 struct Expected {
-    /// Answers that are whole, and not the right bytes.
+    /// Number of complete answers with wrong bytes.
     damaged: usize,
-    /// Whether every fault leaves what came before it usable.
+    /// Whether bootstrap can resume after every fault.
     resumable: bool,
 }
 
@@ -41,7 +41,7 @@ fn fault(dice: &mut Dice, app: &App, expected: &mut Expected) -> Reply {
             Reply::new(429, "").header("Retry-After", &httpdate::fmt_http_date(soon))
         }
         7 => {
-            // Flipped on its way: whole, and damaged. Without ranges, so that it is the whole.
+            // A flipped bit in a complete answer. The reply ignores ranges, so that it is complete.
             expected.damaged += 1;
             expected.resumable = false;
             let mut bytes = app.artefact.clone();
@@ -54,14 +54,14 @@ fn fault(dice: &mut Dice, app: &App, expected: &mut Expected) -> Reply {
             Reply::new(206, &app.artefact[some / 2..]).header("Content-Range", &range)
         }
         9 => {
-            // The file has another tag now, so it comes whole, and is cut again.
+            // The entity tag has changed, so the reply starts from the first byte. It is cut, too.
             expected.resumable = false;
             Reply::ok(app.artefact.clone())
                 .header("ETag", "\"another\"")
                 .closed_after(some)
         }
         10 => {
-            // As if it knew no ranges.
+            // A server without ranges.
             expected.resumable = false;
             Reply::ok(app.artefact.clone()).closed_after(some)
         }
@@ -108,7 +108,7 @@ fn download(seed: usize) {
             "seed {seed}: {}",
             ended.stderr
         ),
-        // A part of the file for somebody who asked for the whole: no repository does that.
+        // 206 in answer to a request without a range is a protocol error.
         76 => assert!(
             ended.stderr.contains("206 Partial Content"),
             "seed {seed}: {}",
@@ -120,20 +120,20 @@ fn download(seed: usize) {
         assert_eq!(
             mock.bytes_sent(&app.path()),
             size,
-            "seed {seed}: no byte twice; {}",
+            "seed {seed}: bytes were sent twice: {}",
             ended.stderr
         );
     }
 }
 
 #[test]
-fn every_download_ends_as_it_should() {
+fn every_download_succeeds_or_fails_with_the_right_code() {
     let downloads = std::env::var("SOAK_DOWNLOADS").map_or(DOWNLOADS, |text| {
         text.parse().expect("a number of downloads")
     });
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..CONCURRENCY {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -147,9 +147,8 @@ fn every_download_ends_as_it_should() {
     });
 }
 
-/// After an outage everybody comes back, but not at once.
 #[test]
-fn two_hundred_come_back_spread_out() {
+fn two_hundred_hosts_spread_their_retries_after_an_outage() {
     const COUNT: usize = 200;
     let mock = Mock::start();
     mock.always(RELEASE, Reply::new(503, ""));
@@ -162,11 +161,11 @@ fn two_hundred_come_back_spread_out() {
         })
         .collect();
     let running: Vec<_> = bootstraps.iter().map(Bootstrap::spawn).collect();
-    // Each has failed some four times by then, so the ceiling of its delay is seconds.
-    eventually("the outage lasts", || {
+    // Each process has failed about four times by then, so its maximum delay is seconds.
+    eventually("each process has retried", || {
         mock.requests(RELEASE).len() > COUNT * 5
     });
-    let over = Instant::now();
+    let outage_end = Instant::now();
     app.announce(&mock);
     for running in running {
         running.wait().expect(0);
@@ -174,12 +173,12 @@ fn two_hundred_come_back_spread_out() {
     let mut arrivals: Vec<Duration> = mock
         .requests(RELEASE)
         .iter()
-        .filter_map(|request| request.at.checked_duration_since(over))
+        .filter_map(|request| request.at.checked_duration_since(outage_end))
         .collect();
     arrivals.sort_unstable();
     assert!(arrivals.len() >= COUNT, "{}", arrivals.len());
     let window = Duration::from_millis(250);
-    let most = arrivals
+    let max = arrivals
         .iter()
         .map(|first| {
             let within =
@@ -188,7 +187,7 @@ fn two_hundred_come_back_spread_out() {
         })
         .max();
     assert!(
-        most < Some(COUNT / 2),
-        "{most:?} of {COUNT} within {window:?}: {arrivals:?}"
+        max < Some(COUNT / 2),
+        "{max:?} of {COUNT} within {window:?}: {arrivals:?}"
     );
 }

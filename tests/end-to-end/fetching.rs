@@ -1,4 +1,4 @@
-//! What can be had over HTTP once it is published.
+//! Reading artefacts over HTTP.
 
 use platformer_tests::fixture::digest;
 use platformer_tests::server::Server;
@@ -6,7 +6,7 @@ use platformer_tests::server::Server;
 const PATH: &str = "/artefacts/hello/1.0.0/hello-1.0.0.tar.gz";
 
 #[test]
-fn a_get_says_all_that_a_client_can_check() {
+fn a_get_has_digests_and_cache_headers() {
     let (_storage, server) = Server::fresh();
     server.publish(PATH, "0123456789");
     let sha256 = digest(b"0123456789");
@@ -85,9 +85,9 @@ fn ranges_and_conditions() {
 }
 
 #[test]
-fn large_files_come_back_as_they_went() {
+fn large_files_are_returned_unchanged() {
     let (_storage, server) = Server::fresh();
-    // Larger than any buffer on the way, and no multiple of one.
+    // Larger than every buffer, and not a multiple of a buffer size.
     let large: Vec<u8> = (0..20_000_003_u32)
         .flat_map(u32::to_le_bytes)
         .take(20_000_003)
@@ -99,7 +99,7 @@ fn large_files_come_back_as_they_went() {
 }
 
 #[test]
-fn listings_come_in_pages() {
+fn listings_are_paginated() {
     let (_storage, server) = Server::fresh();
     for version in ["1.10.0", "1.9.0", "2.0.0-rc.1"] {
         server.publish(&format!("/artefacts/hello/{version}/f"), version);
@@ -157,7 +157,7 @@ fn listings_come_in_pages() {
 }
 
 #[test]
-fn yanked_is_out_of_latest_and_still_there() {
+fn a_yanked_version_leaves_latest_and_stays_available() {
     let (_storage, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/hello-1.0.0.tgz", "one");
     server.publish("/artefacts/hello/2.0.0/hello-2.0.0.tgz", "two");
@@ -169,7 +169,7 @@ fn yanked_is_out_of_latest_and_still_there() {
     let delete =
         |version: &str| server.request("DELETE", &format!("/artefacts/hello/{version}"), &[], b"");
     assert_eq!(delete("2.0.0").status, 204);
-    assert_eq!(delete("2.0.0").status, 204, "twice is once");
+    assert_eq!(delete("2.0.0").status, 204, "a second yank changes nothing");
     assert_eq!(latest().as_deref(), Some("1.0.0"));
     assert_eq!(
         server.get("/artefacts/hello/2.0.0/hello-2.0.0.tgz").body,
@@ -197,7 +197,11 @@ fn yanked_is_out_of_latest_and_still_there() {
         400
     );
     server.publish("/channels/hello/stable", "2.0.0");
-    assert_eq!(delete("2.0.0").status, 409, "a channel's release names it");
+    assert_eq!(
+        delete("2.0.0").status,
+        409,
+        "the release of a channel names the version"
+    );
     assert_eq!(delete("3.0.0").status, 404);
 }
 

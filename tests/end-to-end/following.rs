@@ -1,4 +1,4 @@
-//! Server-sent events: who follows is told what happens, and of nothing that is not theirs.
+//! Server-sent events: clients receive the events that they may see.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use platformer_tests::binaries;
 use platformer_tests::http;
-use platformer_tests::run::{self, PATIENCE};
+use platformer_tests::run::{self, TIMEOUT};
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 use serde_json::Value;
@@ -16,7 +16,7 @@ const STABLE: &str = "/channels/hello/stable";
 
 struct Follower(BufReader<TcpStream>);
 
-struct Told {
+struct Event {
     id: Option<u64>,
     kind: String,
     data: Value,
@@ -25,33 +25,33 @@ struct Told {
 impl Follower {
     fn new(server: &Server, query: &str, headers: &str) -> Self {
         let mut connection = TcpStream::connect(server.address).unwrap();
-        let patience = Some(Duration::from_secs(20));
-        connection.set_read_timeout(patience).unwrap();
+        let timeout = Some(Duration::from_secs(20));
+        connection.set_read_timeout(timeout).unwrap();
         let address = server.address;
         let request = format!("GET /events{query} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
         connection.write_all(request.as_bytes()).unwrap();
         let mut follower = Self(BufReader::new(connection));
         assert!(follower.line().starts_with("HTTP/1.1 200 "));
         while !follower.line().is_empty() {}
-        // The first thing that is said; from here on nothing is missed.
+        // The server sends `retry` once the subscription is active.
         while follower.line() != "retry: 2000" {}
         follower
     }
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        assert!(self.0.read_line(&mut line).unwrap() > 0, "it was cut off");
+        assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream ended");
         line.trim_end().to_owned()
     }
 
-    /// The next event.
-    fn next(&mut self) -> Told {
+    /// Waits for the next event.
+    fn next(&mut self) -> Event {
         let (mut id, mut kind, mut data) = (None, None, None);
-        // It goes on saying something for ever.
-        let deadline = Instant::now() + PATIENCE;
+        // Comments arrive all the time, so the read timeout alone does not end the loop.
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let line = self.line();
-            assert!(Instant::now() < deadline, "nothing happened");
+            assert!(Instant::now() < deadline, "timed out waiting for an event");
             match line.split_once(": ") {
                 Some(("id", text)) => id = Some(text.parse().unwrap()),
                 Some(("event", text)) => kind = Some(text.to_owned()),
@@ -62,12 +62,12 @@ impl Follower {
                 && let Some(kind) = kind.take()
             {
                 let data = data.unwrap();
-                return Told { id, kind, data };
+                return Event { id, kind, data };
             }
         }
     }
 
-    /// Whether the answer ended, or will within a while.
+    /// Whether the stream ends before the read timeout.
     fn ends(mut self) -> bool {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).is_ok()
@@ -75,7 +75,7 @@ impl Follower {
 }
 
 #[test]
-fn what_happens_is_told_in_order_and_without_values() {
+fn events_arrive_in_order_and_without_config_values() {
     let (_storage, server) = Server::fresh();
     server.publish("/artefacts/hello/0.9.0/f", "before");
     let mut all = Follower::new(&server, "", "");
@@ -97,44 +97,44 @@ fn what_happens_is_told_in_order_and_without_values() {
         (other.kind.as_str(), &other.data["app"]),
         ("publish", &"other".into())
     );
-    // Only one app's numbers say from where to go on.
+    // Only events of a single app have ids, from which a client can resume.
     for (follower, has_ids) in [(&mut all, false), (&mut one, true)] {
-        let told = follower.next();
-        assert_eq!(told.kind, "publish");
-        assert_eq!(told.data["version"], "1.0.0");
-        assert_eq!(told.data["file"], "f");
-        assert_eq!(told.data["by"], "anonymous");
+        let event = follower.next();
+        assert_eq!(event.kind, "publish");
+        assert_eq!(event.data["version"], "1.0.0");
+        assert_eq!(event.data["file"], "f");
+        assert_eq!(event.data["by"], "anonymous");
         for generation in 1..=2 {
-            let told = follower.next();
-            assert_eq!(told.kind, "configure");
-            assert_eq!(told.data["generation"], generation);
-            assert!(!told.data.to_string().contains("hunter"));
+            let event = follower.next();
+            assert_eq!(event.kind, "configure");
+            assert_eq!(event.data["generation"], generation);
+            assert!(!event.data.to_string().contains("hunter"));
         }
-        let told = follower.next();
-        assert_eq!((&told.data["app"], told.id), (&"_default".into(), None));
-        let told = follower.next();
-        assert_eq!((told.kind.as_str(), told.id), ("release", None));
-        assert_eq!(told.data["release"], "r1");
-        let told = follower.next();
-        assert_eq!(told.kind, "move");
+        let event = follower.next();
+        assert_eq!((&event.data["app"], event.id), (&"_default".into(), None));
+        let event = follower.next();
+        assert_eq!((event.kind.as_str(), event.id), ("release", None));
+        assert_eq!(event.data["release"], "r1");
+        let event = follower.next();
+        assert_eq!(event.kind, "move");
         assert_eq!(
-            (&told.data["channel"], &told.data["to"]),
+            (&event.data["channel"], &event.data["to"]),
             (&"stable".into(), &"r1".into())
         );
-        assert_eq!(told.id.is_some(), has_ids);
-        assert!(told.data.get("from").is_none());
+        assert_eq!(event.id.is_some(), has_ids);
+        assert!(event.data.get("from").is_none());
         assert_eq!(follower.next().kind, "yank");
     }
-    assert_eq!(server.get("/events?app=nobody").status, 404);
+    assert_eq!(server.get("/events?app=unknown").status, 404);
     assert_eq!(server.get("/events?app=No").status, 400);
-    // A server that is told to stop does not wait for those who would stay for ever.
+    // A server that stops ends the streams.
     server.process().signal(libc::SIGTERM);
     assert!(all.ends() && one.ends());
     server.wait().expect(0);
 }
 
 #[test]
-fn who_comes_back_is_told_what_was_missed() {
+fn a_client_that_reconnects_receives_missed_events() {
     let (_storage, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/f", "x");
     let mut first = Follower::new(&server, "?app=hello", "");
@@ -145,37 +145,37 @@ fn who_comes_back_is_told_what_was_missed() {
     server.publish("/artefacts/hello/1.1.0/f", "y");
     server.publish("/config/hello/hello.config", "A=1\n");
     server.publish(STABLE, "1.1.0");
-    let mut again = Follower::new(&server, "?app=hello", &format!("Last-Event-ID: {last}\r\n"));
+    let mut resumed = Follower::new(&server, "?app=hello", &format!("Last-Event-ID: {last}\r\n"));
     server.publish("/artefacts/hello/1.2.0/f", "z");
-    let told: Vec<Told> = (0..5).map(|_| again.next()).collect();
-    let kinds: Vec<&str> = told.iter().map(|told| told.kind.as_str()).collect();
+    let events: Vec<Event> = (0..5).map(|_| resumed.next()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(
         kinds,
         ["publish", "configure", "release", "move", "publish"]
     );
-    assert_eq!(told[1].data["generation"], 1);
+    assert_eq!(events[1].data["generation"], 1);
     assert_eq!(
-        (&told[3].data["from"], &told[3].data["to"]),
+        (&events[3].data["from"], &events[3].data["to"]),
         (&"r1".into(), &"r2".into())
     );
-    assert_eq!(told[4].data["version"], "1.2.0");
-    // Too much to be told again: then at least that.
+    assert_eq!(events[4].data["version"], "1.2.0");
+    // After too many missed events, the client receives `missed`.
     for number in 0..1001 {
         server.publish("/config/hello/hello.config", format!("A={number}\n"));
     }
     let mut late = Follower::new(&server, "?app=hello", &format!("Last-Event-ID: {last}\r\n"));
     assert_eq!(late.next().kind, "missed");
-    // A number that was never given is of another history; and of all apps there is none.
-    let mut strange = Follower::new(&server, "?app=hello", "Last-Event-ID: 99999999\r\n");
-    assert_eq!(strange.next().kind, "missed");
+    // The client receives `missed` for an unknown id, and for an id on the stream of all apps.
+    let mut unknown = Follower::new(&server, "?app=hello", "Last-Event-ID: 99999999\r\n");
+    assert_eq!(unknown.next().kind, "missed");
     let mut all = Follower::new(&server, "", &format!("Last-Event-ID: {last}\r\n"));
     assert_eq!(all.next().kind, "missed");
     server.publish("/artefacts/hello/2.0.0/f", "z");
-    assert_eq!(strange.next().data["version"], "2.0.0");
+    assert_eq!(unknown.next().data["version"], "2.0.0");
 }
 
 #[test]
-fn another_replica_is_heard_within_seconds() {
+fn events_of_another_replica_arrive_within_seconds() {
     let store = S3::moto();
     let one = Server::start_on(&store, "p", &[]);
     let two = Server::start_on(&store, "p", &[]);
@@ -185,7 +185,7 @@ fn another_replica_is_heard_within_seconds() {
     one.publish("/artefacts/hello/1.1.0/f", "y");
     assert_eq!(hello.next().data["version"], "1.1.0");
     one.publish("/artefacts/fresh/1.0.0/f", "y");
-    // An app that this server met just now may be told of with what happened some seconds before.
+    // For an app that is new to this server, events of the last seconds may arrive, too.
     let mut next = all.next().data;
     if next["version"] == "1.0.0" {
         next = all.next().data;
@@ -195,7 +195,7 @@ fn another_replica_is_heard_within_seconds() {
 }
 
 #[test]
-fn a_token_that_is_revoked_hears_no_more() {
+fn a_revoked_token_receives_no_more_events() {
     let storage = tempfile::tempdir().unwrap();
     let token = crate::tokens::create(storage.path(), &["reader", "read:hello"]);
     let admin = crate::tokens::create(storage.path(), &["boss", "admin"]);
@@ -226,10 +226,10 @@ fn a_token_that_is_revoked_hears_no_more() {
     assert!(follower.ends());
 }
 
-/// Streams and long polls share their half of all connections: the other half is for those who ask and go.
+/// Streams and long polls may use half of the connections.
 #[test]
-fn who_waits_leaves_room_for_others() {
-    // Descriptors, of which a server keeps 512 for itself and takes two for each connection.
+fn waiting_clients_leave_room_for_other_requests() {
+    // A server reserves 512 file descriptors and uses two per connection.
     const LIMIT: &str = "--nofile=600:600";
     const ROOM: usize = 44;
     let storage = tempfile::tempdir().unwrap();
@@ -269,7 +269,7 @@ fn who_waits_leaves_room_for_others() {
     let refused = http::get(address, "/events?app=hello");
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.header("retry-after").is_some());
-    // As many again would wait for five minutes, and are told at once that nothing has changed.
+    // Without room, long polls get 304 at once.
     for _ in 0..ROOM {
         let poll = [("If-None-Match", "\"m1\""), ("Prefer", "wait=300")];
         let answer = http::request(address, "GET", STABLE, &poll, b"");

@@ -1,4 +1,4 @@
-//! `bootstrap healthcheck`, in a process namespace of its own: it looks for PID 1.
+//! `bootstrap healthcheck` in a new process namespace, because it inspects PID 1.
 
 use std::process::Command;
 
@@ -6,8 +6,8 @@ use platformer_tests::binaries;
 use platformer_tests::run;
 use platformer_tests::skip::skip;
 
-/// Runs a shell script as PID 1's child in new namespaces, with /proc of its own.
-fn in_namespace(script: &str) -> run::Ended {
+/// Runs a shell script in new namespaces, as a child of PID 1, with a new /proc.
+fn in_namespace(script: &str) -> run::Exit {
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         command.args([
@@ -37,7 +37,7 @@ fn in_namespace(script: &str) -> run::Ended {
 }
 
 #[test]
-fn says_whether_the_app_is_ready_and_why_not() {
+fn the_healthcheck_prints_whether_the_app_is_ready_and_why_not() {
     let script = "
         said=$(mktemp)
         $B healthcheck; echo none $?
@@ -71,7 +71,7 @@ fn says_whether_the_app_is_ready_and_why_not() {
 }
 
 #[test]
-fn an_app_that_has_ended_is_not_healthy_while_its_leftovers_go() {
+fn an_app_that_has_exited_is_unhealthy_while_its_descendants_stop() {
     let script = "
         HEALTHCHECK=process $B init --grace=2s -- $P leave-behind & pid=$!
         until $B healthcheck 2>&1 | grep -q 'is stopping'; do :; done; echo seen
@@ -86,7 +86,7 @@ fn an_app_that_has_ended_is_not_healthy_while_its_leftovers_go() {
 }
 
 #[test]
-fn asks_over_http() {
+fn the_healthcheck_sends_http_requests() {
     let script = "
         PORT=8099 HEALTHCHECK=/status $B init -- $P serve & pid=$!
         until $B healthcheck 2>/dev/null; do :; done

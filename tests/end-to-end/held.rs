@@ -1,5 +1,5 @@
-//! Ten thousand connections that are held. Everybody else is served meanwhile, in bounded memory, and those who have
-//! nothing to ask for are let go.
+//! Ten thousand idle or slow connections: the server answers other clients, its memory is bounded, and it closes the
+//! idle connections.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,12 +15,12 @@ use platformer_tests::skip::note;
 
 const COUNT: usize = 10_000;
 
-/// Bytes that one of them may cost at the most: what is read ahead of a head or a body, which is the largest
-/// that a connection holds for long. The average is half of it.
-const EACH: u64 = 64 << 10;
+/// Memory limit per connection, in bytes. The largest part is the read buffer of a head or body. The average is half of
+/// the limit.
+const MAX_BYTES_EACH: u64 = 64 << 10;
 
-/// Bytes (proc(5)).
-fn resident(server: &Server) -> u64 {
+/// Returns the resident memory in bytes (proc(5)).
+fn resident_bytes(server: &Server) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.process().pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
@@ -36,7 +36,7 @@ fn connections(server: &Server) -> usize {
 }
 
 #[test]
-fn ten_thousand_held_connections_hold_nobody_up() {
+fn ten_thousand_held_connections_do_not_block_other_clients() {
     let count = raise_limit(COUNT);
     if count < COUNT {
         note(&format!(
@@ -44,21 +44,21 @@ fn ten_thousand_held_connections_hold_nobody_up() {
         ));
     }
     let storage = tempfile::tempdir().unwrap();
-    // Long enough for all of them to be there before the first is let go, and no longer.
+    // Long enough to open all connections before the server closes the first one.
     let settings = [("HEADER_TIMEOUT", "10s"), ("STALL_TIMEOUT", "90s")];
     let server = Server::start_with(storage.path(), &settings);
     server.publish("/artefacts/hello/1.0.0/f", "small");
-    let before = resident(&server);
+    let before = resident_bytes(&server);
     let crowd = Crowd::open(&server, count);
-    eventually("all of them are there", || {
+    eventually("all connections are open", || {
         connections(&server) > crowd.len()
     });
 
     assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "small");
-    let grown = resident(&server).saturating_sub(before);
-    let most = EACH * crowd.len() as u64;
+    let grown = resident_bytes(&server).saturating_sub(before);
+    let limit = MAX_BYTES_EACH * crowd.len() as u64;
     assert!(
-        grown < most,
+        grown < limit,
         "{grown} bytes for {} connections",
         crowd.len()
     );
@@ -78,16 +78,18 @@ fn ten_thousand_held_connections_hold_nobody_up() {
     );
     assert!(
         crowd.heads.iter().all(|stream| is_closed_by_server(stream)),
-        "whatever drips"
+        "the server closes slow heads, too"
     );
-    // Those who send and those who may read yet are not let go with them.
+    // The server keeps the connections with a body to send or to read.
     let others = crowd.bodies.len() + crowd.readers.len();
-    eventually("the others are left", || connections(&server) <= others + 1);
+    eventually("the idle connections are closed", || {
+        connections(&server) <= others + 1
+    });
     assert_eq!(connections(&server), others + 1);
     assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "small");
 }
 
-/// Byte for byte, each well within the patience of the server.
+/// Uploads byte by byte, each within the stall timeout of the server.
 fn slow_upload(server: &Server) -> http::Response {
     let body = b"slow and steady";
     let mut upload = TcpStream::connect(server.address).unwrap();
@@ -104,8 +106,8 @@ fn slow_upload(server: &Server) -> http::Response {
     http::read(&mut upload, false)
 }
 
-/// How many connections wait to be accepted (`rx_queue` of a listening socket, proc(5)).
-fn waiting(server: &Server) -> usize {
+/// Returns the number of connections that wait to be accepted (`rx_queue` of a listening socket, proc(5)).
+fn accept_queue(server: &Server) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let local = format!(":{:04X}", server.address.port());
     let line = table
@@ -116,9 +118,9 @@ fn waiting(server: &Server) -> usize {
     usize::from_str_radix(queue, 16).unwrap()
 }
 
-/// Who finds the queue full is not refused, but tries again after a second.
+/// If the queue is full, the kernel of the client retries after a second.
 #[test]
-fn a_burst_finds_room_to_wait() {
+fn a_burst_of_connections_fits_in_the_accept_queue() {
     let (_storage, server) = Server::fresh();
     server.process().signal(libc::SIGSTOP);
     let address = server.address;
@@ -126,7 +128,9 @@ fn a_burst_finds_room_to_wait() {
         let open = |_| TcpStream::connect(address).unwrap();
         (0..1000).map(open).collect::<Vec<_>>()
     });
-    eventually("they wait", || waiting(&server) >= 1000);
+    eventually("the connections are in the queue", || {
+        accept_queue(&server) >= 1000
+    });
     server.process().signal(libc::SIGCONT);
     assert_eq!(burst.join().unwrap().len(), 1000);
     assert_eq!(server.get("/healthz").status, 200);

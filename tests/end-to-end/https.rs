@@ -1,4 +1,4 @@
-//! The repository speaks TLS itself.
+//! The TLS server of the repository.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::fixture::{App, Bootstrap};
-use platformer_tests::run::{self, Ended, eventually};
+use platformer_tests::run::{self, Exit, eventually};
 use platformer_tests::server::Server;
 use tempfile::TempDir;
 
@@ -51,7 +51,7 @@ impl Certified {
         Server::start_with(storage, &settings)
     }
 
-    fn curl(&self, arguments: &[&str], url: &str) -> Ended {
+    fn curl(&self, arguments: &[&str], url: &str) -> Exit {
         let certificate = self.certificate();
         let always = ["-sS", "--cacert", certificate.to_str().unwrap()];
         let arguments = [&always, arguments, &[url]].concat();
@@ -64,7 +64,7 @@ fn url(server: &Server, path: &str) -> String {
 }
 
 #[test]
-fn what_is_published_comes_back() {
+fn published_files_can_be_read() {
     let certified = Certified::new();
     let storage = tempfile::tempdir().unwrap();
     let server = certified.start(storage.path());
@@ -105,9 +105,9 @@ fn what_is_published_comes_back() {
     server.stop().expect(0);
 }
 
-/// A page that is not there any more fails the answer, and not the process.
+/// The server reads the file while another process truncates the file.
 #[test]
-fn a_file_cut_short_ends_no_process() {
+fn a_truncated_file_does_not_end_the_process() {
     let certified = Certified::new();
     let storage = tempfile::tempdir().unwrap();
     let server = certified.start(storage.path());
@@ -125,7 +125,7 @@ fn a_file_cut_short_ends_no_process() {
             blob.unwrap().set_len(50_000).unwrap();
         }
         let cut = certified.curl(&get, &url);
-        assert_ne!(cut.code, 0, "half of it is not all of it");
+        assert_ne!(cut.code, 0, "curl accepted half a file");
     }
     certified
         .curl(&["--fail-with-body"], &url(&server, "/readyz"))
@@ -134,13 +134,13 @@ fn a_file_cut_short_ends_no_process() {
 }
 
 #[test]
-fn a_renewed_certificate_is_taken_up() {
+fn a_renewed_certificate_is_loaded() {
     let certified = Certified::new();
     let storage = tempfile::tempdir().unwrap();
     let server = certified.start(storage.path());
     let ready = url(&server, "/readyz");
     certified.curl(&["--fail-with-body"], &ready).expect(0);
-    // One that cannot be used leaves the old one in use.
+    // The server ignores an invalid certificate and keeps the old one.
     let good = fs::read(certified.certificate()).unwrap();
     fs::write(certified.certificate(), "no certificate").unwrap();
     server
@@ -156,7 +156,7 @@ fn a_renewed_certificate_is_taken_up() {
 }
 
 #[test]
-fn who_speaks_no_tls_is_not_waited_for() {
+fn a_client_without_tls_is_disconnected() {
     let certified = Certified::new();
     let storage = tempfile::tempdir().unwrap();
     let server = certified.start(storage.path());
@@ -195,9 +195,8 @@ fn who_speaks_no_tls_is_not_waited_for() {
     }
 }
 
-/// With a token, over https, by way of bootstrap.
 #[test]
-fn bootstrap_comes_with_its_token() {
+fn bootstrap_sends_its_token_over_https() {
     let certified = Certified::new();
     let storage = tempfile::tempdir().unwrap();
     let location = format!("file://{}", storage.path().display());

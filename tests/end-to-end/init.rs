@@ -1,4 +1,4 @@
-//! The init: forwarding, reaping, drain, grace.
+//! The init: signal forwarding, reaping, drain and grace period.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ fn init(options: &[&str], command: &[&str]) -> Running {
     )
 }
 
-/// Every signal that can be sent, handled and is not the init's own business: SIGCHLD tells of
-/// deaths, SIGTERM is forwarded as the stop signal, and 32 to 34 belong to the C library.
+/// The signals that the init forwards unchanged. SIGCHLD reports exits, SIGTERM is forwarded as the stop signal, and the
+/// C library reserves 32 to 34.
 fn forwarded() -> impl Iterator<Item = i32> {
     (1..=64).filter(|signal| {
         !matches!(*signal, libc::SIGKILL | libc::SIGSTOP | libc::SIGCHLD)
@@ -41,7 +41,7 @@ fn every_signal_is_forwarded() {
 }
 
 #[test]
-fn the_stop_signal_takes_the_place_of_term() {
+fn the_stop_signal_replaces_sigterm() {
     let running = init(&["--stop-signal=QUIT"], &["signals", "1"]);
     running.wait_for_stdout("ready");
     running.signal(libc::SIGTERM);
@@ -50,7 +50,7 @@ fn the_stop_signal_takes_the_place_of_term() {
 }
 
 #[test]
-fn the_drain_passes_before_the_stop_signal_and_a_second_term_ends_it() {
+fn the_drain_precedes_the_stop_signal_and_a_second_sigterm_ends_the_drain() {
     let running = init(&["--drain=700ms"], &["stop-on", "15"]);
     running.wait_for_stdout("ready");
     let begin = Instant::now();
@@ -74,7 +74,7 @@ fn comm(pid: i32) -> String {
 }
 
 #[test]
-fn after_the_grace_everything_left_is_killed() {
+fn remaining_processes_are_killed_after_the_grace_period() {
     let running = init(&["--grace=300ms"], &["stubborn"]);
     running.wait_for_stdout("ready");
     running.signal(libc::SIGTERM);
@@ -87,7 +87,7 @@ fn is_alive(pid: &str) -> bool {
 }
 
 #[test]
-fn what_an_ended_app_leaves_behind_is_killed_and_its_own_code_is_returned() {
+fn descendants_of_an_exited_app_are_killed_and_its_code_is_returned() {
     let running = init(&["--grace=300ms"], &["leave-behind"]);
     let line = running.wait_for_stdout("ready");
     let pid = line
@@ -102,7 +102,7 @@ fn what_an_ended_app_leaves_behind_is_killed_and_its_own_code_is_returned() {
 }
 
 #[test]
-fn leftovers_can_be_left() {
+fn descendants_can_be_left_running() {
     let running = init(&["--leftovers=leave"], &["leave-behind"]);
     let line = running.wait_for_stdout("ready");
     let pid = line
@@ -124,16 +124,16 @@ fn children(pid: i32) -> Vec<String> {
 fn ten_thousand_orphans_leave_no_zombie() {
     let running = init(&[], &["orphans", "10000"]);
     running.wait_for_stdout("ready");
-    // The probe waits for a second: by then all must be gone.
+    // The probe runs for another second. By then, all orphans must be reaped.
     eventually("only the probe is left", || {
         children(running.pid()).len() == 1
     });
     running.wait().expect(0);
 }
 
-/// Many deaths share one SIGCHLD, the command's own among them.
+/// Many exits share one SIGCHLD, including the exit of the command.
 #[test]
-fn a_thousand_deaths_at_once() {
+fn a_thousand_processes_exit_at_once() {
     for leftovers in ["kill", "leave"] {
         let option = format!("--leftovers={leftovers}");
         init(&[&option], &["deaths", "1000"]).wait().expect(9);
@@ -167,7 +167,7 @@ fn exit_codes_are_remapped() {
 }
 
 #[test]
-fn debug_tells_of_signals_and_ends() {
+fn debug_logs_signals_and_exits() {
     let running = init(&["--log=debug"], &["signals", "1"]);
     running.wait_for_stdout("ready");
     running.signal(libc::SIGUSR1);
@@ -184,7 +184,7 @@ fn debug_tells_of_signals_and_ends() {
     assert_eq!(ended.stderr, "");
 }
 
-/// The parent of the init dies, and the init takes that for the signal it was told.
+/// The init treats the exit of its parent as the configured signal.
 #[test]
 fn the_death_of_the_parent_is_a_signal() {
     let script = format!(
@@ -200,7 +200,7 @@ fn the_death_of_the_parent_is_a_signal() {
 }
 
 #[test]
-fn without_the_subreaper_orphans_go_elsewhere() {
+fn without_the_subreaper_orphans_get_another_parent() {
     for (option, expected) in [("on", true), ("off", false)] {
         let option = format!("--subreaper={option}");
         let running = init(&[&option, "--leftovers=leave"], &["leave-orphan"]);
@@ -211,7 +211,7 @@ fn without_the_subreaper_orphans_go_elsewhere() {
             .to_owned();
         let is_ours = || children(running.pid()).contains(&orphan);
         if expected {
-            eventually("the orphan comes here", is_ours);
+            eventually("the init adopts the orphan", is_ours);
         } else {
             let stat = || std::fs::read_to_string(format!("/proc/{orphan}/stat")).unwrap();
             let parent = || {
@@ -236,8 +236,8 @@ fn without_the_subreaper_orphans_go_elsewhere() {
 }
 
 #[test]
-fn a_signal_goes_to_whom_the_scope_says() {
-    // sh starts two probes in its own group; each ends on the signal.
+fn the_signal_scope_selects_the_receivers() {
+    // sh starts two probes in its process group. Each exits on the signal.
     let probe = binaries::probe();
     let script = format!(
         "{0} signals 1 & {0} signals 1 & wait; wait",
@@ -266,8 +266,8 @@ fn a_signal_goes_to_whom_the_scope_says() {
 }
 
 #[test]
-fn an_inherited_mask_and_ignored_signals_are_passed_on() {
-    // The shell ignores USR1, as nohup does with HUP; the mask is whatever the shell gives: none.
+fn the_app_inherits_the_signal_mask_and_ignored_signals() {
+    // The shell ignores USR1, as nohup ignores HUP. Its signal mask is empty.
     let command = format!(
         "trap '' USR1 INT; exec {} init -- {} show",
         binaries::bootstrap().display(),
@@ -286,7 +286,7 @@ fn an_inherited_mask_and_ignored_signals_are_passed_on() {
     }
 }
 
-/// A static position-independent executable, whose loader does not protect what it relocates.
+/// In a static position-independent executable, no loader protects relocated data, so bootstrap must do so itself.
 #[test]
 fn addresses_are_random_and_relocated_data_is_read_only() {
     let map = || {

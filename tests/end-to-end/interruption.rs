@@ -1,4 +1,4 @@
-//! A signal ends a start at any stage, at once.
+//! A signal ends a start at once, at any stage.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,15 @@ use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{Running, eventually};
 
-/// Not a measurement: a start that does not stop stays for minutes.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// Upper bound for an immediate exit. A start that ignores the signal would run for minutes.
+const EXIT_LIMIT: Duration = Duration::from_secs(5);
 
-fn stops(running: Running, stage: &str, signal: i32) {
+/// Sends a signal, and asserts that the start ends at once.
+fn interrupt(running: Running, stage: &str, signal: i32) {
     let begin = Instant::now();
     running.signal(signal);
     let ended = running.wait();
-    assert!(begin.elapsed() < AT_ONCE, "{stage}");
+    assert!(begin.elapsed() < EXIT_LIMIT, "{stage}");
     assert_eq!(ended.code, 128 + signal, "{stage}: {}", ended.stderr);
     assert!(
         ended.stderr.contains("before the app was started"),
@@ -24,31 +25,35 @@ fn stops(running: Running, stage: &str, signal: i32) {
 }
 
 #[test]
-fn in_every_stage() {
+fn signals_end_a_start_at_every_stage() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
-        // Back-off: nothing listens there.
+        // During the back-off: nothing listens on the port.
         let bootstrap = Bootstrap::with(&[APP, "127.0.0.1:1"]).env("BOOTSTRAP_DEADLINE", "5m");
         let running = bootstrap.spawn();
         running.wait_for_stderr("attempt 2");
-        stops(running, "back-off", signal);
+        interrupt(running, "back-off", signal);
 
-        // The release document that does not come.
+        // While the release document is incomplete.
         let mock = Mock::start();
         mock.always(RELEASE, Reply::ok("x".repeat(100)).stalled_after(10));
         let running = Bootstrap::of(&mock).spawn();
-        eventually("it asks", || !mock.requests(RELEASE).is_empty());
-        stops(running, "release", signal);
+        eventually("bootstrap sends the request", || {
+            !mock.requests(RELEASE).is_empty()
+        });
+        interrupt(running, "release", signal);
 
-        // Half a download.
+        // During a download.
         let mock = Mock::start();
         let app = App::script("true");
         app.announce(&mock);
         mock.always(&app.path(), app.file_reply().stalled_after(5));
         let running = Bootstrap::of(&mock).spawn();
-        eventually("it asks", || !mock.requests(&app.path()).is_empty());
-        stops(running, "fetch", signal);
+        eventually("bootstrap sends the request", || {
+            !mock.requests(&app.path()).is_empty()
+        });
+        interrupt(running, "fetch", signal);
 
-        // The lock that another holds.
+        // While another process holds the lock.
         let mock = Mock::start();
         App::script("true").announce(&mock);
         let bootstrap = Bootstrap::of(&mock);
@@ -57,13 +62,13 @@ fn in_every_stage() {
         lock.lock().unwrap();
         let running = bootstrap.spawn();
         running.wait_for_stderr("waiting for another bootstrap");
-        stops(running, "lock", signal);
+        interrupt(running, "lock", signal);
     }
 }
 
 #[test]
-fn while_it_unpacks_and_the_next_start_sweeps() {
-    // Long enough to be met while it unpacks: nothing in it compresses time.
+fn a_signal_ends_unpacking_and_the_next_start_removes_leftovers() {
+    // Many files, so that unpacking takes long enough for the signal.
     let entries =
         (0..60_000).map(|number| Entry::file(format!("d{}/f{number}", number % 100), "x"));
     let app = App::new("hello-1.0.0.tar.gz", gzip(&Tar::new(entries).finish()))
@@ -81,8 +86,8 @@ fn while_it_unpacks_and_the_next_start_sweeps() {
             .filter(|entry| entry.file_name().to_string_lossy().starts_with(".staging-"))
             .count()
     };
-    eventually("it unpacks", || staging() == 1);
-    stops(running, "unpack", libc::SIGTERM);
+    eventually("bootstrap unpacks", || staging() == 1);
+    interrupt(running, "unpack", libc::SIGTERM);
     assert_eq!(staging(), 1);
     assert_eq!(bootstrap.run().expect(0).stdout, "started\n");
     assert_eq!(staging(), 0);
@@ -90,7 +95,7 @@ fn while_it_unpacks_and_the_next_start_sweeps() {
 
 #[test]
 fn a_signal_during_the_handover_is_not_lost() {
-    // Whenever it comes, the start ends with it: before the app by bootstrap, after it by the app.
+    // Before the app starts, bootstrap handles the signal. Afterwards, the app does.
     let mock = Mock::start();
     App::probe("stop-on 15").publish(&mock);
     let bootstrap = Bootstrap::of(&mock);
@@ -111,8 +116,8 @@ impl StopAfter for Bootstrap {
         running.signal(libc::SIGTERM);
         let begin = Instant::now();
         let ended = running.wait();
-        assert!(begin.elapsed() < AT_ONCE, "{delay:?}: {}", ended.stderr);
-        // The probe blocks the signal only once it runs; before that it dies of it.
+        assert!(begin.elapsed() < EXIT_LIMIT, "{delay:?}: {}", ended.stderr);
+        // Until the probe blocks the signal, the signal kills the probe.
         assert!(
             [0, 143].contains(&ended.code),
             "{delay:?}: {} {}",

@@ -1,4 +1,4 @@
-//! Terminals: the app is in the foreground, and nothing stops or hangs up what should run.
+//! Terminals: the app runs in the foreground, and the terminal neither stops nor hangs up the app.
 
 use std::fs;
 use std::process::Command;
@@ -17,7 +17,7 @@ fn probe() -> String {
     binaries::probe().to_str().unwrap().to_owned()
 }
 
-/// A spurious SIGHUP would show as 129, a stop by SIGTTOU as a start that does not end.
+/// A spurious SIGHUP would cause exit code 129. A stop by SIGTTOU would block the start.
 #[test]
 fn a_thousand_starts_on_a_terminal() {
     for number in 0..1000 {
@@ -53,18 +53,18 @@ fn a_shell_has_job_control() {
     terminal.wait_for("Stopped");
     terminal.type_in("kill -9 %1; wait %1; echo after$((1 + 1))\n");
     terminal.wait_for("after2");
-    // The first may be refused for the sake of a stopped job.
+    // The shell may refuse the first exit because of a stopped job.
     terminal.type_in("exit 5\nexit 5\n");
     let (code, seen) = terminal.end();
     assert_eq!(code, 5, "{seen}");
     assert!(!seen.contains("job control turned off"), "{seen}");
 }
 
-/// A window that is closed hangs up, and the app is told.
+/// The terminal hangs up when its window is closed.
 #[test]
 fn a_hang_up_reaches_the_app() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("said");
+    let file = directory.path().join("output");
     let script = format!(
         "trap 'echo hung up > {0}; exit 0' HUP; echo ready; while :; do sleep 0.05; done",
         file.display()
@@ -72,14 +72,14 @@ fn a_hang_up_reaches_the_app() {
     let mut terminal = Terminal::start(&mut init(&[], &["/bin/sh", "-c", &script]));
     terminal.wait_for("ready");
     run::kill(terminal.pid(), libc::SIGHUP);
-    eventually("the app is told", || {
+    eventually("the app handles SIGHUP", || {
         fs::read_to_string(&file).is_ok_and(|text| text == "hung up\n")
     });
 }
 
-/// A script without job control reads on from its terminal after the init has ended.
+/// A script without job control reads from the terminal after the init has exited.
 #[test]
-fn the_terminal_is_given_back() {
+fn the_init_returns_the_terminal() {
     let script = format!(
         "{} init -- {} terminal; read line; echo got $line",
         binaries::bootstrap().display(),
@@ -92,9 +92,9 @@ fn the_terminal_is_given_back() {
     assert_eq!(terminal.end().0, 0);
 }
 
-/// Started with `&`, it must not take the terminal from whoever is in the foreground.
+/// An init that is started with `&` must not take the terminal from the foreground process.
 #[test]
-fn what_is_in_the_background_stays_there() {
+fn an_init_in_the_background_stays_in_the_background() {
     let script = format!(
         "set -m; {} init -- {} terminal & wait $!; read line; echo got $line",
         binaries::bootstrap().display(),
@@ -114,7 +114,7 @@ fn state(pid: i32) -> String {
 }
 
 #[test]
-fn the_init_stops_with_the_app_where_asked() {
+fn the_init_stops_with_the_app_if_suspend_is_on() {
     for (option, expected) in [("--suspend=on", "T"), ("--suspend=off", "S")] {
         let arguments = ["init", option, "--", &probe(), "signals", "2"];
         let running = run::spawn(&binaries::bootstrap(), &arguments, &[]);

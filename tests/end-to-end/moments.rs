@@ -15,7 +15,7 @@ use platformer_tests::binaries;
 use platformer_tests::fixture::Bootstrap;
 use platformer_tests::http::{self, Response};
 use platformer_tests::redis::Redis;
-use platformer_tests::run::{Ended, Running, eventually};
+use platformer_tests::run::{Exit, Running, eventually};
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 use platformer_tests::websocket::WebSocket;
@@ -134,7 +134,7 @@ impl Replica {
         self.process.as_ref().unwrap().signal(libc::SIGTERM);
     }
 
-    fn wait(mut self) -> Ended {
+    fn wait(mut self) -> Exit {
         self.process.take().unwrap().wait()
     }
 

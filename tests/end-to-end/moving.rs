@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::binaries;
 use platformer_tests::fixture::digest;
-use platformer_tests::run::{self, Ended};
+use platformer_tests::run::{self, Exit};
 use platformer_tests::s3::S3;
 use platformer_tests::server::Server;
 
@@ -21,7 +21,7 @@ fn on_disk(storage: &Path) -> Environment {
     vec![("REPOSITORY_STORAGE".into(), location.into())]
 }
 
-fn command(environment: &Environment, arguments: &[&str], code: i32) -> Ended {
+fn command(environment: &Environment, arguments: &[&str], code: i32) -> Exit {
     let ended = run::spawn(&binaries::repository(), arguments, environment).wait();
     ended.expect(code);
     ended

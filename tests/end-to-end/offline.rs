@@ -1,4 +1,4 @@
-//! `OFFLINE=allow`: a known release is started while the repository is away.
+//! `OFFLINE=allow`: a known release starts while the repository is unavailable.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use platformer_tests::archive::gzip;
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 
-fn kept(bootstrap: &Bootstrap) -> Vec<std::path::PathBuf> {
+fn saved_releases(bootstrap: &Bootstrap) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(bootstrap.dir()).unwrap().flatten();
     entries
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(".release-"))
@@ -15,7 +15,7 @@ fn kept(bootstrap: &Bootstrap) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-/// Mock and bootstrap, after one start.
+/// Starts the app once, and returns the mock and bootstrap.
 fn started() -> (Mock, Bootstrap, App) {
     let mock = Mock::start();
     let app = App::probe("show").with_config("STARTUP_COMMAND='bin/probe show'\nSECRET=hunter2\n");
@@ -28,7 +28,7 @@ fn started() -> (Mock, Bootstrap, App) {
 #[test]
 fn a_known_release_starts_without_the_repository() {
     let (mock, bootstrap, _) = started();
-    let files = kept(&bootstrap);
+    let files = saved_releases(&bootstrap);
     assert_eq!(files.len(), 1);
     let mode = fs::metadata(&files[0]).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "config holds secrets");
@@ -39,7 +39,7 @@ fn a_known_release_starts_without_the_repository() {
 }
 
 #[test]
-fn a_server_that_fails_is_away_too_and_one_that_refuses_is_not() {
+fn a_failing_server_counts_as_unavailable_and_a_refusal_does_not() {
     let (mock, bootstrap, _) = started();
     mock.always(RELEASE, Reply::new(503, ""));
     bootstrap.run().expect(0).says("the repository is away");
@@ -50,7 +50,7 @@ fn a_server_that_fails_is_away_too_and_one_that_refuses_is_not() {
 }
 
 #[test]
-fn without_leave_without_a_tree_or_for_another_environment_there_is_no_start() {
+fn an_offline_start_needs_permission_a_tree_and_the_same_environment() {
     let (mock, bootstrap, app) = started();
     drop(mock);
     bootstrap
@@ -68,10 +68,10 @@ fn without_leave_without_a_tree_or_for_another_environment_there_is_no_start() {
 }
 
 #[test]
-fn what_was_kept_is_checked_as_if_it_came_from_the_repository() {
+fn a_saved_release_is_verified() {
     let (mock, bootstrap, _) = started();
     drop(mock);
-    let path = kept(&bootstrap).remove(0);
+    let path = saved_releases(&bootstrap).remove(0);
     let good = fs::read_to_string(&path).unwrap();
     fs::write(&path, good.replace("hunter2", "hunter3")).unwrap();
     bootstrap
@@ -83,20 +83,20 @@ fn what_was_kept_is_checked_as_if_it_came_from_the_repository() {
 }
 
 #[test]
-fn a_newer_release_that_cannot_be_fetched_does_not_lose_the_known_one() {
+fn a_failed_download_of_a_newer_release_keeps_the_known_one() {
     let (mock, bootstrap, _) = started();
     let newer = App::probe("exit 9");
     newer.announce(&mock);
     mock.always(&newer.path(), Reply::new(503, ""));
-    // The artefact of both lies under one path; the newer's bytes are others.
+    // Both releases have an artefact at the same path, with different bytes.
     let newer = App::new("hello-1.0.0.tar.gz", gzip(b"another"));
     newer.announce(&mock);
     bootstrap.run().expect(0).says("the repository is away");
-    assert_eq!(kept(&bootstrap).len(), 1);
+    assert_eq!(saved_releases(&bootstrap).len(), 1);
 }
 
 #[test]
-fn a_plain_file_server_may_be_away_too() {
+fn a_known_release_starts_without_its_plain_file_server() {
     let mock = Mock::start();
     let app = App::probe("show");
     mock.always(RELEASE, Reply::absent());

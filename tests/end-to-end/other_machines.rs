@@ -1,4 +1,4 @@
-//! Built for 64-bit ARM, and run by qemu's user mode.
+//! Binaries for 64-bit ARM, run by the user mode of qemu.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ const TARGET: &str = "aarch64-unknown-linux-musl";
 const QEMU: &str = "qemu-aarch64-static";
 
 #[test]
-fn sixty_four_bit_arm() {
+fn bootstrap_and_repository_run_on_64_bit_arm() {
     let there = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output();
         output.is_ok_and(|output| output.status.success())

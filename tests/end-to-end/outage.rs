@@ -1,6 +1,6 @@
-//! Deploys, rollbacks, scaling and accidents under load: no request fails, and none waits for a second.
+//! Deploys, rollbacks, scaling and faults under load: no request fails, and p99 stays below one second.
 //!
-//! One environment a test, one step after another, each with its own report on a line of its own.
+//! Each test runs its steps in one environment, and prints one line per step.
 
 mod production;
 mod training;
@@ -14,7 +14,7 @@ use platformer_tests::platform::Platform;
 use platformer_tests::run::eventually;
 use platformer_tests::{binaries, docker};
 
-/// An app that does as its config says, with what its POSTs left on a volume.
+/// An app whose config selects its behaviour. It records each POST on a volume.
 struct Web<'a> {
     platform: &'a Platform,
     directory: tempfile::TempDir,
@@ -24,7 +24,7 @@ const APP: &str = "web";
 const CONFIG: &str = "STARTUP_COMMAND=./web\nHEALTHCHECK=/status\nPOSTS=/var/lib/app/posts\nVOLUMES=data:/var/lib/app\n";
 
 impl<'a> Web<'a> {
-    /// Published and deployed once.
+    /// Publishes and deploys the app.
     fn start(platform: &'a Platform) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::copy(binaries::web(), directory.path().join("web")).unwrap();
@@ -46,7 +46,7 @@ impl<'a> Web<'a> {
         );
     }
 
-    /// The next release: the same version with another config.
+    /// Writes a config for the next release.
     fn configure(&self, more: &str) {
         let file = self.directory.path().join("../next.config");
         let file = self.platform.name.clone() + &file.display().to_string().replace('/', "_");
@@ -57,13 +57,13 @@ impl<'a> Web<'a> {
         std::fs::remove_file(&file).unwrap();
     }
 
-    /// Does something under load, and tells what became of it.
+    /// Runs a step under load, and returns the report.
     fn under_load(&self, what: &str, step: impl FnOnce(&Load)) -> Report {
         let load = Load::start(self.platform.address, APP);
         std::thread::sleep(Duration::from_millis(500));
         step(&load);
-        // What drains is a part of it.
-        self.settled();
+        // Draining is part of the step.
+        self.wait_until_drained();
         let report = load.finish();
         let _ = writeln!(
             std::io::stderr(),
@@ -80,14 +80,14 @@ impl<'a> Web<'a> {
             "{what}: only {} requests",
             report.requests
         );
-        self.each_post_is_there_once(what, &report);
+        self.assert_each_post_ran_once(what, &report);
         report
     }
 
-    /// Waits until what has been replaced has ended.
-    fn settled(&self) {
+    /// Waits until all replaced containers have stopped.
+    fn wait_until_drained(&self) {
         let wanted: usize = self
-            .running()
+            .status()
             .lines()
             .filter(|line| line.starts_with("web "))
             .filter_map(|line| {
@@ -99,13 +99,13 @@ impl<'a> Web<'a> {
                     .ok()
             })
             .sum();
-        eventually("what was replaced has ended", || {
+        eventually("the replaced containers have stopped", || {
             self.platform.containers("app", Some(APP)).len() == wanted
         });
     }
 
-    /// The same, where nothing may fail.
-    fn unnoticed(&self, what: &str, step: impl FnOnce(&Load)) {
+    /// Runs a step under load, and asserts that no request fails.
+    fn without_failures(&self, what: &str, step: impl FnOnce(&Load)) {
         let report = self.under_load(what, step);
         assert!(
             report.failures.is_empty(),
@@ -125,15 +125,15 @@ impl<'a> Web<'a> {
         );
     }
 
-    /// A POST that was answered is there, and none is there twice.
-    fn each_post_is_there_once(&self, what: &str, report: &Report) {
+    /// Asserts that each acknowledged POST ran, and that none ran twice.
+    fn assert_each_post_ran_once(&self, what: &str, report: &Report) {
         let volume = format!("{}_web_data:/data:ro", self.platform.name);
-        let posts = docker::beside(&volume, &["cat", "/data/posts"]);
+        let posts = docker::run_with_volume(&volume, &["cat", "/data/posts"]);
         let mut lines: Vec<&str> = posts.lines().collect();
         let count = lines.len();
         lines.sort_unstable();
         lines.dedup();
-        assert_eq!(lines.len(), count, "{what}: a POST was done twice");
+        assert_eq!(lines.len(), count, "{what}: a POST ran twice");
         for id in &report.acknowledged {
             assert!(
                 lines.binary_search(&id.as_str()).is_ok(),
@@ -142,75 +142,74 @@ impl<'a> Web<'a> {
         }
     }
 
-    fn running(&self) -> String {
+    fn status(&self) -> String {
         self.platform.succeed(&["status"])
     }
 
-    /// A deploy that cannot succeed: it says why, fails, and leaves what ran.
-    fn refuses(&self, what: &str, reference: &str, reasons: &[&str]) {
-        let before = self.running();
-        let mut said = None;
-        self.unnoticed(what, |_| {
-            said = Some(
+    /// Asserts that a deploy fails with the reasons, and that the running release keeps serving.
+    fn fails_to_deploy(&self, what: &str, reference: &str, reasons: &[&str]) {
+        let before = self.status();
+        let mut output = None;
+        self.without_failures(what, |_| {
+            output = Some(
                 self.platform
                     .run(&["deploy", reference, "--timeout", "12s"]),
             );
         });
-        let said = said.unwrap();
-        assert_eq!(said.code, 1, "{what}: {}{}", said.stdout, said.stderr);
+        let output = output.unwrap();
+        assert_eq!(output.code, 1, "{what}: {}{}", output.stdout, output.stderr);
         for reason in reasons {
             assert!(
-                said.stderr.contains(reason),
+                output.stderr.contains(reason),
                 "{what}: {reason:?} in {}",
-                said.stderr
+                output.stderr
             );
         }
         assert!(
-            said.stderr.contains("still serving"),
+            output.stderr.contains("still serving"),
             "{what}: {}",
-            said.stderr
+            output.stderr
         );
-        assert_eq!(self.running(), before, "{what}");
+        assert_eq!(self.status(), before, "{what}");
     }
 
-    /// Bad releases, each bad in another way.
     fn bad_releases(&self) {
         self.configure("TROUBLE=never-ready\n");
-        self.refuses(
-            "a release that never gets ready",
+        self.fails_to_deploy(
+            "a release that never becomes healthy",
             "web@1.0.0",
             &["GET :8080/status → 503 \"db refused\""],
         );
         self.configure("TROUBLE=ends\n");
-        self.refuses(
-            "a release that ends at once",
+        self.fails_to_deploy(
+            "a release that exits at once",
             "web@1.0.0",
             &["it exited with code 3"],
         );
         self.configure("TROUBLE=ends-later\n");
-        self.refuses(
-            "a release that ends a second later",
+        self.fails_to_deploy(
+            "a release that exits after a second",
             "web@1.0.0",
             &["exited"],
         );
         self.configure("");
-        let said = self.platform.run(&["deploy", "web@9.9.9"]);
-        assert_eq!(said.code, 1);
-        assert!(said.stderr.contains("9.9.9"), "{}", said.stderr);
-        let said = self.platform.run(&["deploy", "web@r999"]);
-        assert_eq!(said.code, 1);
-        assert!(said.stderr.contains("r999"), "{}", said.stderr);
+        let output = self.platform.run(&["deploy", "web@9.9.9"]);
+        assert_eq!(output.code, 1);
+        assert!(output.stderr.contains("9.9.9"), "{}", output.stderr);
+        let output = self.platform.run(&["deploy", "web@r999"]);
+        assert_eq!(output.code, 1);
+        assert!(output.stderr.contains("r999"), "{}", output.stderr);
     }
 
-    /// An artefact that is not what it was when it was published.
-    fn damaged(&self) {
+    /// A release whose artefact was damaged in the store.
+    fn damaged_artefact(&self) {
         const DAMAGE: &str = "f=$(find /store/blobs -type f -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2) && printf X | dd of=\"$f\" conv=notrunc status=none";
         std::fs::write(self.directory.path().join("note"), "another version\n").unwrap();
         self.publish("2.0.0", "");
         let volume = format!("{}_repository:/store", self.platform.name);
-        docker::beside(&volume, &["sh", "-c", DAMAGE]);
-        self.refuses(
-            "a release whose artefact is damaged",
+        docker::run_with_volume(&volume, &["sh", "-c", DAMAGE]);
+        self.fails_to_deploy(
+            "a release with a damaged artefact",
             "web@2.0.0",
             &[
                 "it exited with code 65 (artefact damaged or refused)",
@@ -219,17 +218,17 @@ impl<'a> Web<'a> {
         );
     }
 
-    /// `kill -9` of one of two replicas: what was in flight on it fails, and nothing else.
-    fn killed(&self) {
+    /// After `kill -9` of one of two replicas, only POSTs in progress on that replica may fail.
+    fn kill_replica(&self) {
         let mut at = Duration::ZERO;
         let report = self.under_load("kill -9 of one of two replicas", |load| {
             let victim = self.platform.containers("app", Some(APP)).remove(0);
             at = load.elapsed();
-            docker::kill_at_once(&victim);
+            docker::kill_process(&victim);
             std::thread::sleep(Duration::from_secs(8));
         });
         for failure in &report.failures {
-            // Whatever may be asked again is asked again, of the other replica.
+            // The load balancer retries idempotent requests on the other replica.
             assert!(
                 matches!(failure.kind, Kind::Post | Kind::PersistentPost),
                 "{failure:?}"
@@ -244,30 +243,29 @@ impl<'a> Web<'a> {
         assert!(report.p99 < Duration::from_secs(1), "{:?}", report.p99);
     }
 
-    /// From one replica to none and back: 503 only while there is none.
-    fn to_none_and_back(&self) {
-        let (mut gone, mut back) = (Duration::ZERO, Duration::ZERO);
+    /// Scales to zero and back. Requests get 503 only while no replica runs.
+    fn scale_to_zero_and_back(&self) {
+        let (mut stopped, mut started) = (Duration::ZERO, Duration::ZERO);
         let report = self.under_load("scale 1, 0, 1", |load| {
-            gone = load.elapsed();
+            stopped = load.elapsed();
             self.platform.succeed(&["scale", "web=0"]);
             std::thread::sleep(Duration::from_secs(2));
             self.platform.succeed(&["scale", "web=1"]);
-            back = load.elapsed();
+            started = load.elapsed();
             std::thread::sleep(Duration::from_secs(2));
         });
-        assert!(!report.failures.is_empty(), "nothing was missed");
+        assert!(!report.failures.is_empty(), "no request failed");
         for failure in &report.failures {
             assert!(failure.error.contains("503"), "{failure:?}");
             assert!(
-                failure.at > gone && failure.at < back,
-                "{failure:?}, {gone:?} to {back:?}"
+                failure.at > stopped && failure.at < started,
+                "{failure:?}, {stopped:?} to {started:?}"
             );
         }
     }
 
-    /// nginx closes connections that are idle when it reloads. A `POST` that is just being sent over one has no answer, and was
-    /// not done.
-    fn reloads(&self) {
+    /// nginx closes idle connections when it reloads. A `POST` that a client sends at that moment fails, and does not run.
+    fn reload_load_balancer(&self) {
         let report = self.under_load("the load balancer reloads", |_| {
             self.platform
                 .succeed(&["domain", "add", "web", "www.example.org"]);
@@ -289,8 +287,8 @@ impl<'a> Web<'a> {
         assert!(report.p99 < Duration::from_secs(1), "{:?}", report.p99);
     }
 
-    /// With an app that has no handler for SIGTERM.
-    fn dies_at_once(&self) {
+    /// Replaces an app that has no handler for SIGTERM.
+    fn replace_app_that_dies_on_sigterm(&self) {
         self.configure("ON_TERM=dies\n");
         self.platform.succeed(&["deploy", "web@1.0.0"]);
         self.configure("");
@@ -299,7 +297,7 @@ impl<'a> Web<'a> {
         });
         assert!(report.failures.is_empty(), "{:#?}", report.failures);
         assert!(report.p99 < Duration::from_secs(1), "{:?}", report.p99);
-        // Its WebSockets die with it: nobody can close them for it.
+        // The app cannot close its WebSockets, so they break.
         assert!(
             report.websocket_errors.len() <= 1,
             "{:#?}",
@@ -308,8 +306,8 @@ impl<'a> Web<'a> {
     }
 }
 
-/// Another app comes and goes beside, so that addresses change hands.
-fn neighbour(platform: &Platform, web: &Path) {
+/// Deploys another app and stops it, so that containers get addresses of other containers.
+fn deploy_neighbour(platform: &Platform, web: &Path) {
     platform.publish(
         "neighbour",
         web,

@@ -1,4 +1,4 @@
-//! `platformer`, as somebody types it, on environments that are up.
+//! `platformer` commands on running environments.
 
 mod archive;
 mod domains;
@@ -15,26 +15,27 @@ use platformer_tests::platform::Platform;
 use xtask::build::Profile;
 use xtask::pack;
 
-/// A sample app, packed into a directory of its own.
+/// Packs a sample app into a new directory, and returns the directory and the version.
 fn packed(app: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let packed = pack::pack(app, directory.path(), Profile::Release).unwrap();
     (directory, packed.version)
 }
 
-/// Publishes a sample app and deploys it.
-fn bring(platform: &Platform, app: &str) {
+/// Publishes and deploys a sample app.
+fn publish_and_deploy(platform: &Platform, app: &str) {
     let (directory, version) = packed(app);
     let path = directory.path().display().to_string();
     platform.succeed(&["publish", app, &path, &version]);
     platform.succeed(&["deploy", &format!("{app}@{version}")]);
 }
 
-/// `GET PATH` by way of the load balancer.
+/// Sends `GET PATH` to the load balancer.
 fn get(platform: &Platform, host: &str, path: &str) -> Response {
     http::request(platform.address, "GET", path, &[("Host", host)], b"")
 }
 
+/// Writes a temporary file.
 fn file(platform: &Platform, name: &str, text: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("{}-{name}", platform.name));
     std::fs::write(&path, text).unwrap();

@@ -1,4 +1,4 @@
-//! Publishing and fetching over HTTP.
+//! Publishing over HTTP.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use platformer_tests::server::Server;
 const PATH: &str = "/artefacts/hello/1.0.0/hello-1.0.0.tar.gz";
 
 #[test]
-fn new_then_the_same_then_other_bytes() {
+fn the_same_bytes_get_200_and_other_bytes_get_409() {
     let (_storage, server) = Server::fresh();
     let first = server.put(PATH, "bytes");
     assert_eq!(first.status, 201);
@@ -29,7 +29,7 @@ fn new_then_the_same_then_other_bytes() {
 }
 
 #[test]
-fn memory_does_not_grow_with_the_file() {
+fn memory_does_not_grow_with_file_size() {
     let (_storage, server) = Server::fresh();
     let peak = || {
         let status =
@@ -72,7 +72,7 @@ fn memory_does_not_grow_with_the_file() {
 }
 
 #[test]
-fn sidecars_are_made_and_compared() {
+fn sidecars_are_generated_and_compared() {
     let (_storage, server) = Server::fresh();
     let sidecar = format!("{PATH}.sha256");
     assert_eq!(
@@ -125,7 +125,7 @@ fn digests_that_do_not_match_are_refused() {
 }
 
 #[test]
-fn what_is_declared_holds_for_every_upload() {
+fn declared_digests_are_checked_on_every_upload() {
     let (_storage, server) = Server::fresh();
     server.publish(PATH, "bytes");
     let wrong = digest(b"other").to_string();
@@ -158,9 +158,8 @@ fn what_is_declared_holds_for_every_upload() {
     );
 }
 
-/// Whoever hangs up may have published or not; in between there is nothing.
 #[test]
-fn a_client_that_hangs_up_leaves_no_half() {
+fn a_client_that_disconnects_publishes_all_or_nothing() {
     let (storage, server) = Server::fresh();
     for number in 0..150_u64 {
         let mut connection = TcpStream::connect(server.address).unwrap();
@@ -183,7 +182,7 @@ fn a_client_that_hangs_up_leaves_no_half() {
             .as_array()
             .map_or(0, Vec::len)
     };
-    // With the last of them at rest, memory, log and blobs agree.
+    // After the last upload has ended, memory, log and blobs agree.
     platformer_tests::run::eventually("all is at rest", || {
         let (versions, entries, blobs) = (listed(), count("apps/hello/log"), count("blobs"));
         versions > 0 && versions == entries && entries == blobs
@@ -201,7 +200,7 @@ fn a_client_that_hangs_up_leaves_no_half() {
 }
 
 #[test]
-fn names_are_checked_before_anything_else() {
+fn names_are_checked_first() {
     let (storage, server) = Server::fresh();
     for (path, text) in [
         ("/artefacts/hello/v1.0.0/f", "write 1.0.0"),
@@ -245,12 +244,12 @@ fn names_are_checked_before_anything_else() {
 }
 
 #[test]
-fn limits_are_told_before_the_body_and_during_it() {
+fn size_limits_apply_before_and_during_the_body() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start_with(storage.path(), &[("MAX_UPLOAD", "1KiB")]);
     assert_eq!(server.put(PATH, vec![0; 1025]).status, 413);
     assert_eq!(server.put(PATH, vec![0; 1024]).status, 201);
-    // Chunked: the length is not known before.
+    // In a chunked upload, the length is unknown before the body.
     let mut bytes = b"PUT /artefacts/hello/1.0.1/f HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..3 {
         bytes.extend_from_slice(b"200\r\n");
@@ -263,7 +262,7 @@ fn limits_are_told_before_the_body_and_during_it() {
 }
 
 #[test]
-fn who_asks_first_is_not_asked_for_the_body() {
+fn a_refused_upload_with_expect_continue_sends_no_body() {
     let (_storage, server) = Server::fresh();
     server.publish(PATH, "bytes");
     let head = format!(
@@ -280,11 +279,11 @@ fn who_asks_first_is_not_asked_for_the_body() {
 }
 
 #[test]
-fn a_refused_upload_sees_the_answer_and_not_a_reset() {
+fn a_refused_upload_gets_the_answer_and_no_reset() {
     let (_storage, server) = Server::fresh();
     server.publish(PATH, "bytes");
     let wrong = digest(b"other").to_string();
-    // More than any socket's buffer, all of it written before the answer is read.
+    // More than the socket buffers hold. The client sends all before it reads the answer.
     let response = server.request(
         "PUT",
         PATH,
@@ -295,7 +294,7 @@ fn a_refused_upload_sees_the_answer_and_not_a_reset() {
 }
 
 #[test]
-fn half_a_head_and_half_a_body_do_not_stay_for_ever() {
+fn incomplete_heads_and_bodies_time_out() {
     let storage = tempfile::tempdir().unwrap();
     let settings = [("HEADER_TIMEOUT", "300ms"), ("STALL_TIMEOUT", "300ms")];
     let server = Server::start_with(storage.path(), &settings);
@@ -318,7 +317,7 @@ fn half_a_head_and_half_a_body_do_not_stay_for_ever() {
 }
 
 #[test]
-fn an_upload_that_breaks_off_publishes_nothing() {
+fn an_interrupted_upload_publishes_nothing() {
     let (storage, server) = Server::fresh();
     for _ in 0..5 {
         let mut connection = TcpStream::connect(server.address).unwrap();

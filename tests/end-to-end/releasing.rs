@@ -15,7 +15,7 @@ const CONFIG: &str = "/config/hello/hello.config";
 const STABLE: &str = "/channels/hello/stable";
 
 #[test]
-fn each_write_of_a_layer_is_a_generation() {
+fn each_write_of_a_layer_makes_a_generation() {
     let (_storage, server) = server();
     assert_eq!(server.get(CONFIG).status, 404);
     let first = server.put(CONFIG, "# a comment\r\nA='x y'\n");
@@ -62,7 +62,7 @@ fn writes_can_be_conditional() {
 }
 
 #[test]
-fn a_bad_config_is_refused_with_its_place_and_without_its_value() {
+fn the_refusal_of_a_bad_config_has_a_position_and_no_value() {
     let (_storage, server) = server();
     let response = server.put(CONFIG, "A=1\nB=hunter2$x\n");
     assert_eq!(response.status, 422);
@@ -89,9 +89,9 @@ fn a_bad_config_is_refused_with_its_place_and_without_its_value() {
     }
 }
 
-/// Who keeps secrets in a config is told where they belong; the config is taken all the same.
+/// The server accepts the config, and warns about names that look like secrets.
 #[test]
-fn names_that_look_like_secrets_are_named() {
+fn names_that_look_like_secrets_cause_a_warning() {
     let (_storage, server) = server();
     let config = "DB_PASSWORD=hunter2\nDB_PASSWORD_FILE=/run/secrets/DB_PASSWORD\nPASSWORD=\n\
                   DATABASE_URL=postgres://app:hunter3@database/app\nHOME_URL=https://app@example.org/\n";
@@ -109,7 +109,7 @@ fn names_that_look_like_secrets_are_named() {
 }
 
 #[test]
-fn a_new_environment_is_named_beside_the_existing_ones() {
+fn the_answer_for_a_new_environment_lists_the_existing_ones() {
     let (_storage, server) = server();
     assert!(
         server
@@ -259,7 +259,7 @@ fn a_channel_points_at_a_release_and_keeps_its_history() {
 }
 
 #[test]
-fn what_cannot_be_released_says_why() {
+fn a_refused_release_has_a_reason() {
     let (_storage, server) = server();
     let put = |channel: &str, body: &str| {
         let response = server.put(&format!("/channels/hello/{channel}"), body);
@@ -322,7 +322,7 @@ fn a_released_version_is_sealed() {
 }
 
 #[test]
-fn two_releases_differ_in_what_changed_by_name() {
+fn the_difference_of_two_releases_lists_changes_by_name() {
     let (_storage, server) = server();
     server.publish(CONFIG, "KEPT=1\nCHANGED=hunter1\nGONE=1\n");
     server.publish("/channels/hello/stable", "1.0.0");

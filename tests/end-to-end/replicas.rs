@@ -1,4 +1,4 @@
-//! Replicas on one S3: what holds for one server holds for three, whatever the way to the store does.
+//! Replicas on one S3 store give the same guarantees as one server, even if requests to the store fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -9,23 +9,23 @@ use platformer_tests::binaries;
 use platformer_tests::ceph;
 use platformer_tests::http::Response;
 use platformer_tests::run::{self, eventually};
-use platformer_tests::s3::{Fate, S3, proxy};
+use platformer_tests::s3::{Fault, S3, proxy};
 use platformer_tests::server::Server;
 
 const REPLICAS: usize = 3;
 const PUBLISHERS: usize = 64;
 
-/// Replicas on moto.
+/// Runs a check with replicas on moto.
 fn on_moto(check: impl Fn(&[Server])) {
-    on(&[S3::moto()], check);
+    with_replicas(&[S3::moto()], check);
 }
 
-/// Replicas on Ceph, through two gateways.
+/// Runs a check with replicas on Ceph, through two gateways.
 fn on_ceph(check: impl Fn(&[Server])) {
-    on(&ceph::gateways(), check);
+    with_replicas(&ceph::gateways(), check);
 }
 
-fn on(gateways: &[S3], check: impl Fn(&[Server])) {
+fn with_replicas(gateways: &[S3], check: impl Fn(&[Server])) {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let prefix = format!("replicas-{}", RUNS.fetch_add(1, Ordering::Relaxed));
     let replicas: Vec<Server> = gateways
@@ -37,7 +37,7 @@ fn on(gateways: &[S3], check: impl Fn(&[Server])) {
     check(&replicas);
 }
 
-/// What `PUBLISHERS` at once are told, over all replicas.
+/// Sends `PUBLISHERS` concurrent requests to all replicas, and returns the responses.
 fn race(replicas: &[Server], request: impl Fn(&Server, usize) -> Response + Sync) -> Vec<Response> {
     let responses = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
@@ -61,16 +61,16 @@ fn count(responses: &[Response], status: u16) -> usize {
 }
 
 #[test]
-fn of_many_publishers_over_three_replicas_one_wins() {
-    on_moto(publishers);
+fn one_of_many_publishers_on_three_replicas_wins() {
+    on_moto(check_publishers);
 }
 
 #[test]
-fn of_many_publishers_over_three_replicas_one_wins_on_ceph() {
-    on_ceph(publishers);
+fn one_of_many_publishers_on_three_replicas_wins_on_ceph() {
+    on_ceph(check_publishers);
 }
 
-fn publishers(replicas: &[Server]) {
+fn check_publishers(replicas: &[Server]) {
     for round in 0..3 {
         let path = format!("/artefacts/hello/1.0.{round}/f");
         let responses = race(replicas, |server, publisher| {
@@ -80,11 +80,11 @@ fn publishers(replicas: &[Server]) {
         assert_eq!(counts, (1, PUBLISHERS - 1));
         let winner = responses.iter().position(|response| response.status == 201);
         for server in replicas {
-            let there = server.get(&path).text();
-            assert_eq!(there, format!("from {}", winner.unwrap()));
+            let content = server.get(&path).text();
+            assert_eq!(content, format!("from {}", winner.unwrap()));
         }
     }
-    // And as many versions at once: none is lost.
+    // Concurrent uploads of different versions: none is lost.
     let responses = race(replicas, |server, publisher| {
         server.put(&format!("/artefacts/hello/2.0.{publisher}/f"), "x")
     });
@@ -96,16 +96,16 @@ fn publishers(replicas: &[Server]) {
 }
 
 #[test]
-fn generations_releases_and_channels_lose_nothing_to_each_other() {
-    on_moto(writers);
+fn concurrent_writes_of_config_and_channels_lose_nothing() {
+    on_moto(check_writers);
 }
 
 #[test]
-fn generations_releases_and_channels_lose_nothing_to_each_other_on_ceph() {
-    on_ceph(writers);
+fn concurrent_writes_of_config_and_channels_lose_nothing_on_ceph() {
+    on_ceph(check_writers);
 }
 
-fn writers(replicas: &[Server]) {
+fn check_writers(replicas: &[Server]) {
     replicas[0].publish("/artefacts/hello/1.0.0/f", "x");
     let tags = |responses: &[Response]| {
         let tags = responses.iter().filter(|response| response.status == 201);
@@ -117,7 +117,11 @@ fn writers(replicas: &[Server]) {
     let responses = race(replicas, |server, publisher| {
         server.put("/config/hello/hello.config", format!("A={publisher}\n"))
     });
-    assert_eq!(tags(&responses), PUBLISHERS, "a generation for each");
+    assert_eq!(
+        tags(&responses),
+        PUBLISHERS,
+        "each write makes a generation"
+    );
     let newest = replicas[1].get("/config/hello/hello.config");
     assert_eq!(newest.header("etag"), Some("\"g64\""));
     let responses = race(replicas, |server, _| {
@@ -132,16 +136,16 @@ fn writers(replicas: &[Server]) {
     assert_eq!(
         counts,
         (1, PUBLISHERS - 1, 0),
-        "of those who saw one generation"
+        "one of the writes with the same condition wins"
     );
 
-    // Each writes the config and releases it: all releases differ, and none has a number twice.
+    // Each publisher writes a config and releases it. Each release has its own number.
     let responses = race(replicas, |server, publisher| {
         let layer = format!("/config/hello/e{publisher}.config");
         assert_eq!(server.put(&layer, "A=1\n").status, 201);
         server.put("/channels/hello/stable", "1.0.0")
     });
-    let made: BTreeSet<String> = responses.iter().map(Response::text).collect();
+    let created: BTreeSet<String> = responses.iter().map(Response::text).collect();
     assert!(
         responses
             .iter()
@@ -150,7 +154,7 @@ fn writers(replicas: &[Server]) {
     let history = |server: &Server| server.get("/channels/hello/stable/history").text();
     let listed = |server: &Server| server.get("/releases/hello/").json()["releases"].clone();
     let releases = listed(&replicas[0]).as_array().unwrap().len();
-    assert!(made.len() <= releases, "{made:?}");
+    assert!(created.len() <= releases, "{created:?}");
     for server in replicas {
         assert_eq!(history(server), history(&replicas[0]));
         assert_eq!(listed(server), listed(&replicas[0]));
@@ -163,18 +167,17 @@ fn writers(replicas: &[Server]) {
     );
 }
 
-/// What is answered at one is known to all.
 #[test]
-fn what_one_acknowledges_all_know() {
-    on_moto(readers);
+fn a_write_to_one_replica_is_visible_on_all() {
+    on_moto(check_readers);
 }
 
 #[test]
-fn what_one_acknowledges_all_know_on_ceph() {
-    on_ceph(readers);
+fn a_write_to_one_replica_is_visible_on_all_on_ceph() {
+    on_ceph(check_readers);
 }
 
-fn readers(replicas: &[Server]) {
+fn check_readers(replicas: &[Server]) {
     for round in 0..10 {
         let at = |step: usize| &replicas[(round + step) % REPLICAS];
         let version = format!("1.0.{round}");
@@ -193,8 +196,8 @@ fn readers(replicas: &[Server]) {
             let purge = format!("{before}?purge=true");
             assert_eq!(at(1).get(&format!("{before}/f")).status, 200);
             assert_eq!(at(0).request("DELETE", &purge, &[], b"").status, 204);
-            // What never changes is answered as it was a second ago, and may be in a cache.
-            eventually("the bytes are gone everywhere", || {
+            // Servers cache immutable data for about a second.
+            eventually("all replicas answer 410", || {
                 at(1).get(&format!("{before}/f")).status == 410
             });
             assert_eq!(at(2).put(&format!("{before}/f"), "again").status, 410);
@@ -203,21 +206,21 @@ fn readers(replicas: &[Server]) {
 }
 
 #[test]
-fn a_store_that_does_not_keep_the_promise_is_refused() {
+fn a_store_that_ignores_conditions_is_refused() {
     let store = S3::moto();
     let conditional = AtomicU32::new(0);
-    let all_win = proxy(store.address, |_| Fate::WithoutCondition);
-    let some_win = proxy(store.address, move |passing| {
+    let all_win = proxy(store.address, |_| Fault::IgnoreCondition);
+    let some_win = proxy(store.address, move |request| {
         let is_third =
-            passing.is_conditional() && conditional.fetch_add(1, Ordering::Relaxed) % 12 == 3;
+            request.is_conditional() && conditional.fetch_add(1, Ordering::Relaxed) % 12 == 3;
         if is_third {
-            Fate::WithoutCondition
+            Fault::IgnoreCondition
         } else {
-            Fate::Pass
+            Fault::None
         }
     });
     for (address, winners) in [(all_win, "32 of 32"), (some_win, "of 32")] {
-        let environment = store.by_way_of(address).environment("refused");
+        let environment = store.at_address(address).environment("refused");
         run::spawn::<&str>(&binaries::repository(), &[], &environment)
             .wait()
             .expect(1)
@@ -227,11 +230,11 @@ fn a_store_that_does_not_keep_the_promise_is_refused() {
     }
 }
 
-/// Ceph takes the condition on a versioned bucket, and does not look at it.
+/// Ceph ignores conditions on versioned buckets.
 #[test]
 fn a_versioned_bucket_of_ceph_is_refused() {
     let gateways = ceph::gateways();
-    let environment = gateways[0].environment_of("versioned", "");
+    let environment = gateways[0].environment_with_bucket("versioned", "");
     run::spawn::<&str>(&binaries::repository(), &[], &environment)
         .wait()
         .expect(1)
@@ -239,34 +242,34 @@ fn a_versioned_bucket_of_ceph_is_refused() {
         .says("versioned buckets");
 }
 
-/// Answers that are lost after the store has done what it was asked are never guessed at.
+/// If the answer of the store is lost, the server reads back whether the write succeeded.
 #[test]
 fn lost_answers_are_resolved_by_reading_back() {
     let store = S3::moto();
     let requests = AtomicU32::new(0);
-    let bad_way = proxy(store.address, move |passing| {
+    let faulty_store = proxy(store.address, move |request| {
         let number = requests.fetch_add(1, Ordering::Relaxed);
         match number % 7 {
-            // The proof at the start must see a store as it is.
-            _ if passing.head.contains("/proofs/") => Fate::Pass,
-            2 => Fate::LoseAnswer,
-            4 => Fate::Lose,
-            5 => Fate::Busy,
-            _ => Fate::Pass,
+            // The check at the start must see a correct store.
+            _ if request.head.contains("/proofs/") => Fault::None,
+            2 => Fault::DropAnswer,
+            4 => Fault::DropRequest,
+            5 => Fault::Busy,
+            _ => Fault::None,
         }
     });
-    let bad = store.by_way_of(bad_way);
-    let server = Server::start_on(&bad, "lost", &[]);
-    let whole = Server::start_on(&store, "lost", &[]);
+    let faulty = store.at_address(faulty_store);
+    let server = Server::start_on(&faulty, "lost", &[]);
+    let reference = Server::start_on(&store, "lost", &[]);
     for version in 0..25 {
         let path = format!("/artefacts/hello/1.0.{version}/f");
         let bytes = format!("bytes of {version}");
         let published = server.put(&path, &bytes);
         assert_eq!(published.status, 201, "{}", published.text());
-        assert_eq!(whole.get(&path).text(), bytes);
+        assert_eq!(reference.get(&path).text(), bytes);
         let released = server.put("/channels/hello/stable", format!("1.0.{version}"));
         assert_eq!(released.text(), format!("r{}\n", version + 1));
     }
-    let history = whole.get("/channels/hello/stable/history").json();
+    let history = reference.get("/channels/hello/stable/history").json();
     assert_eq!(history["history"].as_array().unwrap().len(), 25);
 }

@@ -1,23 +1,23 @@
-//! Twenty secrets, planted wherever one may be, and every way to fail, at the most verbose level: none
-//! of them is ever written anywhere.
+//! bootstrap never prints a secret: twenty secrets in all places that can hold one, every failure, and the most verbose
+//! log level.
 
 use std::fs;
 
 use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::tls::Tls;
 
 fn canary(number: usize) -> String {
     format!("kanarie{number:02}kanarie")
 }
 
-/// The twenty, and where each is planted.
+/// The place of each secret.
 const PLACES: [&str; 20] = [
     "BOOTSTRAP_TOKEN",
     "the file of BOOTSTRAP_TOKEN_FILE",
-    "the user of the repository's address",
-    "the password of the repository's address",
+    "the user in the address of the repository",
+    "the password in the address of the repository",
     "a value of the default layer",
     "a value of the app's layer",
     "a value of the environment's layer",
@@ -27,16 +27,16 @@ const PLACES: [&str; 20] = [
     "a value that does not parse",
     "a value that STARTUP_COMMAND uses as an argument",
     "a secret file",
-    "a secret file with a name that is none",
+    "a secret file whose name is no variable name",
     "a secret file with a NUL",
     "a variable of the container",
     "a bad setting",
-    "a body that is no document",
-    "an address that is redirected to",
-    "an argument of the command line's command",
+    "a body that is not a release document",
+    "the target of a redirect",
+    "an argument of a command after --",
 ];
 
-/// An app whose config holds what it should not show.
+/// A config with secrets.
 fn config(more: &str) -> String {
     format!(
         "STARTUP_COMMAND=\"/nowhere/app --password \\$ARGUMENT\"\nA={}\nB=\"{}\"\nC='first\n{}'\nOVER={}\nARGUMENT={}\n{more}",
@@ -66,10 +66,11 @@ fn plant(mock: &Mock) -> Bootstrap {
         .env("OVER", canary(15))
 }
 
-fn silent(what: &str, code: i32, ended: &Ended) {
-    ended.expect(code);
+/// Asserts the exit code, and that the output contains no secret.
+fn assert_silent(what: &str, code: i32, exit: &Exit) {
+    exit.expect(code);
     for (number, place) in PLACES.iter().enumerate() {
-        for output in [&ended.stderr, &ended.stdout] {
+        for output in [&exit.stderr, &exit.stdout] {
             assert!(
                 !output.contains(&canary(number)),
                 "{what}: {place} is shown in\n{output}"
@@ -78,10 +79,10 @@ fn silent(what: &str, code: i32, ended: &Ended) {
     }
 }
 
-/// Each in text and in JSON.
+/// Runs bootstrap with logs as text and as JSON.
 fn run(what: &str, code: i32, bootstrap: &Bootstrap) {
-    silent(what, code, &bootstrap.run());
-    silent(
+    assert_silent(what, code, &bootstrap.run());
+    assert_silent(
         what,
         code,
         &bootstrap.run_with("BOOTSTRAP_LOG_FORMAT", "json"),
@@ -89,14 +90,14 @@ fn run(what: &str, code: i32, bootstrap: &Bootstrap) {
 }
 
 #[test]
-fn nothing_is_shown_on_any_way_to_fail() {
-    // A release that is all right, and an app that is not there.
+fn no_failure_prints_a_secret() {
+    // A valid release of an app that does not exist.
     let mock = Mock::start();
     let good = App::script("true").with_config(&config(""));
     good.publish(&mock);
     run("command not found", 127, &plant(&mock));
     let given = plant(&mock).arg("--").arg("/nowhere/app").arg(canary(19));
-    run("a command that was given", 127, &given);
+    run("a command after --", 127, &given);
 
     let token = plant(&mock);
     let file = token.home().join("token");
@@ -155,7 +156,7 @@ fn nothing_is_shown_on_any_way_to_fail() {
     ] {
         let name = format!("BOOTSTRAP_{setting}");
         let value = format!("{}!", canary(16));
-        silent(setting, 64, &plant(&mock).run_with(&name, &value));
+        assert_silent(setting, 64, &plant(&mock).run_with(&name, &value));
     }
 
     for (what, code, reply) in [
@@ -186,7 +187,7 @@ fn nothing_is_shown_on_any_way_to_fail() {
 }
 
 #[test]
-fn nothing_is_shown_of_what_is_damaged_or_not_reached() {
+fn damaged_data_and_unreachable_servers_print_no_secret() {
     let good = App::script("true").with_config(&config(""));
     let mock = Mock::start();
     let mut document = good.document();
@@ -200,9 +201,9 @@ fn nothing_is_shown_of_what_is_damaged_or_not_reached() {
     let mock = Mock::start();
     good.announce(&mock);
     mock.always(&good.path(), Reply::new(503, canary(17)));
-    run("an artefact that does not come", 69, &plant(&mock));
+    run("an unavailable artefact", 69, &plant(&mock));
 
-    // Nobody there, nobody who can be trusted, and no name.
+    // A closed port, an unknown name, and an untrusted certificate.
     let mock = Mock::start();
     for address in ["127.0.0.1:1", "nowhere.invalid"] {
         let bootstrap = Bootstrap::with(&[
@@ -224,9 +225,9 @@ fn nothing_is_shown_of_what_is_damaged_or_not_reached() {
     run("an unknown certificate", 76, &bootstrap);
 }
 
-/// The layers of `default` and of an environment, from a plain file server; then a start without it.
+/// Layers of `default` and of an environment from a plain file server, and an offline start.
 #[test]
-fn nothing_is_shown_of_other_layers_nor_offline() {
+fn other_layers_and_offline_starts_print_no_secret() {
     let mock = Mock::start();
     let app = App::probe("exit 3");
     mock.always(

@@ -1,4 +1,4 @@
-//! The server as a process: settings, access, start and stop.
+//! The server process: settings, access, start and stop.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -13,7 +13,7 @@ use platformer_tests::run::{self, eventually};
 use platformer_tests::server::Server;
 
 #[test]
-fn everything_is_there_after_a_restart() {
+fn data_survives_a_restart() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     server.publish("/artefacts/hello/1.0.0/hello-1.0.0.tar.gz", "one");
@@ -43,28 +43,28 @@ fn everything_is_there_after_a_restart() {
     assert_eq!(
         server.put("/artefacts/hello/1.0.0/late", "x").status,
         409,
-        "still sealed"
+        "the version is still sealed"
     );
     assert_eq!(
         server.put("/channels/hello/stable", "1.0.0").status,
         200,
-        "still unchanged"
+        "the channel is unchanged"
     );
 }
 
-/// An upload whose first half is sent. The server has begun to read it: it asked for it.
+/// Sends the first half of an upload, after the server has asked for the body.
 fn half_an_upload(server: &Server) -> TcpStream {
     let mut upload = TcpStream::connect(server.address).unwrap();
     upload.write_all(b"PUT /artefacts/hello/1.0.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n").unwrap();
-    let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
-    upload.read_exact(&mut go_on).unwrap();
-    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut interim = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    upload.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     upload.write_all(b"01234").unwrap();
     upload
 }
 
 #[test]
-fn requests_under_way_may_finish() {
+fn requests_in_progress_finish_during_the_grace_period() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     let mut upload = half_an_upload(&server);
@@ -72,7 +72,7 @@ fn requests_under_way_may_finish() {
     server.process().wait_for_stderr("stopping");
     assert!(
         TcpStream::connect(server.address).is_err(),
-        "no new connections"
+        "the server accepts new connections"
     );
     upload.write_all(b"56789").unwrap();
     assert_eq!(http::read(&mut upload, false).status, 201);
@@ -99,16 +99,20 @@ fn probes_and_the_healthcheck() {
     };
     check(server.address.to_string()).expect(0);
     check(format!("0.0.0.0:{}", server.address.port())).expect(0);
-    // A store that went away is told, and one that came back.
+    // Readiness follows the availability of the store.
     let (apps, gone) = (storage.path().join("apps"), storage.path().join("gone"));
     fs::rename(&apps, &gone).unwrap();
-    eventually("it is not ready", || server.get("/readyz").status == 503);
+    eventually("the server is not ready", || {
+        server.get("/readyz").status == 503
+    });
     check(server.address.to_string())
         .expect(1)
         .says("503 Service Unavailable");
     assert_eq!(server.get("/healthz").status, 200);
     fs::rename(&gone, &apps).unwrap();
-    eventually("it is ready again", || server.get("/readyz").status == 200);
+    eventually("the server is ready", || {
+        server.get("/readyz").status == 200
+    });
     server.stop().expect(0);
     check("127.0.0.1:1".to_owned())
         .expect(1)
@@ -116,7 +120,7 @@ fn probes_and_the_healthcheck() {
 }
 
 #[test]
-fn on_a_loopback_address_all_is_this_machine_s() {
+fn on_a_loopback_address_only_local_requests_are_allowed() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     let path = "/artefacts/hello/1.0.0/f";
@@ -135,7 +139,7 @@ fn on_a_loopback_address_all_is_this_machine_s() {
         assert_eq!(
             server.request("GET", "/healthz", headers, b"").status,
             200,
-            "whoever asks may know"
+            "health checks are always allowed"
         );
     }
     assert_eq!(
@@ -155,7 +159,7 @@ fn on_a_loopback_address_all_is_this_machine_s() {
 }
 
 #[test]
-fn one_process_has_the_directory() {
+fn one_process_uses_the_directory() {
     let storage = tempfile::tempdir().unwrap();
     let first = Server::start(storage.path());
     let environment = [
@@ -166,7 +170,7 @@ fn one_process_has_the_directory() {
         ),
     ];
     let second = run::spawn::<&str>(&binaries::repository(), &[], &environment);
-    // The second one waits for a while, because a container that is replaced ends meanwhile.
+    // The second process waits, because a container that it replaces may still be stopping.
     std::thread::sleep(std::time::Duration::from_millis(300));
     first.stop().expect(0);
     second.wait_for_stderr("repository is ready");
@@ -175,33 +179,32 @@ fn one_process_has_the_directory() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_swept() {
+fn leftovers_of_a_killed_process_are_deleted() {
     let storage = tempfile::tempdir().unwrap();
     Server::start(storage.path()).stop().expect(0);
-    let left = storage.path().join("uploads/0190abc");
-    std::fs::write(&left, "half").unwrap();
+    let leftover = storage.path().join("uploads/0190abc");
+    std::fs::write(&leftover, "half").unwrap();
     let stray = storage.path().join("note.json");
-    std::fs::write(&stray, "a note of somebody's").unwrap();
+    std::fs::write(&stray, "a note").unwrap();
     Server::start(storage.path())
         .stop()
         .expect(0)
         .says("deleted unfinished uploads of an earlier process");
-    assert!(!left.exists());
-    assert!(stray.exists(), "what is not the store's is left alone");
+    assert!(!leftover.exists());
+    assert!(stray.exists(), "other files stay");
 }
 
 #[test]
-fn elsewhere_writes_are_closed_until_they_are_opened() {
+fn on_other_addresses_writes_need_a_token_or_a_setting() {
     let storage = tempfile::tempdir().unwrap();
     for (setting, status) in [("false", 401), ("true", 201)] {
         let settings = [("LISTEN", "0.0.0.0:0"), ("ANONYMOUS_WRITES", setting)];
         let server = Server::start_with(storage.path(), &settings);
         let address = (std::net::Ipv4Addr::LOCALHOST, server.address.port()).into();
-        for method_and_path in [
+        for (method, path) in [
             ("PUT", "/artefacts/hello/1.0.0/f"),
             ("PUT", "/config/hello/hello.config"),
         ] {
-            let (method, path) = method_and_path;
             assert_eq!(
                 http::request(address, method, path, &[], b"A=1\n").status,
                 status,
@@ -257,7 +260,7 @@ fn bad_settings_stop_the_start() {
 }
 
 #[test]
-fn a_damaged_entry_is_named_and_stops_nobody_else() {
+fn a_damaged_log_entry_affects_one_app() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     server.publish("/config/hello/hello.config", "B=1\n");
@@ -280,7 +283,7 @@ fn a_damaged_entry_is_named_and_stops_nobody_else() {
 }
 
 #[test]
-fn figures_for_prometheus() {
+fn metrics_for_prometheus() {
     let (_storage, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/f", "x");
     for _ in 0..3 {
@@ -307,17 +310,17 @@ fn figures_for_prometheus() {
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
-    let figure = |name: &str| {
+    let metric = |name: &str| {
         let found = text.lines().find_map(|line| line.strip_prefix(name));
         found.unwrap().trim().parse::<u64>().unwrap()
     };
-    assert!(figure("repository_resident_memory_bytes ") > 1 << 20);
-    assert!(figure("repository_open_files ") > 5);
-    assert!(figure("repository_connections ") >= 1);
+    assert!(metric("repository_resident_memory_bytes ") > 1 << 20);
+    assert!(metric("repository_open_files ") > 5);
+    assert!(metric("repository_connections ") >= 1);
 }
 
-/// A server whose log goes somewhere else.
-fn logging_to(storage: &Path, log: Stdio) -> (std::process::Child, SocketAddr) {
+/// Starts a server whose log goes to `log`.
+fn start_with_log(storage: &Path, log: Stdio) -> (std::process::Child, SocketAddr) {
     let address = ports::free();
     let server = std::process::Command::new(binaries::repository())
         .env_clear()
@@ -329,35 +332,37 @@ fn logging_to(storage: &Path, log: Stdio) -> (std::process::Child, SocketAddr) {
         .stderr(log)
         .spawn()
         .unwrap();
-    eventually("it answers", || {
+    eventually("the server answers", || {
         http::try_request(address, "GET", "/readyz", &[], b"").is_some()
     });
     (server, address)
 }
 
-fn end(mut server: std::process::Child) {
-    assert!(server.try_wait().unwrap().is_none(), "it still runs");
+fn stop(mut server: std::process::Child) {
+    assert!(
+        server.try_wait().unwrap().is_none(),
+        "the server has exited"
+    );
     run::kill(i32::try_from(server.id()).unwrap(), libc::SIGTERM);
     assert!(server.wait().unwrap().success());
 }
 
-/// Somebody else's full disk ends no server.
 #[test]
-fn a_log_that_cannot_be_written_ends_nothing() {
+fn a_server_survives_a_log_on_a_full_disk() {
     let storage = tempfile::tempdir().unwrap();
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let (server, address) = logging_to(storage.path(), full.into());
+    let (server, address) = start_with_log(storage.path(), full.into());
     let put = http::put(address, "/artefacts/hello/1.0.0/f", b"x");
     assert_eq!(put.status, 201);
     assert_eq!(http::get(address, "/artefacts/hello/1.0.0/f").text(), "x");
-    end(server);
+    stop(server);
 }
 
-/// Nor does a reader of the log who stands still, or who has gone.
+/// The reader of the log stalls, and then closes the pipe.
 #[test]
-fn a_log_that_nobody_reads_holds_nobody_up() {
+fn a_log_without_a_reader_does_not_block_requests() {
     let storage = tempfile::tempdir().unwrap();
-    let (mut server, address) = logging_to(storage.path(), Stdio::piped());
+    let (mut server, address) = start_with_log(storage.path(), Stdio::piped());
     // More lines than the pipe and the server's queue of 4096 hold.
     let path = format!("/artefacts/hello/1.0.0/{}", "x".repeat(3000));
     std::thread::scope(|scope| {
@@ -373,7 +378,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     let mut log = server.stderr.take().unwrap();
     let mut read = vec![0; 1 << 20];
     let mut text = String::new();
-    eventually("what was dropped is told", || {
+    eventually("the log reports the dropped lines", || {
         http::get(address, "/artefacts/");
         let length = log.read(&mut read).unwrap();
         text.push_str(&String::from_utf8_lossy(&read[..length]));
@@ -383,5 +388,5 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     for _ in 0..3 {
         assert_eq!(http::get(address, "/artefacts/").status, 200);
     }
-    end(server);
+    stop(server);
 }

@@ -12,8 +12,8 @@ use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{self, Running, eventually};
 use platformer_tests::skip::skip;
 
-/// All but those that no process can handle, and 32 to 34, which are the C library's.
-fn all() -> BTreeSet<i32> {
+/// All signals except those that a process cannot handle, and 32 to 34, which the C library reserves.
+fn all_signals() -> BTreeSet<i32> {
     (1..=64)
         .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
         .filter(|signal| !(32..=34).contains(signal))
@@ -21,7 +21,7 @@ fn all() -> BTreeSet<i32> {
 }
 
 const ENDS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
-/// Ends a start unless it is PID 1's; BUS and SEGV from the second one on.
+/// These signals end a start unless bootstrap is PID 1. For BUS and SEGV, it takes two.
 const FATAL: [i32; 9] = [
     libc::SIGILL,
     libc::SIGTRAP,
@@ -43,13 +43,9 @@ fn state(pid: i32) -> char {
     state.unwrap_or('X')
 }
 
-/// `at_stage` starts a process that stays at the stage. `pid_1` says that it is PID 1 of a namespace;
-/// then `pid_of` finds it from outside.
-fn a_start_is_ended_by_what_the_table_says(
-    stage: &str,
-    is_pid_1: bool,
-    at_stage: &dyn Fn() -> Running,
-) {
+/// Asserts that signals end a start at a stage as the table says. `at_stage` starts a process that stays at the stage.
+/// With `is_pid_1`, it returns the parent of the process, in the outer namespace.
+fn check_signals(stage: &str, is_pid_1: bool, at_stage: &dyn Fn() -> Running) {
     let pid_of = |running: &Running| {
         if is_pid_1 {
             child_of(running.pid())
@@ -57,7 +53,7 @@ fn a_start_is_ended_by_what_the_table_says(
             running.pid()
         }
     };
-    let no_effect: Vec<i32> = all()
+    let no_effect: Vec<i32> = all_signals()
         .into_iter()
         .filter(|signal| !ENDS.contains(signal))
         .filter(|signal| is_pid_1 || !(FATAL.contains(signal) || STOPS.contains(signal)))
@@ -68,15 +64,15 @@ fn a_start_is_ended_by_what_the_table_says(
         run::kill(pid, *signal);
         assert!(
             !['X', 'Z', 'T'].contains(&state(pid)),
-            "{stage}: {signal} has no effect"
+            "{stage}: {signal} has an effect"
         );
     }
     if !is_pid_1 {
         for signal in STOPS {
             run::kill(pid, signal);
-            eventually("it stops", || state(pid) == 'T');
+            eventually("the process stops", || state(pid) == 'T');
             run::kill(pid, libc::SIGCONT);
-            eventually("it goes on", || state(pid) != 'T');
+            eventually("the process continues", || state(pid) != 'T');
         }
     }
     run::kill(pid, libc::SIGTERM);
@@ -97,8 +93,8 @@ fn a_start_is_ended_by_what_the_table_says(
         let running = at_stage();
         running.signal(signal);
         if [libc::SIGBUS, libc::SIGSEGV].contains(&signal) {
-            // Once more, after the first was taken for a fault; sent too early, the two are one.
-            eventually("it ends", || {
+            // bootstrap treats the first signal as a fault. Repeat it, because pending signals of a kind merge.
+            eventually("the process exits", || {
                 let _ = Command::new("kill")
                     .arg(format!("-{signal}"))
                     .arg(running.pid().to_string())
@@ -111,18 +107,18 @@ fn a_start_is_ended_by_what_the_table_says(
     }
 }
 
-fn asks(running: &Running, mut has_asked: impl FnMut() -> bool) {
-    eventually("it asks", || {
+fn wait_for_request(running: &Running, mut has_requested: impl FnMut() -> bool) {
+    eventually("bootstrap sends a request", || {
         let ended = ['X', 'Z'].contains(&state(running.pid()));
         assert!(!ended, "{}", running.stderr_so_far());
-        has_asked()
+        has_requested()
     });
 }
 
 fn child_of(pid: i32) -> i32 {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let mut child = None;
-    eventually("it has a child", || {
+    eventually("the process has a child", || {
         let children = fs::read_to_string(&path).unwrap_or_default();
         child = children
             .split_whitespace()
@@ -141,20 +137,20 @@ fn in_back_off(prefix: &[&str]) -> Running {
 }
 
 #[test]
-fn back_off() {
-    a_start_is_ended_by_what_the_table_says("back-off", false, &|| in_back_off(&[]));
+fn signals_end_a_back_off() {
+    check_signals("back-off", false, &|| in_back_off(&[]));
 }
 
 #[test]
-fn back_off_as_pid_1() {
+fn signals_end_a_back_off_as_pid_1() {
     let unshare = ["unshare", "--pid", "--fork", "--mount-proc"];
-    if !can(&unshare) {
-        skip("a PID namespace cannot be made (needs root)");
+    if !succeeds(&unshare) {
+        skip("a PID namespace cannot be created (run as root)");
     }
-    a_start_is_ended_by_what_the_table_says("back-off as PID 1", true, &|| in_back_off(&unshare));
+    check_signals("back-off as PID 1", true, &|| in_back_off(&unshare));
 }
 
-fn can(prefix: &[&str]) -> bool {
+fn succeeds(prefix: &[&str]) -> bool {
     Command::new(prefix[0])
         .args(&prefix[1..])
         .arg("true")
@@ -162,11 +158,11 @@ fn can(prefix: &[&str]) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// The name server is there, and never answers.
+/// The name server never answers.
 #[test]
-fn resolve() {
+fn signals_end_a_name_resolution() {
     let Ok(_silent) = UdpSocket::bind("127.77.0.1:53") else {
-        skip("port 53 of 127.77.0.1 is not free, or needs root");
+        skip("port 53 of 127.77.0.1 cannot be bound (free the port, and run as root)");
     };
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("resolv.conf");
@@ -176,10 +172,10 @@ fn resolve() {
         file.display()
     );
     let prefix = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
-    if !can(&prefix) {
-        skip("a mount namespace cannot be made (needs root)");
+    if !succeeds(&prefix) {
+        skip("a mount namespace cannot be created (run as root)");
     }
-    a_start_is_ended_by_what_the_table_says("resolve", false, &|| {
+    check_signals("resolve", false, &|| {
         let bootstrap =
             Bootstrap::with(&[APP, "repository.invalid"]).env("BOOTSTRAP_DEADLINE", "5m");
         let running = bootstrap.spawn_under(&prefix);
@@ -187,46 +183,46 @@ fn resolve() {
             let name = fs::read_to_string(format!("/proc/{}/comm", running.pid()));
             name.is_ok_and(|name| name.starts_with("bootstrap"))
         };
-        eventually("it is bootstrap", is_bootstrap);
-        // The thread that asks the name server.
+        eventually("the process is bootstrap", is_bootstrap);
+        // bootstrap resolves names in a second thread.
         let threads = || {
             let tasks = fs::read_dir(format!("/proc/{}/task", running.pid()));
             tasks.map_or(0, Iterator::count)
         };
-        eventually("it resolves", || threads() > 1);
+        eventually("bootstrap resolves the name", || threads() > 1);
         running
     });
 }
 
 #[test]
-fn release_and_download() {
+fn signals_end_requests_and_downloads() {
     let release = Mock::start();
     release.always(RELEASE, Reply::ok("x".repeat(100)).stalled_after(10));
-    a_start_is_ended_by_what_the_table_says("release", false, &|| {
+    check_signals("release", false, &|| {
         let before = release.requests(RELEASE).len();
         let running = Bootstrap::of(&release)
             .env("BOOTSTRAP_DEADLINE", "5m")
             .spawn_under(&[]);
-        asks(&running, || release.requests(RELEASE).len() > before);
+        wait_for_request(&running, || release.requests(RELEASE).len() > before);
         running
     });
     let download = Mock::start();
     let app = App::probe("show");
     app.announce(&download);
     download.always(&app.path(), app.file_reply().stalled_after(5));
-    a_start_is_ended_by_what_the_table_says("download", false, &|| {
+    check_signals("download", false, &|| {
         let before = download.requests(&app.path()).len();
         let running = Bootstrap::of(&download)
             .env("BOOTSTRAP_DEADLINE", "5m")
             .spawn_under(&[]);
-        asks(&running, || download.requests(&app.path()).len() > before);
+        wait_for_request(&running, || download.requests(&app.path()).len() > before);
         running
     });
 }
 
-/// The first half of an archive is unpacked while the second does not come.
+/// bootstrap unpacks the first half of an archive, and the second half does not arrive.
 #[test]
-fn unpack() {
+fn signals_end_unpacking() {
     let files = (0..2000).map(|number| Entry::file(format!("f{number}"), "x".repeat(100)));
     let app = App::new("hello-1.0.0.tar.gz", gzip(&Tar::new(files).finish()));
     let mock = Mock::start();
@@ -235,7 +231,7 @@ fn unpack() {
         &app.path(),
         app.file_reply().stalled_after(app.artefact.len() / 2),
     );
-    a_start_is_ended_by_what_the_table_says("unpack", false, &|| {
+    check_signals("unpack", false, &|| {
         let bootstrap = Bootstrap::of(&mock).env("BOOTSTRAP_DEADLINE", "5m");
         let running = bootstrap.spawn_under(&[]);
         let unpacked = || {
@@ -249,7 +245,7 @@ fn unpack() {
                     fs::read_dir(entry.path()).is_ok_and(|mut files| files.next().is_some())
                 })
         };
-        eventually("it unpacks", unpacked);
+        eventually("bootstrap unpacks", unpacked);
         running
     });
 }
@@ -257,23 +253,23 @@ fn unpack() {
 fn app_under(prefix: &[&str], options: &[&str], count: usize) -> Running {
     let probe = binaries::probe();
     let bootstrap = binaries::bootstrap();
-    let mut words = prefix.to_vec();
-    words.extend([bootstrap.to_str().unwrap(), "init"]);
-    words.extend(options);
+    let mut command = prefix.to_vec();
+    command.extend([bootstrap.to_str().unwrap(), "init"]);
+    command.extend(options);
     let count = count.to_string();
-    words.extend(["--", probe.to_str().unwrap(), "signals", &count]);
+    command.extend(["--", probe.to_str().unwrap(), "signals", &count]);
     let running = run::spawn(
-        words[0].as_ref(),
-        &words[1..],
+        command[0].as_ref(),
+        &command[1..],
         &[("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
     );
     running.wait_for_stdout("ready");
     running
 }
 
-/// Every signal is forwarded, but for SIGCHLD.
-fn forwards(stage: &str, is_pid_1: bool, prefix: &[&str], drain: bool) {
-    let forwarded: Vec<i32> = all()
+/// Asserts that the init forwards every signal except SIGCHLD.
+fn check_forwarding(stage: &str, is_pid_1: bool, prefix: &[&str], drain: bool) {
+    let forwarded: Vec<i32> = all_signals()
         .into_iter()
         .filter(|signal| *signal != libc::SIGCHLD && *signal != libc::SIGTERM)
         .collect();
@@ -289,7 +285,7 @@ fn forwards(stage: &str, is_pid_1: bool, prefix: &[&str], drain: bool) {
         let draining = || {
             fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "draining\n")
         };
-        eventually("it drains", draining);
+        eventually("the init drains", draining);
     }
     run::kill(pid, libc::SIGCHLD);
     for signal in forwarded {
@@ -303,19 +299,19 @@ fn forwards(stage: &str, is_pid_1: bool, prefix: &[&str], drain: bool) {
 }
 
 #[test]
-fn while_the_app_runs_and_drains() {
+fn signals_are_forwarded_to_a_running_app_and_during_the_drain() {
     for drain in [false, true] {
-        forwards("run", false, &[], drain);
+        check_forwarding("run", false, &[], drain);
     }
 }
 
 #[test]
-fn while_the_app_runs_and_drains_as_pid_1() {
+fn signals_are_forwarded_to_a_running_app_and_during_the_drain_as_pid_1() {
     let unshare = ["unshare", "--pid", "--fork", "--mount-proc"];
-    if !can(&unshare) {
-        skip("a PID namespace cannot be made (needs root)");
+    if !succeeds(&unshare) {
+        skip("a PID namespace cannot be created (run as root)");
     }
     for drain in [false, true] {
-        forwards("run as PID 1", true, &unshare, drain);
+        check_forwarding("run as PID 1", true, &unshare, drain);
     }
 }

@@ -1,4 +1,4 @@
-//! Signed releases: what is not what was signed ends with 77, and before a byte is decompressed.
+//! Signed releases: a wrong signature or changed data ends the start with 77, before bootstrap unpacks anything.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::binaries;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::server::Server;
 use platformer_tests::signing::Signer;
 use repository_api::release::ReleaseDocument;
@@ -39,8 +39,8 @@ fn bootstrap(mock: &Mock, signer: &Signer) -> Bootstrap {
     bootstrap.env("BOOTSTRAP_TRUSTED_KEYS_FILE", keys)
 }
 
-/// Runs with one document, and expects that nothing was unpacked.
-fn refused(document: &ReleaseDocument, app: &App, signer: &Signer) -> Ended {
+/// Starts a release, and asserts that bootstrap refuses the release and unpacks nothing.
+fn refused(document: &ReleaseDocument, app: &App, signer: &Signer) -> Exit {
     let mock = Mock::start();
     mock.always(STABLE, reply(document));
     mock.always(&app.path(), app.file_reply());
@@ -55,7 +55,7 @@ fn refused(document: &ReleaseDocument, app: &App, signer: &Signer) -> Ended {
         let name = entry.file_name().into_string().unwrap();
         assert!(
             name.starts_with(".lock") || name.starts_with(".download"),
-            "{name} was made"
+            "{name} exists"
         );
     }
     ended
@@ -77,7 +77,7 @@ fn a_signed_release_is_started() {
 }
 
 #[test]
-fn what_nobody_signed_is_refused() {
+fn a_release_without_a_trusted_signature_is_refused() {
     let (signer, other, app) = (Signer::new(), Signer::new(), app());
     refused(&app.document(), &app, &signer).says("the release is not signed");
     refused(&signed(&app, &other, ""), &app, &signer).says("none of the trusted keys");
@@ -89,7 +89,7 @@ fn what_nobody_signed_is_refused() {
 }
 
 #[test]
-fn nothing_may_be_changed_after_it_was_signed() {
+fn changed_data_is_refused() {
     let (signer, app) = (Signer::new(), app());
     let good = signed(&app, &signer, "timestamp:1");
     let mut document = good.clone();
@@ -104,7 +104,7 @@ fn nothing_may_be_changed_after_it_was_signed() {
         other_app.artefact[position] ^= 1;
         refused(&good, &other_app, &signer).says("is damaged");
     }
-    // Another app's release, though rightly signed.
+    // A valid signature on the release of another app.
     let mut statement = app.statement();
     statement.app = "other".parse().unwrap();
     let mut document = good.clone();
@@ -113,9 +113,9 @@ fn nothing_may_be_changed_after_it_was_signed() {
     refused(&document, &app, &signer).says("expected hello, found other");
 }
 
-/// Every byte of statement and signature, and of the comment that is signed with them.
+/// Flips bits in the statement, the signature, and the comment, which is signed, too.
 #[test]
-fn no_bit_of_statement_or_signature_may_flip() {
+fn a_flipped_bit_in_statement_or_signature_is_refused() {
     let (signer, app) = (Signer::new(), app());
     let good = signed(&app, &signer, "timestamp:1");
     let mock = Mock::start();
@@ -124,7 +124,7 @@ fn no_bit_of_statement_or_signature_may_flip() {
     let trusted = signature.find('\n').unwrap() + 1;
     let end = signature.trim_end().len();
     let mut flips = 0;
-    // A few hundred of them here; the unit tests flip every one.
+    // A sample, because unit tests flip every bit.
     for position in (0..good.statement.len()).step_by(5) {
         let mut bytes = good.statement.clone().into_bytes();
         bytes[position] ^= 1;
@@ -147,10 +147,10 @@ fn no_bit_of_statement_or_signature_may_flip() {
 }
 
 #[test]
-fn only_numbered_releases_are_signed() {
+fn with_trusted_keys_only_numbered_releases_start() {
     let signer = Signer::new();
     for reference in ["hello", "hello@latest", "hello@1.0.0"] {
-        // Nobody is asked: no server could answer that.
+        // bootstrap refuses the reference before it sends a request.
         let bootstrap = Bootstrap::with(&[reference, "127.0.0.1:1"]);
         let keys = bootstrap.home().join("keys");
         fs::write(&keys, signer.public_key()).unwrap();
@@ -163,16 +163,17 @@ fn only_numbered_releases_are_signed() {
 }
 
 #[test]
-fn no_release_below_the_floor() {
+fn releases_below_the_minimum_are_refused() {
     let (signer, app) = (Signer::new(), app());
     let mock = Mock::start();
     mock.always(STABLE, reply(&signed(&app, &signer, "")));
     mock.always(&app.path(), app.file_reply());
-    let with = |floor: &str| bootstrap(&mock, &signer).env("BOOTSTRAP_MIN_RELEASE", floor);
-    with("r42").run().expect(7);
-    with("41").run().expect(7);
-    with("r43").run().expect(77).says("below r43");
-    // The floor needs no keys.
+    let with_minimum =
+        |minimum: &str| bootstrap(&mock, &signer).env("BOOTSTRAP_MIN_RELEASE", minimum);
+    with_minimum("r42").run().expect(7);
+    with_minimum("41").run().expect(7);
+    with_minimum("r43").run().expect(77).says("below r43");
+    // The minimum applies without keys, too.
     Bootstrap::with(&["hello@stable", &mock.address().to_string()])
         .env("BOOTSTRAP_MIN_RELEASE", "r43")
         .run()
@@ -180,7 +181,7 @@ fn no_release_below_the_floor() {
 }
 
 #[test]
-fn keys_that_cannot_be_read_say_so() {
+fn invalid_keys_are_an_error() {
     let bootstrap = Bootstrap::with(&["hello@stable", "127.0.0.1:1"]);
     for (content, what) in [("", "contains no key"), ("RWnonsense\n", "whose line 1")] {
         let keys = bootstrap.home().join("keys");
@@ -196,9 +197,9 @@ fn keys_that_cannot_be_read_say_so() {
         .says("which cannot be read");
 }
 
-/// Whoever could write to a tree could have changed it and set the times back.
+/// An app that can write to its tree can change files and restore their times.
 #[test]
-fn a_tree_that_the_app_could_write_to_is_unpacked_anew() {
+fn a_tree_that_the_app_can_write_to_is_unpacked_again() {
     let (signer, app) = (Signer::new(), app());
     let mock = Mock::start();
     mock.always(STABLE, reply(&signed(&app, &signer, "")));
@@ -212,9 +213,9 @@ fn a_tree_that_the_app_could_write_to_is_unpacked_anew() {
     assert_eq!(mock.requests(&app.path()).len(), 2);
 }
 
-/// What was kept for an offline start is no way around the keys.
+/// An offline start checks the signature, too.
 #[test]
-fn nothing_unsigned_is_started_offline() {
+fn an_unsigned_release_does_not_start_offline() {
     let (signer, app) = (Signer::new(), app());
     let mock = Mock::start();
     mock.always(STABLE, reply(&signed(&app, &signer, "")));
@@ -223,8 +224,8 @@ fn nothing_unsigned_is_started_offline() {
     bootstrap.run().expect(7);
     let bootstrap = bootstrap.env("BOOTSTRAP_DEADLINE", "2s");
     drop(mock);
-    let kept = fs::read_dir(bootstrap.dir()).unwrap().flatten();
-    let kept = kept
+    let saved_release = fs::read_dir(bootstrap.dir()).unwrap().flatten();
+    let saved_release = saved_release
         .map(|entry| entry.path())
         .find(|path| path.to_string_lossy().contains("/.release-"))
         .unwrap();
@@ -235,14 +236,14 @@ fn nothing_unsigned_is_started_offline() {
     for (content, code) in [(plain, 73), (unsigned, 77)] {
         let saved =
             serde_json::json!({ "tree": app.digest(), "pinned": false, "release": content });
-        fs::write(&kept, saved.to_string()).unwrap();
+        fs::write(&saved_release, saved.to_string()).unwrap();
         bootstrap.run().expect(code);
     }
 }
 
-/// As people do it: publish, release, sign what `?statement` gives, publish the signature, start.
+/// Publishes, releases, signs the statement, publishes the signature, and starts the app.
 #[test]
-fn the_whole_way_over_the_repository() {
+fn a_signed_release_starts_from_the_real_repository() {
     let (_storage, server) = Server::fresh();
     let (signer, app) = (Signer::new(), app());
     server.publish(&app.path(), &app.artefact);
@@ -276,7 +277,7 @@ fn the_whole_way_over_the_repository() {
     assert_eq!(server.put("/releases/hello/r1", &signature).status, 405);
     bootstrap.run().expect(7);
 
-    // It is there after a restart, too, and moving the channel elsewhere leaves it behind.
+    // The signature belongs to the release. A new release on the channel is unsigned.
     server.publish(
         "/config/hello/hello.config",
         "STARTUP_COMMAND='bin/probe exit 8'\n",

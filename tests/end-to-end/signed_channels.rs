@@ -1,4 +1,4 @@
-//! Channels that take signed releases only: the server looks at the signature before it moves one.
+//! Signed-only channels: the server checks the signature before it moves the channel.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn sign(server: &Server, signer: &Signer, release: &str, comment: &str) {
     server.publish(&path, signer.sign(&statement.body, comment));
 }
 
-/// The detail of a refusal, after which the channel is where it was.
+/// Asserts that the server refuses a change and does not move the channel. Returns the detail.
 fn refused(server: &Server, path: &str, body: &str) -> String {
     let before = server.get(STABLE).body;
     let answer = server.put(path, body);
@@ -33,9 +33,9 @@ fn refused(server: &Server, path: &str, body: &str) -> String {
 }
 
 #[test]
-fn a_channel_may_take_signed_releases_only() {
+fn a_signed_only_channel_refuses_unsigned_releases() {
     let home = tempfile::tempdir().unwrap();
-    let (signer, stranger) = (Signer::new(), Signer::new());
+    let (signer, other) = (Signer::new(), Signer::new());
     let keys = home.path().join("keys");
     fs::write(&keys, signer.public_key()).unwrap();
     let storage = home.path().join("store");
@@ -53,22 +53,22 @@ fn a_channel_may_take_signed_releases_only() {
         assert_eq!(server.put(MARK, "true").status, 204);
         assert_eq!(server.get(MARK).text(), "true\n");
     }
-    // A version would become a release that nobody has signed.
+    // A version would become a new release, which is unsigned.
     assert!(refused(&server, STABLE, "1.1.0").contains("sign the release"));
     assert!(refused(&server, STABLE, "r2").contains("the release is not signed"));
-    sign(&server, &stranger, "r2", "timestamp:1");
+    sign(&server, &other, "r2", "timestamp:1");
     assert!(refused(&server, STABLE, "r2").contains("none of the trusted keys"));
     sign(&server, &signer, "r3", "expires:2020-01-01");
     assert!(refused(&server, STABLE, "r3").contains("has expired"));
-    // A signature of something else.
-    let other = server.get("/releases/hello/r1.minisig").body;
-    server.publish("/releases/hello/r4.minisig", other);
+    // The signature of another release.
+    let signature = server.get("/releases/hello/r1.minisig").body;
+    server.publish("/releases/hello/r4.minisig", signature);
     assert!(refused(&server, STABLE, "r4").contains("does not match"));
-    // The release of now may be named again, and others may go where they like.
+    // The current release is accepted, and other channels are not affected.
     assert_eq!(server.put(STABLE, "r1").status, 200);
     server.publish(NEXT, "1.0.0");
-    // Keys are read when they are needed.
-    let both = format!("{}\n{}", signer.public_key(), stranger.public_key());
+    // The server reads the keys at each use.
+    let both = format!("{}\n{}", signer.public_key(), other.public_key());
     fs::write(&keys, both).unwrap();
     server.publish(STABLE, "r2");
     server.publish(STABLE, "r1");
@@ -79,7 +79,7 @@ fn a_channel_may_take_signed_releases_only() {
         .stop()
         .expect(0)
         .says("failed to read the trusted keys");
-    // Without keys nothing is trusted, and the mark stays.
+    // Without keys, the channel stays signed-only and refuses all releases.
     let server = Server::start(&storage);
     assert!(refused(&server, STABLE, "r2").contains("REPOSITORY_TRUSTED_KEYS_FILE"));
     let shown = server.request("GET", STABLE, &[("Accept", "application/json")], b"");
@@ -91,7 +91,7 @@ fn a_channel_may_take_signed_releases_only() {
 }
 
 #[test]
-fn a_file_of_no_keys_stops_the_start() {
+fn a_file_without_keys_stops_the_start() {
     let home = tempfile::tempdir().unwrap();
     let storage = format!("file://{}", home.path().join("store").display());
     let keys = home.path().join("keys");

@@ -1,11 +1,11 @@
-//! Where a release comes from: a plain file server, and the real repository in the mock's place.
+//! Sources of a release: a plain file server, and the real repository instead of the mock.
 
 use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::fixture::{App, Bootstrap, RELEASE, digest};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::server::Server;
 
-/// The layout of the original design, on any file server.
+/// Serves an app in the layout of the original design.
 fn plain(mock: &Mock, checksum: Reply) -> App {
     let tar = Tar::new([Entry::file("run.sh", "#!/bin/sh\necho $GREETING\n").mode(0o755)]).finish();
     let app = App::new("hello.tgz", gzip(&tar));
@@ -20,7 +20,7 @@ fn plain(mock: &Mock, checksum: Reply) -> App {
 }
 
 #[test]
-fn a_plain_file_server_is_a_repository_too() {
+fn an_app_starts_from_a_plain_file_server() {
     let mock = Mock::start();
     let app = plain(&mock, Reply::absent());
     mock.always(
@@ -85,9 +85,9 @@ fn a_named_version_never_comes_from_a_plain_file_server() {
         .says("only a bare hello");
 }
 
-/// The mock and the real server must not drift apart: the same start against the real one.
+/// Checks that the mock behaves like the real server.
 #[test]
-fn the_real_repository_in_the_mock_s_place() {
+fn an_app_starts_from_the_real_repository() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start(storage.path());
     let app =
@@ -113,7 +113,7 @@ fn the_real_repository_in_the_mock_s_place() {
         start("hello@stable", "production"),
         "production 1.0.0 r1 production\n"
     );
-    // A release keeps its config, whatever is written later.
+    // A later write does not change the config of a release.
     server.publish("/config/hello/production.config", "GREETING=later\n");
     assert_eq!(
         start("hello@r1", "production"),
@@ -137,7 +137,7 @@ fn the_real_repository_in_the_mock_s_place() {
     assert_eq!(
         server.get("/files/hello/hello.tgz").status,
         404,
-        "a script is no archive"
+        "only archives are served at this path"
     );
     assert_eq!(digest(&server.get(&app.path()).body), app.digest());
 }

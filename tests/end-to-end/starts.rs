@@ -1,4 +1,4 @@
-//! A start that goes well, in each of its forms.
+//! Successful starts.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::{binaries, run};
 
 #[test]
-fn every_form_of_artefact_is_started() {
+fn every_archive_format_is_started() {
     let script = "#!/bin/sh\necho started; cat data/text\n";
     let tar = Tar::new([
         Entry::directory("./"),
@@ -37,7 +37,7 @@ fn every_form_of_artefact_is_started() {
 }
 
 #[test]
-fn a_file_that_is_no_archive_is_put_there_as_it_is() {
+fn a_file_that_is_not_an_archive_is_copied_to_the_tree() {
     let mock = Mock::start();
     let app = App::script("echo \"$0\"");
     app.publish(&mock);
@@ -70,7 +70,7 @@ fn a_file_that_is_no_archive_is_put_there_as_it_is() {
 }
 
 #[test]
-fn the_same_bytes_under_another_name_are_another_tree() {
+fn the_same_bytes_with_another_file_name_get_another_tree() {
     let mock = Mock::start();
     let first = App::script("echo started as $0");
     first.publish(&mock);
@@ -88,7 +88,7 @@ fn the_same_bytes_under_another_name_are_another_tree() {
 
 #[test]
 fn the_environment_is_layered() {
-    let secrets = tempfile_with(&[("SECRET", "from a file\n"), ("BOTH", "from a file")]);
+    let secrets = directory_with(&[("SECRET", "from a file\n"), ("BOTH", "from a file")]);
     let mock = Mock::start();
     let config = "STARTUP_COMMAND='bin/probe show'\nHOME=/from/config\nGIVEN=config\nBOTH=config\nONLY='con fig'\nBOOTSTRAP_X=no\nIMAGE=config\n";
     App::probe("").with_config(config).publish(&mock);
@@ -129,7 +129,7 @@ fn the_environment_is_layered() {
     );
 }
 
-fn tempfile_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+fn directory_with(files: &[(&str, &str)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (name, content) in files {
         fs::write(directory.path().join(name), content).unwrap();
@@ -138,10 +138,10 @@ fn tempfile_with(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn the_app_gets_what_bootstrap_was_given() {
+fn the_app_inherits_signal_state_and_descriptors() {
     let mock = Mock::start();
     App::probe("show").publish(&mock);
-    // What these tests are run with is what bootstrap is given.
+    // The probe alone inherits the same state as bootstrap.
     let alone = run::spawn(&binaries::probe(), &["show"], &[]).wait();
     for mode in ["supervise", "exec"] {
         let bootstrap = Bootstrap::of(&mock).env("BOOTSTRAP_MODE", mode);
@@ -156,12 +156,12 @@ fn the_app_gets_what_bootstrap_was_given() {
                 .to_owned()
         };
         for kind in ["SigBlk", "SigIgn", "fds"] {
-            let given = alone
+            let inherited = alone
                 .stdout
                 .lines()
                 .find(|line| line.starts_with(kind))
                 .unwrap();
-            assert_eq!(line(kind), given, "{mode}");
+            assert_eq!(line(kind), inherited, "{mode}");
         }
         let tree = fs::canonicalize(bootstrap.dir())
             .unwrap()
@@ -171,7 +171,7 @@ fn the_app_gets_what_bootstrap_was_given() {
 }
 
 #[test]
-fn a_warm_start_downloads_nothing_and_a_changed_tree_is_unpacked_anew() {
+fn a_warm_start_downloads_nothing_and_a_changed_tree_is_replaced() {
     let mock = Mock::start();
     let app = App::script("echo started; echo added > added");
     app.publish(&mock);
@@ -180,10 +180,7 @@ fn a_warm_start_downloads_nothing_and_a_changed_tree_is_unpacked_anew() {
     bootstrap.run().expect(0).says("nothing is downloaded");
     assert_eq!(mock.requests(&app.path()).len(), 1);
     let tree = bootstrap.dir().join(app.digest().to_string());
-    assert!(
-        tree.join("added").exists(),
-        "what the app added is left alone"
-    );
+    assert!(tree.join("added").exists(), "the file of the app stays");
 
     fs::write(tree.join("run.sh"), "#!/bin/sh\necho poisoned\n").unwrap();
     let ended = bootstrap.run();
@@ -196,7 +193,7 @@ fn a_warm_start_downloads_nothing_and_a_changed_tree_is_unpacked_anew() {
 }
 
 #[test]
-fn nobody_loses_the_ground_under_their_feet() {
+fn a_second_start_does_not_replace_a_changed_tree_in_use() {
     let mock = Mock::start();
     let app = App::script(
         "echo changed >> run.sh; echo mine > mine; echo started in $PWD; exec sleep 60",
@@ -204,33 +201,33 @@ fn nobody_loses_the_ground_under_their_feet() {
     app.publish(&mock);
     let bootstrap = Bootstrap::of(&mock);
     let first = bootstrap.spawn();
-    let place = first.wait_for_stdout("started in ");
-    let place = std::path::PathBuf::from(place.strip_prefix("started in ").unwrap());
+    let tree = first.wait_for_stdout("started in ");
+    let tree = std::path::PathBuf::from(tree.strip_prefix("started in ").unwrap());
     let second = bootstrap.spawn();
-    let beside = second.wait_for_stdout("started in ");
-    assert_eq!(beside, format!("started in {}.1", place.display()));
-    assert!(place.join("mine").exists(), "the first one has its tree");
+    let second_tree = second.wait_for_stdout("started in ");
+    assert_eq!(second_tree, format!("started in {}.1", tree.display()));
+    assert!(tree.join("mine").exists(), "the first app keeps its tree");
     for running in [first, second] {
         running.signal(libc::SIGTERM);
         running.wait().expect(143);
     }
-    // With nobody in it the place is used again.
+    // Once the first app has stopped, the path is reused.
     let third = bootstrap.spawn();
     assert_eq!(
         third.wait_for_stdout("started in "),
-        format!("started in {}", place.display())
+        format!("started in {}", tree.display())
     );
 }
 
 #[test]
-fn what_a_crash_left_is_swept() {
+fn leftovers_of_a_crash_are_removed() {
     let mock = Mock::start();
     let app = App::script("echo started");
     app.publish(&mock);
     let bootstrap = Bootstrap::of(&mock);
     let staging = bootstrap.dir().join(".staging-1");
     fs::create_dir_all(staging.join("half")).unwrap();
-    // A tree without an inventory is no tree.
+    // A tree without an inventory is incomplete.
     let half = bootstrap.dir().join(app.digest().to_string());
     fs::create_dir_all(&half).unwrap();
     fs::write(half.join("run.sh"), "half").unwrap();
@@ -238,11 +235,11 @@ fn what_a_crash_left_is_swept() {
     assert!(!staging.exists());
     fs::create_dir_all(staging.join("half")).unwrap();
     bootstrap.run().expect(0).says("nothing is downloaded");
-    assert!(!staging.exists(), "at a warm start too");
+    assert!(!staging.exists(), "a warm start removes leftovers, too");
 }
 
 #[test]
-fn the_command_line_s_command_wins() {
+fn a_command_after_the_separator_overrides_the_config() {
     let mock = Mock::start();
     App::script("echo config").publish(&mock);
     let bootstrap = Bootstrap::of(&mock)
@@ -270,7 +267,7 @@ fn fetch_prints_the_directory_and_starts_nothing() {
 }
 
 #[test]
-fn variables_take_the_place_of_arguments() {
+fn variables_replace_arguments() {
     let mock = Mock::start();
     App::script("echo started").publish(&mock);
     let bootstrap = Bootstrap::with(&[])
@@ -280,7 +277,7 @@ fn variables_take_the_place_of_arguments() {
 }
 
 #[test]
-fn json_logs_are_json() {
+fn each_json_log_line_is_json() {
     let mock = Mock::start();
     App::script("true").publish(&mock);
     let ended = Bootstrap::of(&mock)
@@ -321,6 +318,6 @@ fn the_token_is_sent_to_the_repository_and_nowhere_else() {
         .run()
         .expect(76)
         .says("another origin");
-    // That nobody asked there is what its end asserts.
+    // Dropping the mock asserts that it got no request.
     drop(elsewhere);
 }

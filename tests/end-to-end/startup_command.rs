@@ -1,4 +1,4 @@
-//! The judge of `STARTUP_COMMAND` is `dash` too: what is accepted is split into the same words.
+//! `STARTUP_COMMAND` is split into the same words as by `dash`.
 
 use std::cell::Cell;
 use std::process::Command;
@@ -16,7 +16,7 @@ const VARIABLES: [(&str, &str); 4] = [
     ("STAR", "*"),
 ];
 
-/// The words that `dash` makes; globbing is off, because values are not globbed here either.
+/// Returns the words of `dash`. Globbing is off, because bootstrap does not expand globs either.
 fn dash(text: &str) -> Option<String> {
     let script = format!("set -f; set -- {text}\nfor word; do printf 'arg %s\\n' \"$word\"; done");
     let output = Command::new("dash")
@@ -31,7 +31,7 @@ fn dash(text: &str) -> Option<String> {
 }
 
 #[test]
-fn what_is_accepted_is_split_as_dash_splits_it() {
+fn accepted_commands_are_split_as_by_dash() {
     if dash("a").is_none() {
         skip("dash is not installed (install dash)");
     }
@@ -98,7 +98,7 @@ fn what_is_accepted_is_split_as_dash_splits_it() {
             );
             if started.code == 0 {
                 accepted.set(accepted.get() + 1);
-                // A word may hold a line feed, so the text is compared and not its lines.
+                // Compares the whole text, because a word may contain a line feed.
                 let words = started
                     .stdout
                     .split_once("\narg show\n")

@@ -1,5 +1,5 @@
-//! The directory keeps an app's current and previous tree. Superseded trees are removed, but never a
-//! tree in use.
+//! The directory keeps the current and the previous tree of an app. bootstrap removes superseded trees, but never a tree
+//! in use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use platformer_tests::fixture::{APP, App, Bootstrap, RELEASE};
 use platformer_tests::mock::{Mock, Reply};
 use platformer_tests::run::{Running, eventually};
 
-/// An app that says where it runs, and runs until it is stopped.
+/// An app that runs until it is stopped.
 fn service(version: u32) -> App {
     App::script(&format!("echo started {version}; exec sleep 60"))
 }
 
-/// An app that ends at once.
+/// An app that exits at once.
 fn job(version: u32) -> App {
     App::script(&format!("echo done {version}"))
 }
@@ -22,8 +22,8 @@ fn tree(bootstrap: &Bootstrap, app: &App) -> PathBuf {
     bootstrap.dir().join(app.digest().to_string())
 }
 
-/// The files of an app's tree beside the tree.
-fn traces(bootstrap: &Bootstrap, app: &App) -> Vec<String> {
+/// Returns the names of the tree of an app and of its files next to the tree.
+fn entries(bootstrap: &Bootstrap, app: &App) -> Vec<String> {
     let digest = app.digest().to_string();
     names(&bootstrap.dir())
         .into_iter()
@@ -59,17 +59,14 @@ fn the_current_and_the_previous_tree_stay() {
     let [one, two, three] = [1, 2, 3].map(service);
     stop(start(&bootstrap, &mock, &one));
     stop(start(&bootstrap, &mock, &two));
-    assert!(
-        tree(&bootstrap, &one).exists(),
-        "it is the previous tree yet"
-    );
+    assert!(tree(&bootstrap, &one).exists(), "the previous tree stays");
     let running = start(&bootstrap, &mock, &three);
-    eventually("the first tree is removed beside the app", || {
+    eventually("the first tree is removed while the app runs", || {
         !names(&bootstrap.dir())
             .iter()
             .any(|name| name.starts_with(".staging-"))
     });
-    assert_eq!(traces(&bootstrap, &one), [] as [String; 0]);
+    assert_eq!(entries(&bootstrap, &one), [] as [String; 0]);
     let log = stop(running);
     let removed = format!(
         "removing {}: {APP} keeps its current and its previous tree",
@@ -86,7 +83,7 @@ fn the_current_and_the_previous_tree_stay() {
 }
 
 #[test]
-fn a_tree_in_use_stays_and_goes_later() {
+fn a_tree_in_use_is_removed_later() {
     let mock = Mock::start();
     let bootstrap = Bootstrap::of(&mock);
     let [one, two, three] = [1, 2, 3].map(service);
@@ -99,14 +96,14 @@ fn a_tree_in_use_stays_and_goes_later() {
     );
     stop(first);
     let fourth = start(&bootstrap, &mock, &service(4));
-    assert_eq!(traces(&bootstrap, &one), [] as [String; 0]);
-    assert_eq!(traces(&bootstrap, &two), [] as [String; 0]);
+    assert_eq!(entries(&bootstrap, &one), [] as [String; 0]);
+    assert_eq!(entries(&bootstrap, &two), [] as [String; 0]);
     stop(third);
     stop(fourth);
 }
 
 #[test]
-fn a_tree_beside_another_goes_when_it_is_not_in_use() {
+fn a_second_tree_of_a_release_is_removed_when_it_is_not_in_use() {
     let mock = Mock::start();
     let app = App::script("echo changed >> run.sh; echo started changed; exec sleep 60");
     let bootstrap = Bootstrap::of(&mock);
@@ -123,7 +120,7 @@ fn a_tree_beside_another_goes_when_it_is_not_in_use() {
 }
 
 #[test]
-fn fetch_and_exec_remove_before_they_go_on() {
+fn fetch_and_exec_remove_trees_first() {
     let mock = Mock::start();
     let apps = [1, 2, 3].map(job);
     let fetch = Bootstrap::with(&["fetch", APP, &mock.address().to_string()]);
@@ -133,7 +130,7 @@ fn fetch_and_exec_remove_before_they_go_on() {
             app.publish(&mock);
             bootstrap.run().expect(0);
         }
-        assert_eq!(traces(&bootstrap, &apps[0]), [] as [String; 0]);
+        assert_eq!(entries(&bootstrap, &apps[0]), [] as [String; 0]);
         assert!(
             !names(&bootstrap.dir())
                 .iter()

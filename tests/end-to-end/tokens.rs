@@ -1,14 +1,14 @@
-//! Tokens: what they cover, when they end, and what is told of those who have none.
+//! Tokens: scopes, expiry and revocation, and requests without a token.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use platformer_tests::binaries;
-use platformer_tests::run::{self, Ended, eventually};
+use platformer_tests::run::{self, Exit, eventually};
 use platformer_tests::server::Server;
 
-pub(crate) fn token(storage: &Path, arguments: &[&str], code: i32) -> Ended {
+pub(crate) fn token(storage: &Path, arguments: &[&str], code: i32) -> Exit {
     let location = format!("file://{}", storage.display());
     let environment = [("REPOSITORY_STORAGE".into(), location.into())];
     let arguments = [&["token"], arguments].concat();
@@ -18,15 +18,15 @@ pub(crate) fn token(storage: &Path, arguments: &[&str], code: i32) -> Ended {
 }
 
 pub(crate) fn create(storage: &Path, arguments: &[&str]) -> String {
-    let made = token(storage, &[&["create"], arguments].concat(), 0);
-    made.stdout.trim().to_owned()
+    let output = token(storage, &[&["create"], arguments].concat(), 0);
+    output.stdout.trim().to_owned()
 }
 
 fn bearer(secret: &str) -> String {
     format!("Bearer {secret}")
 }
 
-/// The status of a request with this secret.
+/// Sends a request with a token and returns the status.
 fn status(server: &Server, method: &str, path: &str, secret: &str, body: &str) -> u16 {
     let authorization = bearer(secret);
     let headers = [("Authorization", authorization.as_str())];
@@ -38,7 +38,7 @@ fn status(server: &Server, method: &str, path: &str, secret: &str, body: &str) -
 const FILE: &str = "/artefacts/hello/1.0.0/f";
 
 #[test]
-fn an_admin_token_is_made_and_never_shown() {
+fn the_server_creates_an_admin_token_and_never_prints_it() {
     let storage = tempfile::tempdir().unwrap();
     let file = storage.path().join("admin-token");
     let settings = [("ADMIN_TOKEN_FILE", file.to_str().unwrap())];
@@ -79,16 +79,16 @@ fn an_admin_token_is_made_and_never_shown() {
         .says("created an admin token")
         .says("who=admin")
         .does_not_say(&secret);
-    // It stays the same one.
+    // A restart keeps the token.
     let server = Server::start_with(&store, &settings);
     assert_eq!(status(&server, "GET", FILE, &secret, ""), 200);
-    // Until its owner puts another one there.
+    // The owner can replace the token.
     let other = "another-secret-of-the-owner";
     fs::write(&file, format!("{other}\n")).unwrap();
-    eventually("the other one is in use", || {
+    eventually("the server accepts the new token", || {
         status(&server, "GET", FILE, other, "") == 200
     });
-    // It was asked for often.
+    // 429, because the loop above sent many wrong tokens.
     assert!(matches!(
         status(&server, "GET", FILE, &secret, ""),
         401 | 429
@@ -110,20 +110,20 @@ fn an_admin_token_is_made_and_never_shown() {
 }
 
 #[test]
-fn a_token_covers_what_it_says() {
+fn a_token_covers_its_scopes() {
     let (storage, server) = Server::fresh();
     server.publish("/artefacts/other/1.0.0/f", "y");
     let ci = create(storage.path(), &["ci", "publish:hello", "config:hello"]);
     let deploy = create(storage.path(), &["deploy", "release:hello/stable"]);
     let reader = create(storage.path(), &["reader", "read:hello"]);
     let admin = create(storage.path(), &["jo@example.org", "admin"]);
-    // From the first one on nobody does anything without.
-    eventually("the server knows of tokens", || {
+    // After the first token exists, each request needs a token.
+    eventually("the server requires tokens", || {
         server.get("/artefacts/").status == 401
     });
     let config = "/config/hello/hello.config";
     let stable = "/channels/hello/stable";
-    for (method, path, body, who, expected) in [
+    for (method, path, body, token, expected) in [
         ("PUT", FILE, "x", &reader, 403),
         ("PUT", FILE, "x", &deploy, 403),
         ("PUT", FILE, "x", &ci, 201),
@@ -146,7 +146,7 @@ fn a_token_covers_what_it_says() {
         ("GET", "/artefacts/", "", &admin, 200),
         ("PUT", "/retention/hello", "keep=1", &admin, 201),
     ] {
-        let found = status(&server, method, path, who, body);
+        let found = status(&server, method, path, token, body);
         assert_eq!(found, expected, "{method} {path} {body}");
     }
     let authorization = bearer(&reader);
@@ -173,14 +173,14 @@ fn a_token_covers_what_it_says() {
     ] {
         assert!(listed.stdout.contains(line), "{}", listed.stdout);
     }
-    // No cache that others share may keep what takes a token.
+    // A shared cache must not store an answer that needs a token.
     let file = server.request("GET", FILE, &headers, b"");
     assert!(
         file.header("cache-control")
             .unwrap()
             .starts_with("private, ")
     );
-    // Neither the log nor the store has one.
+    // Neither the log nor the store contains a secret.
     let stopped = server.stop();
     for secret in [&ci, &deploy, &reader, &admin] {
         stopped.expect(0).does_not_say(secret);
@@ -198,33 +198,33 @@ fn a_token_covers_what_it_says() {
 }
 
 #[test]
-fn tokens_end() {
+fn tokens_expire_and_can_be_revoked() {
     let (storage, server) = Server::fresh();
     server.publish(FILE, "x");
     let short = create(storage.path(), &["short", "admin", "--expires", "2s"]);
     let long = create(storage.path(), &["long", "admin", "--expires", "720h"]);
-    eventually("it is known", || {
+    eventually("the server accepts the token", || {
         status(&server, "GET", FILE, &long, "") == 200
     });
-    eventually("it expires", || {
+    eventually("the token expires", || {
         status(&server, "GET", FILE, &short, "") == 401
     });
     assert_eq!(status(&server, "GET", FILE, &long, ""), 200);
     token(storage.path(), &["revoke", "long"], 0);
-    eventually("it is revoked", || {
+    eventually("the token is revoked", || {
         status(&server, "GET", FILE, &long, "") == 401
     });
-    // All are gone, and nothing is open again.
+    // Without a valid token left, the server stays closed.
     assert_eq!(server.get(FILE).status, 401);
     let server = {
         server.stop().expect(0);
         Server::start(storage.path())
     };
     assert_eq!(server.get(FILE).status, 401);
-    // The name may be taken again, by another secret.
-    let again = create(storage.path(), &["long", "read:*"]);
-    eventually("it is known", || {
-        status(&server, "GET", FILE, &again, "") == 200
+    // A revoked name can be used for a new token.
+    let new = create(storage.path(), &["long", "read:*"]);
+    eventually("the server accepts the token", || {
+        status(&server, "GET", FILE, &new, "") == 200
     });
     assert_eq!(status(&server, "GET", FILE, &long, ""), 401);
     for (arguments, says) in [
@@ -245,11 +245,11 @@ fn tokens_end() {
 }
 
 #[test]
-fn who_guesses_is_told_to_wait() {
+fn wrong_tokens_are_rate_limited() {
     let (storage, server) = Server::fresh();
     server.publish(FILE, "x");
     let good = create(storage.path(), &["good", "read:*"]);
-    eventually("the server knows of tokens", || {
+    eventually("the server requires tokens", || {
         server.get(FILE).status == 401
     });
     let mut statuses = Vec::new();
@@ -264,7 +264,7 @@ fn who_guesses_is_told_to_wait() {
     }
     assert_eq!(statuses[..20], [401; 20]);
     assert_eq!(statuses[20..], [429; 10]);
-    // Who has one is not made to wait for those who share an address.
+    // The limit does not apply to valid tokens from the same address.
     assert_eq!(status(&server, "GET", FILE, &good, ""), 200);
     for malformed in ["", "Bearer", "Basic x", "Digest y"] {
         let answer = server.request("GET", FILE, &[("Authorization", malformed)], b"");
@@ -273,7 +273,7 @@ fn who_guesses_is_told_to_wait() {
 }
 
 #[test]
-fn reads_may_stay_open() {
+fn reads_can_stay_open() {
     let storage = tempfile::tempdir().unwrap();
     let secret = create(storage.path(), &["ci", "publish:hello"]);
     let server = Server::start_with(storage.path(), &[("OPEN_READS", "true")]);
@@ -282,7 +282,7 @@ fn reads_may_stay_open() {
     assert_eq!(server.get(FILE).status, 200);
     assert_eq!(status(&server, "GET", FILE, &secret, ""), 200);
     assert_eq!(status(&server, "GET", FILE, "rpt_none", ""), 401);
-    // Each answer has the id by which the log knows its request.
+    // Each answer has the request ID of the log.
     let answer = server.request("GET", FILE, &[("X-Request-Id", "my-id-1")], b"");
     assert_eq!(answer.header("x-request-id"), Some("my-id-1"));
     let answer = server.request("GET", FILE, &[("X-Request-Id", "not plain")], b"");

@@ -1,4 +1,4 @@
-//! What keeps a store in order: `check`, healing, `gc`, retention, quotas.
+//! Maintenance of a store: `check`, repair, `gc`, retention and quotas.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 use platformer_tests::binaries;
 use platformer_tests::dice::Dice;
 use platformer_tests::http;
-use platformer_tests::run::{self, Ended};
+use platformer_tests::run::{self, Exit};
 use platformer_tests::server::Server;
 
-fn command(storage: &Path, arguments: &[&str], settings: &[(&str, &str)], code: i32) -> Ended {
+fn command(storage: &Path, arguments: &[&str], settings: &[(&str, &str)], code: i32) -> Exit {
     let storage = format!("file://{}", storage.display());
     let mut environment = vec![("REPOSITORY_STORAGE".into(), storage.into())];
     let settings = settings.iter();
@@ -36,9 +36,9 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// `SOAK_FLIPS` says in how many objects.
+/// `SOAK_FLIPS` sets the number of damaged objects.
 #[test]
-fn a_flipped_bit_is_found_in_every_object_and_healed() {
+fn a_flipped_bit_in_any_object_is_found_and_repaired() {
     let objects: usize = std::env::var("SOAK_FLIPS").map_or(600, |count| count.parse().unwrap());
     let (storage, server) = Server::fresh();
     let artefact = |number: usize| {
@@ -72,7 +72,7 @@ fn a_flipped_bit_is_found_in_every_object_and_healed() {
         .lines()
         .filter(|line| line.contains("damaged") || line.contains("differs from its entries"));
     assert_eq!(findings.count(), damaged.len());
-    // A server reads the log and repairs it; publishing the same bytes repairs the rest.
+    // The server repairs the log when it reads the log. Publishing the same bytes repairs the blobs.
     let server = Server::start(storage.path());
     for number in 0..objects / 2 {
         let (path, bytes) = artefact(number);
@@ -89,7 +89,7 @@ fn a_flipped_bit_is_found_in_every_object_and_healed() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_objects_are_reported() {
     let (storage, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/f", "x");
     server.publish("/artefacts/hello/1.1.0/f", "y");
@@ -112,7 +112,7 @@ fn what_is_missing_is_named() {
             .stdout
             .contains("apps/hello/log/0000000002.json: missing")
     );
-    // A hole is not the end: nothing is taken for nobody's, and nothing is written into it.
+    // With a gap in the log, gc deletes nothing, and the server writes nothing into the gap.
     let refused = command(storage.path(), &["gc", "--delete"], &[], 1);
     refused.says("apps/hello/log/0000000002.json is missing");
     let server = Server::start(storage.path());
@@ -129,24 +129,25 @@ fn what_is_missing_is_named() {
     }
 }
 
-/// A blob as an upload leaves it that came to nothing, long ago.
-const OLD: &str = "0180a1b2c3d47e5f8a9b0c1d2e3f4a5b";
+/// The name of an old blob of an interrupted upload.
+const OLD_BLOB: &str = "0180a1b2c3d47e5f8a9b0c1d2e3f4a5b";
 
 #[test]
-fn gc_takes_what_is_old_and_nobody_s_and_leaves_slow_uploads_alone() {
+fn gc_deletes_old_unreferenced_blobs_and_keeps_slow_uploads() {
     let (storage, server) = Server::fresh();
-    server.publish("/artefacts/hello/1.0.0/f", "kept");
-    std::fs::write(storage.path().join("blobs").join(OLD), "garbage").unwrap();
-    // Of a start, and of a command, that were killed.
-    std::fs::write(storage.path().join("proofs").join(OLD), "1").unwrap();
-    let left = storage.path().join("uploads/killed");
-    let file = std::fs::File::create(&left).unwrap();
+    server.publish("/artefacts/hello/1.0.0/f", "first");
+    std::fs::write(storage.path().join("blobs").join(OLD_BLOB), "garbage").unwrap();
+    // Leftovers of a killed server and of a killed command.
+    std::fs::write(storage.path().join("proofs").join(OLD_BLOB), "1").unwrap();
+    let leftover = storage.path().join("uploads/killed");
+    let file = std::fs::File::create(&leftover).unwrap();
     let long_ago = SystemTime::now() - Duration::from_hours(1);
     file.set_modified(long_ago).unwrap();
     let settings = [("UPLOAD_TIMEOUT", "10s")];
     let dry = command(storage.path(), &["gc"], &settings, 0);
     assert!(
-        dry.stdout.contains(&format!("would delete blob {OLD}")),
+        dry.stdout
+            .contains(&format!("would delete blob {OLD_BLOB}")),
         "{}",
         dry.stdout
     );
@@ -154,7 +155,7 @@ fn gc_takes_what_is_old_and_nobody_s_and_leaves_slow_uploads_alone() {
         dry.stdout
             .contains("2 leftovers of interrupted uploads; nothing was deleted")
     );
-    assert!(left.exists());
+    assert!(leftover.exists());
     let mut upload = TcpStream::connect(server.address).unwrap();
     upload
         .write_all(b"PUT /artefacts/hello/1.1.0/f HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\n")
@@ -170,14 +171,14 @@ fn gc_takes_what_is_old_and_nobody_s_and_leaves_slow_uploads_alone() {
         server.get("/artefacts/hello/1.1.0/f").text(),
         "abc".repeat(10)
     );
-    assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "kept");
+    assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "first");
     assert_eq!(files(&storage.path().join("blobs")).len(), 2);
     assert!(files(&storage.path().join("proofs")).is_empty());
-    assert!(!left.exists());
+    assert!(!leftover.exists());
 }
 
 #[test]
-fn an_upload_that_takes_too_long_is_ended() {
+fn an_upload_that_takes_too_long_gets_408() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start_with(storage.path(), &[("UPLOAD_TIMEOUT", "300ms")]);
     let mut upload = TcpStream::connect(server.address).unwrap();
@@ -194,7 +195,7 @@ fn an_upload_that_takes_too_long_is_ended() {
 }
 
 #[test]
-fn a_policy_lets_versions_go_but_not_those_that_are_needed() {
+fn retention_purges_old_versions_and_keeps_released_ones() {
     let (storage, server) = Server::fresh();
     for number in 0..6 {
         server.publish(&format!("/artefacts/hello/1.0.{number}/f"), "x");
@@ -212,7 +213,7 @@ fn a_policy_lets_versions_go_but_not_those_that_are_needed() {
         200
     );
     let dry = command(storage.path(), &["gc"], &[], 0);
-    for (version, goes) in [
+    for (version, is_purged) in [
         ("1.0.0", false),
         ("1.0.1", false),
         ("1.0.2", true),
@@ -222,14 +223,14 @@ fn a_policy_lets_versions_go_but_not_those_that_are_needed() {
         let line = format!("would purge hello {version}\n");
         assert_eq!(
             dry.stdout.contains(&line),
-            goes,
+            is_purged,
             "{version}: {}",
             dry.stdout
         );
     }
     command(storage.path(), &["gc", "--delete"], &[], 0);
-    // The server sees what another process did.
-    run::eventually("1.0.2 is gone", || {
+    // The running server notices the purge of another process.
+    run::eventually("1.0.2 is purged", || {
         server.get("/artefacts/hello/1.0.2/f").status == 410
     });
     assert_eq!(server.get("/artefacts/hello/1.0.0/f").status, 200);
@@ -246,7 +247,7 @@ fn a_policy_lets_versions_go_but_not_those_that_are_needed() {
 }
 
 #[test]
-fn a_full_quota_is_507_until_there_is_room() {
+fn uploads_beyond_the_quota_get_507() {
     let storage = tempfile::tempdir().unwrap();
     let server = Server::start_with(storage.path(), &[("QUOTA", "10KiB")]);
     server.publish("/artefacts/hello/1.0.0/f", [1; 8 << 10]);
@@ -274,10 +275,9 @@ fn a_full_quota_is_507_until_there_is_room() {
     server.publish("/artefacts/hello/1.2.0/f", "x");
 }
 
-/// A directory that is gone is no reason to delete what it named; one that a failed write left is no reason to
-/// delete nothing any more.
+/// gc keeps the blobs of an app whose log is lost. An empty directory of a failed write does not stop gc.
 #[test]
-fn what_a_lost_log_named_is_not_garbage() {
+fn blobs_of_a_lost_log_are_not_garbage() {
     let (storage, server) = Server::fresh();
     server.publish("/artefacts/hello/1.0.0/f", "x");
     server.publish("/artefacts/other/1.0.0/f", "y");
@@ -302,13 +302,13 @@ fn what_a_lost_log_named_is_not_garbage() {
     assert_eq!(files(&storage.path().join("blobs")).len(), 2);
     std::fs::rename(&gone, &log).unwrap();
     std::fs::create_dir_all(storage.path().join("apps/failed/log")).unwrap();
-    std::fs::write(storage.path().join("blobs").join(OLD), "garbage").unwrap();
+    std::fs::write(storage.path().join("blobs").join(OLD_BLOB), "garbage").unwrap();
     command(storage.path(), &["check"], &[], 0);
     command(storage.path(), &["gc", "--delete"], &settings, 0);
     assert_eq!(files(&storage.path().join("blobs")).len(), 2);
     let server = Server::start(storage.path());
     assert_eq!(server.get("/artefacts/hello/1.0.0/f").text(), "x");
-    // What is no repository is not made one by looking at it.
+    // Commands on an empty directory fail and do not initialize it.
     let empty = tempfile::tempdir().unwrap();
     for name in ["check", "gc", "export"] {
         let arguments = [&[name][..], &["tree"][..usize::from(name == "export")]].concat();

@@ -1,4 +1,4 @@
-//! `BOOTSTRAP_USER`: started as root, the app runs as somebody else, for good.
+//! `BOOTSTRAP_USER`: bootstrap starts as root, and the app runs permanently as another user.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -7,7 +7,7 @@ use platformer_tests::archive::{Entry, Tar, gzip};
 use platformer_tests::binaries;
 use platformer_tests::fixture::{App, Bootstrap};
 use platformer_tests::mock::Mock;
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::skip::skip;
 
 fn require_root() {
@@ -16,13 +16,13 @@ fn require_root() {
     }
 }
 
-fn status<'a>(ended: &'a Ended, field: &str) -> Vec<&'a str> {
+fn status<'a>(ended: &'a Exit, field: &str) -> Vec<&'a str> {
     let line = ended.stdout.lines().find(|line| line.starts_with(field));
     let line = line.unwrap_or_else(|| panic!("{field} in {}", ended.stdout));
     line.split_whitespace().skip(1).collect()
 }
 
-/// With a file that its owner alone may read.
+/// An app with a file that only its owner can read.
 fn app() -> App {
     let probe = fs::read(binaries::probe()).unwrap();
     let tar = Tar::new([
@@ -37,13 +37,13 @@ fn app() -> App {
 
 fn bootstrap(mock: &Mock) -> Bootstrap {
     let bootstrap = Bootstrap::of(mock);
-    // The app's user must get through to the tree.
+    // The user of the app needs access to the tree.
     fs::set_permissions(bootstrap.home(), fs::Permissions::from_mode(0o755)).unwrap();
     bootstrap
 }
 
 #[test]
-fn the_app_is_exactly_that_user() {
+fn the_app_runs_with_the_ids_of_the_user() {
     require_root();
     let mock = Mock::start();
     let app = app();
@@ -77,7 +77,7 @@ fn the_app_is_exactly_that_user() {
 }
 
 #[test]
-fn a_user_of_the_image_comes_with_group_and_home() {
+fn a_user_of_the_image_has_a_group_and_a_home() {
     require_root();
     let mock = Mock::start();
     app().publish(&mock);
@@ -92,7 +92,7 @@ fn a_user_of_the_image_comes_with_group_and_home() {
 }
 
 #[test]
-fn a_warm_start_serves_the_same_user_only() {
+fn a_tree_is_reused_only_for_the_same_user() {
     require_root();
     let mock = Mock::start();
     let app = app();
@@ -105,7 +105,7 @@ fn a_warm_start_serves_the_same_user_only() {
 }
 
 #[test]
-fn users_that_cannot_be_say_why() {
+fn an_invalid_user_is_an_error() {
     require_root();
     let bootstrap = Bootstrap::with(&["hello", "127.0.0.1:1"]);
     for user in [
@@ -122,9 +122,9 @@ fn users_that_cannot_be_say_why() {
     }
 }
 
-/// With trusted keys a tree that the app may not write to is as good as new.
+/// With trusted keys, bootstrap reuses a tree only if the app cannot write to it.
 #[test]
-fn a_signed_tree_is_used_again_where_the_app_may_only_read_it() {
+fn a_signed_tree_is_reused_if_the_app_cannot_write_to_it() {
     require_root();
     let signer = platformer_tests::signing::Signer::new();
     let mut app = app();
@@ -145,7 +145,7 @@ fn a_signed_tree_is_used_again_where_the_app_may_only_read_it() {
     bootstrap.run().expect(0);
     bootstrap.run().expect(0).says("already unpacked");
     assert_eq!(mock.requests(&app.path()).len(), 1);
-    // Now the app could have: times and sizes are as they were.
+    // Now the app can write to the tree. Times and sizes are unchanged.
     let tree = bootstrap.dir().join(app.digest().to_string());
     fs::set_permissions(tree.join("bin"), fs::Permissions::from_mode(0o777)).unwrap();
     bootstrap.run().expect(0).says("unpacked anew");

@@ -1,4 +1,4 @@
-//! Long polls: who waits is told of what changes, and of nothing else.
+//! Long polls: a request that waits is answered when its resource changes.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ fn tag(server: &Server, path: &str) -> String {
     answer.header("etag").unwrap().to_owned()
 }
 
-/// Asks as somebody who has what `tag` names, and waits.
-fn wait(server: &Server, path: &str, tag: &str, seconds: u32) -> Response {
+/// Sends a long poll of a client that has the state `tag`.
+fn long_poll(server: &Server, path: &str, tag: &str, seconds: u32) -> Response {
     let prefer = format!("wait={seconds}");
     server.request(
         "GET",
@@ -36,8 +36,8 @@ fn fill(server: &Server) {
     server.publish("/channels/hello/next", "1.0.0");
 }
 
-/// What is answered at `asked` once `change` was made at `changed`, and how long after.
-fn told(
+/// Sends a long poll to `asked`, then a change to `changed`. Returns the answer of the poll and the delay.
+fn poll_during_change(
     asked: &Server,
     path: &str,
     changed: &Server,
@@ -45,7 +45,7 @@ fn told(
 ) -> (Response, Duration) {
     let tag = tag(asked, path);
     thread::scope(|scope| {
-        let answer = scope.spawn(|| (wait(asked, path, &tag, 60), Instant::now()));
+        let answer = scope.spawn(|| (long_poll(asked, path, &tag, 60), Instant::now()));
         thread::sleep(Duration::from_millis(300));
         assert!(!answer.is_finished(), "{path} has not changed yet");
         let began = Instant::now();
@@ -56,7 +56,7 @@ fn told(
 }
 
 #[test]
-fn a_change_is_told_at_once() {
+fn a_change_answers_a_long_poll_at_once() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     let default = "/config/_default/_default.config";
@@ -72,7 +72,7 @@ fn a_change_is_told_at_once() {
         (default, (default, "A=4\n")),
         ("/releases/hello/latest", ("/artefacts/hello/1.2.0/f", "z")),
     ] {
-        let (answer, _) = told(&server, path, &server, change);
+        let (answer, _) = poll_during_change(&server, path, &server, change);
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("preference-applied"), Some("wait=60"));
         let now = server.get(path);
@@ -81,14 +81,14 @@ fn a_change_is_told_at_once() {
 }
 
 #[test]
-fn what_is_nothing_to_them_is_not_told() {
+fn other_changes_do_not_answer_a_long_poll() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     let tag = tag(&server, STABLE);
     thread::scope(|scope| {
         let answer = scope.spawn(|| {
             let begin = Instant::now();
-            (wait(&server, STABLE, &tag, 2), begin.elapsed())
+            (long_poll(&server, STABLE, &tag, 2), begin.elapsed())
         });
         for version in ["1.1.0", "1.0.0", "1.1.0"] {
             server.publish("/channels/hello/next", version);
@@ -99,22 +99,25 @@ fn what_is_nothing_to_them_is_not_told() {
         assert_eq!(answer.header("preference-applied"), Some("wait=2"));
         assert!(elapsed >= Duration::from_secs(2), "{elapsed:?}");
     });
-    // What has changed already, or was never there, is answered at once.
-    assert_eq!(wait(&server, STABLE, "\"m0\"", 60).status, 200);
+    // A resource that has changed already, or does not exist, is answered at once.
+    assert_eq!(long_poll(&server, STABLE, "\"m0\"", 60).status, 200);
     assert_eq!(
-        wait(&server, "/channels/hello/none", "\"m0\"", 60).status,
+        long_poll(&server, "/channels/hello/none", "\"m0\"", 60).status,
         404
     );
-    assert_eq!(wait(&server, "/config/nobody/", "\"m0\"", 60).status, 404);
+    assert_eq!(
+        long_poll(&server, "/config/unknown/", "\"m0\"", 60).status,
+        404
+    );
 }
 
 #[test]
-fn a_server_that_is_told_to_stop_lets_them_go() {
+fn a_server_that_stops_answers_long_polls() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     let tag = tag(&server, STABLE);
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| wait(&server, STABLE, &tag, 60).status);
+        let waiting = scope.spawn(|| long_poll(&server, STABLE, &tag, 60).status);
         thread::sleep(Duration::from_millis(300));
         server.process().signal(libc::SIGTERM);
         assert_eq!(waiting.join().unwrap(), 304);
@@ -126,7 +129,7 @@ fn a_server_that_is_told_to_stop_lets_them_go() {
 }
 
 #[test]
-fn what_is_written_at_another_server_is_told_too() {
+fn a_change_on_another_replica_answers_a_long_poll() {
     let store = S3::moto();
     let (one, two) = (
         Server::start_on(&store, "watching", &[]),
@@ -134,31 +137,29 @@ fn what_is_written_at_another_server_is_told_too() {
     );
     fill(&one);
     for version in ["1.1.0", "1.0.0"] {
-        let (answer, _) = told(&one, STABLE, &two, (STABLE, version));
+        let (answer, _) = poll_during_change(&one, STABLE, &two, (STABLE, version));
         assert_eq!(answer.status, 200);
     }
 }
 
-/// Each of them has a connection, and all are told.
 #[test]
-fn many_wait() {
+fn a_change_answers_200_long_polls() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     let tag = tag(&server, STABLE);
     thread::scope(|scope| {
         let waiting: Vec<_> = (0..200)
-            .map(|_| scope.spawn(|| wait(&server, STABLE, &tag, 60).status))
+            .map(|_| scope.spawn(|| long_poll(&server, STABLE, &tag, 60).status))
             .collect();
         thread::sleep(Duration::from_millis(500));
-        assert!(waiting.iter().all(|waits| !waits.is_finished()));
+        assert!(waiting.iter().all(|poll| !poll.is_finished()));
         server.publish(STABLE, "1.1.0");
-        for waits in waiting {
-            assert_eq!(waits.join().unwrap(), 200);
+        for poll in waiting {
+            assert_eq!(poll.join().unwrap(), 200);
         }
     });
 }
 
-/// From `curl` to the running app.
 #[test]
 fn a_release_reaches_the_running_app() {
     let (_storage, server) = Server::fresh();
@@ -174,7 +175,7 @@ fn a_release_reaches_the_running_app() {
         .env("BOOTSTRAP_CHANGE_SPLAY", "0s")
         .spawn();
     running.wait_for_stdout("ready");
-    // A layer alone is not released.
+    // The app follows the channel, so a new layer takes effect with the next release.
     server.publish("/config/hello/hello.config", config("2"));
     server.publish(STABLE, "1.0.0");
     running.wait_for_stdout("signal 1");

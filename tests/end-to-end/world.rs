@@ -1,4 +1,4 @@
-//! The run itself: tests and their children start from the same state, whatever started the run.
+//! Tests and their children start with the same process state, independent of what started the run.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -23,13 +23,13 @@ fn children_start_with_default_signals_and_umask() {
         line.unwrap().trim().to_owned()
     };
     let set = |name: &str| u64::from_str_radix(&field(name), 16).unwrap();
-    // The C library keeps signals 32 and 33 to itself.
+    // The C library reserves signals 32 and 33.
     assert_eq!(set("SigIgn:") & !(0b11 << 31), 0);
     assert_eq!(set("SigBlk:"), 0);
     assert_eq!(field("Umask:"), "0022");
 }
 
-/// As a background job of a script, under `nohup`, under a service manager, or all of it at once.
+/// A run may be a background job of a script, or start under `nohup` or a service manager.
 #[test]
 fn a_run_may_be_started_in_any_state() {
     let outcome = run_again(DEFAULTS, || {

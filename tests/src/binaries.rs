@@ -1,4 +1,4 @@
-//! The binaries under test, built once a run from the sources at hand.
+//! The binaries under test, built from the sources once per run.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use xtask::build::{self, Binaries, Profile};
 static BINARIES: OnceLock<Binaries> = OnceLock::new();
 static PROFILE: OnceLock<Profile> = OnceLock::new();
 
-/// Sets how the binaries are built, before the first of them is asked for.
+/// Sets the profile of the binaries. Call it before any other function of this module.
 pub fn use_profile(profile: Profile) {
     PROFILE.set(profile).expect("set once");
 }
@@ -16,7 +16,7 @@ pub fn use_profile(profile: Profile) {
 fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| {
         let profile = *PROFILE.get_or_init(|| Profile::Debug);
-        // Built by one call, so that each dependency is compiled once.
+        // One call, so that cargo compiles each dependency once.
         let packages: &[&str] = match profile {
             Profile::Debug => &[
                 "bootstrap",
@@ -26,14 +26,14 @@ fn binaries() -> &'static Binaries {
                 "platformer",
                 "moments",
             ],
-            // The benches need no more, and optimising takes long.
+            // The benches need only these, and optimised builds are slow.
             Profile::Release => &["bootstrap", "repository", "children"],
         };
         build::build(packages, profile).expect("the binaries under test build")
     })
 }
 
-/// Whether the binaries run in any image.
+/// Whether the binaries run in every image.
 pub fn are_static() -> bool {
     binaries().is_static
 }

@@ -1,4 +1,4 @@
-//! A real Chromium, driven over `WebDriver` (<https://www.w3.org/TR/webdriver2/>).
+//! Chromium, controlled over `WebDriver` (<https://www.w3.org/TR/webdriver2/>).
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,14 +10,14 @@ use crate::http;
 use crate::run::{self, Running};
 use crate::skip::{only_with_all, skip};
 
-/// For a page to become what a test waits for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Limit for each wait for a change of a page.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A window can be no narrower; a phone can.
-const NARROWEST: u32 = 500;
+/// The minimum width of a window. A narrower screen is emulated.
+const MIN_WINDOW_WIDTH: u32 = 500;
 
-/// The key of an element's id, as the standard has it.
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// The key of an element ID, as the standard defines it.
+const ELEMENT_KEY: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 #[derive(Debug)]
 pub struct Browser {
@@ -27,7 +27,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser with a window of a size, or leaves the current test out.
+    /// Starts a browser. Skips the current test if the driver is not installed.
     pub fn start((width, height): (u32, u32), is_dark: bool) -> Self {
         only_with_all("needs a browser");
         let driver = Path::new("/usr/bin/chromedriver");
@@ -45,7 +45,7 @@ impl Browser {
         let size = format!("--window-size={width},{height}");
         let mut arguments = vec![
             "--headless",
-            // Root may not have one, and the pages are ours.
+            // Chromium refuses to run as root with a sandbox. The tests open only their own pages.
             "--no-sandbox",
             "--disable-gpu",
             "--disable-dev-shm-usage",
@@ -56,7 +56,7 @@ impl Browser {
             arguments.push("--force-dark-mode");
         }
         let mut options = json!({ "args": arguments });
-        if width < NARROWEST {
+        if width < MIN_WINDOW_WIDTH {
             let metrics =
                 json!({ "width": width, "height": height, "pixelRatio": 2, "touch": true });
             options["mobileEmulation"] = json!({ "deviceMetrics": metrics });
@@ -67,17 +67,17 @@ impl Browser {
             "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
-        let made = http::request(
+        let created = http::request(
             address,
             "POST",
             "/session",
             &[],
             wanted.to_string().as_bytes(),
         );
-        assert_eq!(made.status, 200, "{}", made.text());
-        let session = made.json()["value"]["sessionId"]
+        assert_eq!(created.status, 200, "{}", created.text());
+        let session = created.json()["value"]["sessionId"]
             .as_str()
-            .expect("an id")
+            .expect("a session ID")
             .to_owned();
         Self {
             driver: address,
@@ -86,7 +86,7 @@ impl Browser {
         }
     }
 
-    fn ask(&self, method: &str, path: &str, body: &Value) -> http::Response {
+    fn try_command(&self, method: &str, path: &str, body: &Value) -> http::Response {
         let path = format!("/session/{}{path}", self.session);
         let body = if body.is_null() {
             String::new()
@@ -96,84 +96,84 @@ impl Browser {
         http::request(self.driver, method, &path, &[], body.as_bytes())
     }
 
-    fn must(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = self.ask(method, path, body);
+    fn command(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.try_command(method, path, body);
         assert_eq!(
             answer.status,
             200,
             "{method} {path} {body}: {}\n{}",
             answer.text(),
-            self.shown()
+            self.page_text()
         );
         answer.json()["value"].take()
     }
 
     pub fn open(&self, url: &str) {
-        self.must("POST", "/url", &json!({ "url": url }));
+        self.command("POST", "/url", &json!({ "url": url }));
     }
 
-    /// What a script's last line returns.
+    /// Runs a script and returns its result.
     pub fn evaluate(&self, script: &str) -> Value {
-        self.must(
+        self.command(
             "POST",
             "/execute/sync",
             &json!({ "script": script, "args": [] }),
         )
     }
 
-    /// Waits until a script's expression is true.
+    /// Waits until a JavaScript expression is true.
     pub fn until(&self, expression: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        // The page may be on its way to the next one.
+        let deadline = Instant::now() + TIMEOUT;
+        // The command can fail while the browser loads another page, so a failure counts as false.
         let script = json!({ "script": format!("return Boolean({expression})"), "args": [] });
         loop {
-            let answer = self.ask("POST", "/execute/sync", &script);
+            let answer = self.try_command("POST", "/execute/sync", &script);
             if answer.status == 200 && answer.json()["value"] == true {
                 return;
             }
             assert!(
                 Instant::now() < deadline,
-                "not {expression}: {}\n{}",
+                "timed out after {TIMEOUT:?} waiting until {expression}: {}\n{}",
                 answer.text(),
-                self.shown()
+                self.page_text()
             );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Waits until the page shows a text.
+    /// Waits until the page contains a text.
     pub fn shows(&self, text: &str) {
         let quoted = Value::from(text);
         self.until(&format!("document.body.innerText.includes({quoted})"));
     }
 
-    fn shown(&self) -> String {
+    fn page_text(&self) -> String {
         let script = json!({ "script": "return location.href + '\\n' + document.body.innerText", "args": [] });
-        let answer = self.ask("POST", "/execute/sync", &script);
+        let answer = self.try_command("POST", "/execute/sync", &script);
         answer.json()["value"]
             .as_str()
             .unwrap_or_default()
             .to_owned()
     }
 
-    /// The element that a CSS selector finds first, once it is there.
+    /// Waits for the first element that matches a CSS selector, and returns its ID.
     fn element(&self, selector: &str) -> String {
         let quoted = Value::from(selector);
         self.until(&format!("document.querySelector({quoted})"));
         let wanted = json!({ "using": "css selector", "value": selector });
-        let found = self.must("POST", "/element", &wanted);
-        found[ELEMENT].as_str().expect("an element").to_owned()
+        let found = self.command("POST", "/element", &wanted);
+        found[ELEMENT_KEY].as_str().expect("an element").to_owned()
     }
 
     pub fn click(&self, selector: &str) {
         let element = self.element(selector);
-        self.must("POST", &format!("/element/{element}/click"), &json!({}));
+        self.command("POST", &format!("/element/{element}/click"), &json!({}));
     }
 
-    /// Types at the end of what a field holds.
+    /// Types text at the end of a field.
     pub fn write(&self, selector: &str, text: &str) {
         let element = self.element(selector);
-        self.must(
+        self.command(
             "POST",
             &format!("/element/{element}/value"),
             &json!({ "text": text }),
@@ -182,19 +182,19 @@ impl Browser {
 
     pub fn clear(&self, selector: &str) {
         let element = self.element(selector);
-        self.must("POST", &format!("/element/{element}/clear"), &json!({}));
+        self.command("POST", &format!("/element/{element}/clear"), &json!({}));
     }
 
-    /// Presses a key, wherever the focus is.
+    /// Presses a key in the focused element.
     pub fn press(&self, key: char) {
         let keys = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
         let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] });
-        self.must("POST", "/actions", &actions);
+        self.command("POST", "/actions", &actions);
     }
 
-    /// What the browser itself complained of since it was last asked.
-    pub fn complaints(&self) -> Vec<String> {
-        let entries = self.must("POST", "/se/log", &json!({ "type": "browser" }));
+    /// Returns the messages of the console since the last call.
+    pub fn console_messages(&self) -> Vec<String> {
+        let entries = self.command("POST", "/se/log", &json!({ "type": "browser" }));
         let entries = entries.as_array().cloned().unwrap_or_default();
         entries
             .iter()
@@ -203,7 +203,7 @@ impl Browser {
     }
 }
 
-/// The browser ends with its session; the driver alone would leave it behind.
+/// Ends the session, because the browser would outlive the driver.
 impl Drop for Browser {
     fn drop(&mut self) {
         let path = format!("/session/{}", self.session);

@@ -1,5 +1,5 @@
-//! Ceph's gateway, a store that speaks S3 as it is run in production: one monitor, one store in memory,
-//! two gateways, on this machine, once for all tests of a run.
+//! Ceph with its S3 gateway on this machine: one monitor, one in-memory object store and two gateways. All tests of a
+//! run share them.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -9,14 +9,14 @@ use std::sync::OnceLock;
 use std::thread;
 
 use crate::ports;
-use crate::run::{PATIENCE, eventually};
+use crate::run::{TIMEOUT, eventually};
 use crate::s3::S3;
 use crate::skip::{only_with_all, require_program};
 
 const ACCESS_KEY: &str = "access";
 const SECRET_KEY: &str = "secret";
 
-/// Two gateways to one store, with the buckets `bucket` and `versioned`; leaves the current test out where Ceph is not
+/// Returns two gateways to one store with the buckets `bucket` and `versioned`. Skips the current test if Ceph is not
 /// installed.
 pub fn gateways() -> Vec<S3> {
     static GATEWAYS: OnceLock<[SocketAddr; 2]> = OnceLock::new();
@@ -24,14 +24,14 @@ pub fn gateways() -> Vec<S3> {
     for program in ["ceph", "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin"] {
         require_program(program, "ceph-mon ceph-osd radosgw ceph-common");
     }
-    let addresses = GATEWAYS.get_or_init(up);
+    let addresses = GATEWAYS.get_or_init(start_cluster);
     addresses
         .iter()
         .map(|address| S3::at(*address, ACCESS_KEY, SECRET_KEY))
         .collect()
 }
 
-fn up() -> [SocketAddr; 2] {
+fn start_cluster() -> [SocketAddr; 2] {
     let home = tempfile::tempdir().unwrap().keep();
     let monitor = ports::free().port();
     let addresses = [ports::free(), ports::free()];
@@ -84,8 +84,10 @@ fn up() -> [SocketAddr; 2] {
                 &socket,
             ],
         ));
-        // The first one makes the pools.
-        eventually("a gateway answers", || TcpStream::connect(address).is_ok());
+        // Waits before the next gateway starts, because the first gateway creates the pools.
+        eventually("a gateway accepts connections", || {
+            TcpStream::connect(address).is_ok()
+        });
     }
     let user = [
         "-n",
@@ -102,7 +104,7 @@ fn up() -> [SocketAddr; 2] {
     let mut create = ceph("radosgw-admin", &user);
     create.args(keys);
     run(create);
-    S3::at(addresses[0], ACCESS_KEY, SECRET_KEY).make_buckets();
+    S3::at(addresses[0], ACCESS_KEY, SECRET_KEY).create_buckets();
     addresses
 }
 
@@ -113,7 +115,7 @@ fn uuid() -> String {
 
 fn configure(home: &Path, monitor: u16) {
     let cluster = uuid();
-    let at = home.display();
+    let directory = home.display();
     let text = format!(
         "[global]
 fsid = {cluster}
@@ -122,14 +124,14 @@ mon_host = v1:127.0.0.1:{monitor}
 public_addr = 127.0.0.1
 cluster_addr = 127.0.0.1
 ms_bind_msgr2 = false
-keyring = {at}/keyring
-log_file = {at}/$name.log
-run_dir = {at}
-admin_socket = {at}/$name.asok
-pid_file = {at}/$name.$pid.pid
-mon_data = {at}/mon
-osd_data = {at}/osd
-rgw_data = {at}/rgw
+keyring = {directory}/keyring
+log_file = {directory}/$name.log
+run_dir = {directory}
+admin_socket = {directory}/$name.asok
+pid_file = {directory}/$name.$pid.pid
+mon_data = {directory}/mon
+osd_data = {directory}/osd
+rgw_data = {directory}/rgw
 auth_allow_insecure_global_id_reclaim = true
 mon_allow_pool_size_one = true
 osd_pool_default_size = 1
@@ -185,17 +187,17 @@ fn run(mut command: Command) {
     );
 }
 
-/// Starts what ends with this process, and not with the test that came first.
+/// Starts a daemon that ends with this process, not with the test that started it.
 fn start(command: Command) {
-    let (started, is_up) = std::sync::mpsc::channel();
+    let (started, has_started) = std::sync::mpsc::channel();
     thread::spawn(move || {
-        // The kernel counts the thread that starts a process as its parent: this one stays.
-        let mut bound = Command::new("setpriv");
-        bound
+        // --pdeathsig applies when the thread that started the process ends, so this thread waits for the process.
+        let mut daemon = Command::new("setpriv");
+        daemon
             .args(["--pdeathsig", "KILL"])
             .arg(command.get_program())
             .args(command.get_args());
-        let child = bound
+        let child = daemon
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -204,5 +206,5 @@ fn start(command: Command) {
         started.send(()).unwrap();
         let _ = child.wait_with_output();
     });
-    is_up.recv_timeout(PATIENCE).unwrap();
+    has_started.recv_timeout(TIMEOUT).unwrap();
 }

@@ -15,7 +15,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket,
 };
 
-use crate::run::PATIENCE;
+use crate::run::TIMEOUT;
 use crate::server::Server;
 
 /// The file that the readers request. It is larger than the socket buffers, so the server has to hold the rest.
@@ -162,7 +162,7 @@ fn drip(streams: &[Arc<TcpStream>], is_over: &AtomicBool) {
 
 /// Reads until the server closes the connection. Returns whether it did.
 pub fn is_closed_by_server(mut stream: &TcpStream) -> bool {
-    stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("an option");
     let mut rest = [0; 4096];
     loop {
         match stream.read(&mut rest) {

@@ -1,4 +1,9 @@
-//! Containers, where Docker answers. Each has a name of its own and is removed with its owner.
+//! Docker containers, networks and volumes with unique names, which are removed when they are dropped.
+//!
+//! [`Repository`] is a repository in a container; [`Sample`] is a sample app to publish in it.
+
+mod repository;
+mod sample;
 
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -10,48 +15,59 @@ use xtask::build::Profile;
 use crate::binaries;
 use crate::skip::{only_with_all, skip};
 
+pub use repository::Repository;
+pub use sample::Sample;
+
 /// The profile of the binaries in the images.
 pub const PROFILE: Profile = Profile::Release;
 
-static BUILT: OnceLock<Result<(), Missing>> = OnceLock::new();
+/// The options of a container without privileges and with a read-only file system.
+pub const LOCKED_DOWN: [&str; 5] = [
+    "--read-only",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+];
 
-/// Why there are no images.
+static BUILD: OnceLock<Result<(), BuildError>> = OnceLock::new();
+
 #[derive(Debug)]
-enum Missing {
-    /// No Debian to build on: a missing prerequisite.
+enum BuildError {
+    /// The Debian base image is missing: a missing prerequisite.
     Base(String),
     /// A Dockerfile fails: a defect.
-    Build(String),
+    Image(String),
 }
 
-/// Leaves the current test out where the images cannot be had; builds them, once a run, where they can.
+/// Builds the images once per run. Skips the current test if a prerequisite is missing.
 ///
 /// # Panics
 ///
-/// Where everything that the images need is here and they do not build.
+/// If all prerequisites are present and the build fails.
 pub fn require_images() {
     only_with_all("needs container images");
     require_engine();
     if !binaries::are_static() {
-        skip("the binaries are not static: rustup cannot add the musl target");
+        skip("the binaries are not static (run rustup target add x86_64-unknown-linux-musl)");
     }
-    let built = BUILT.get_or_init(|| {
+    let build = BUILD.get_or_init(|| {
         if let Err(error) = images::base() {
-            return Err(Missing::Base(format!("{error:#}")));
+            return Err(BuildError::Base(format!("{error:#}")));
         }
-        xtask::images::build(PROFILE).map_err(|error| Missing::Build(format!("{error:#}")))
+        xtask::images::build(PROFILE).map_err(|error| BuildError::Image(format!("{error:#}")))
     });
-    match built {
+    match build {
         Ok(()) => {}
-        Err(Missing::Base(error)) => skip(error),
-        Err(Missing::Build(error)) => panic!("the images do not build: {error}"),
+        Err(BuildError::Base(error)) => skip(error),
+        Err(BuildError::Image(error)) => panic!("the image build failed: {error}"),
     }
 }
 
-/// Leaves the current test out where no Docker Engine answers.
+/// Skips the current test if Docker Engine does not respond.
 pub fn require_engine() {
     if !images::docker_answers() {
-        skip("docker does not answer (install and start Docker Engine)");
+        skip("Docker Engine does not respond (install and start Docker Engine)");
     }
 }
 
@@ -59,10 +75,10 @@ pub fn docker(arguments: &[&str]) -> Output {
     Command::new("docker")
         .args(arguments)
         .output()
-        .expect("docker starts")
+        .expect("docker runs")
 }
 
-/// Runs docker, expects success, returns its output.
+/// Runs docker, asserts that it succeeds, and returns its standard output.
 pub fn succeed(arguments: &[&str]) -> String {
     let output = docker(arguments);
     assert!(
@@ -73,25 +89,37 @@ pub fn succeed(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Runs a command as root with a volume (`NAME:/PATH`) and nothing else, expects success, returns its output.
-pub fn beside(volume: &str, command: &[&str]) -> String {
+/// Runs a command in a running container.
+pub fn exec(container: &str, command: &[&str]) -> Output {
+    docker(&[&["exec", container][..], command].concat())
+}
+
+/// Runs a command in a running container, asserts that it succeeds, and returns its standard output.
+pub fn exec_ok(container: &str, command: &[&str]) -> String {
+    succeed(&[&["exec", container][..], command].concat())
+}
+
+/// Runs a command as root in a new toolbox without a network, with a volume (`NAME:/PATH`). Asserts that the command
+/// succeeds, and returns its standard output.
+pub fn run_with_volume(volume: &str, command: &[&str]) -> String {
     let run = ["run", "--rm", "--user", "0", "--network", "none"];
-    let with = ["--volume", volume, "platformer/toolbox"];
-    succeed(&[&run[..], &with, command].concat())
+    let toolbox = ["--volume", volume, "platformer/toolbox"];
+    succeed(&[&run[..], &toolbox, command].concat())
 }
 
-/// Kills the first process of a container as the kernel would when memory is out. `docker kill` would be taken for
-/// somebody's wish, and the engine would not start it anew.
-pub fn kill_at_once(container: &str) {
+/// Kills the first process of a container, as the kernel does when memory runs out. After `docker kill`, the engine
+/// would not restart the container.
+pub fn kill_process(container: &str) {
     let pid = succeed(&["inspect", "--format", "{{.State.Pid}}", container]);
-    let pid: i32 = pid.parse().expect("a process");
-    assert!(pid > 1, "{container} does not run");
+    let pid: i32 = pid.parse().expect("a process ID");
+    assert!(pid > 1, "{container} is not running");
     let pid = nix::unistd::Pid::from_raw(pid);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it is killed");
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)
+        .expect("the process gets SIGKILL");
 }
 
-/// Bytes that a container has sent to others since it started; `None` where it does not run.
-pub fn sent(container: &str) -> Option<u64> {
+/// Returns the bytes that a container has sent since it started, or `None` if it is not running.
+pub fn sent_bytes(container: &str) -> Option<u64> {
     let inspect = docker(&["inspect", "--format", "{{.State.Pid}}", container]);
     let pid: u32 = String::from_utf8_lossy(&inspect.stdout)
         .trim()
@@ -99,7 +127,7 @@ pub fn sent(container: &str) -> Option<u64> {
         .ok()
         .filter(|pid| *pid > 0)?;
     let interfaces = std::fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
-    // Behind the name eight columns of what was received, and then the bytes that were sent.
+    // After the name, eight columns count received data. The next column is the number of sent bytes.
     let sent = interfaces.lines().filter_map(|line| {
         let (name, columns) = line.split_once(':')?;
         let sent = columns.split_whitespace().nth(8)?.parse::<u64>().ok()?;
@@ -110,21 +138,21 @@ pub fn sent(container: &str) -> Option<u64> {
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-fn unique(what: &str) -> String {
+fn unique_name(kind: &str) -> String {
     format!(
-        "platformer-test-{}-{}-{what}",
+        "platformer-test-{}-{}-{kind}",
         std::process::id(),
         COUNT.fetch_add(1, Ordering::Relaxed)
     )
 }
 
-/// A network that goes with its owner.
+/// A network, removed when it is dropped.
 #[derive(Debug)]
 pub struct Network(pub String);
 
 impl Network {
     pub fn new() -> Self {
-        let name = unique("network");
+        let name = unique_name("network");
         succeed(&["network", "create", &name]);
         Self(name)
     }
@@ -142,13 +170,13 @@ impl Drop for Network {
     }
 }
 
-/// A named volume that goes with its owner, which is to be declared before the containers on it.
+/// A named volume, removed when it is dropped. Declare it before the containers that use it.
 #[derive(Debug)]
 pub struct Volume(pub String);
 
 impl Volume {
     pub fn new() -> Self {
-        let name = unique("volume");
+        let name = unique_name("volume");
         succeed(&["volume", "create", &name]);
         Self(name)
     }
@@ -166,25 +194,24 @@ impl Drop for Volume {
     }
 }
 
-/// A container that goes with its owner.
+/// A container, removed when it is dropped.
 #[derive(Debug)]
 pub struct Container(pub String);
 
 impl Container {
-    /// One that is never started.
+    /// Creates a container without starting it.
     pub fn create(image: &str) -> Self {
-        let name = unique("container");
+        let name = unique_name("container");
         succeed(&["create", "--name", &name, image]);
         Self(name)
     }
 
-    /// `docker run --detach --name … ARGUMENTS`
+    /// Runs `docker run --detach --name … ARGUMENTS`.
     pub fn run(arguments: &[&str]) -> Self {
-        let name = unique("container");
-        let mut all = vec!["run", "--detach", "--name", &name];
-        all.extend(arguments);
+        let name = unique_name("container");
+        // Owned before it runs, so that a container that fails to start is removed.
         let container = Self(name.clone());
-        succeed(&all);
+        succeed(&[&["run", "--detach", "--name", &name][..], arguments].concat());
         container
     }
 
@@ -201,16 +228,27 @@ impl Container {
         succeed(&["inspect", "--format", format, &self.0])
     }
 
-    /// The address of a published port.
-    pub fn port(&self, inner: &str) -> std::net::SocketAddr {
-        let line = succeed(&["port", &self.0, inner]);
+    /// Returns the address of a published port. It changes when the container restarts.
+    pub fn port(&self, container_port: &str) -> std::net::SocketAddr {
+        let line = succeed(&["port", &self.0, container_port]);
         line.lines()
             .next()
             .and_then(|line| line.parse().ok())
-            .unwrap_or_else(|| panic!("a port in {line:?}"))
+            .unwrap_or_else(|| panic!("no address in {line:?}"))
     }
 
-    /// Waits for its end and returns the exit code.
+    /// Whether the health check succeeds.
+    pub fn is_healthy(&self) -> bool {
+        self.inspect("{{.State.Health.Status}}") == "healthy"
+    }
+
+    /// Stops the container and returns its exit code.
+    pub fn stop(&self) -> i32 {
+        succeed(&["stop", &self.0]);
+        self.wait()
+    }
+
+    /// Waits until the container exits, and returns the exit code.
     pub fn wait(&self) -> i32 {
         succeed(&["wait", &self.0]).parse().expect("an exit code")
     }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::archive::{Entry, Tar, gzip};
 use crate::binaries;
 use crate::mock::{Mock, Reply};
-use crate::run::{self, Ended, Running};
+use crate::run::{self, Exit, Running};
 
 pub const APP: &str = "hello";
 pub const VERSION: &str = "1.0.0";
@@ -190,7 +190,7 @@ impl Bootstrap {
     }
 
     /// Runs with the address of `mock` as the last argument.
-    pub fn run_at(&self, mock: &Mock) -> Ended {
+    pub fn run_at(&self, mock: &Mock) -> Exit {
         let mut arguments = self.arguments.clone();
         arguments.push(mock.address().to_string().into());
         run::spawn(&binaries::bootstrap(), &arguments, &self.environment).wait()
@@ -211,19 +211,19 @@ impl Bootstrap {
         run::spawn_command(&mut command).in_home(&self.home)
     }
 
-    pub fn run(&self) -> Ended {
+    pub fn run(&self) -> Exit {
         self.spawn().wait()
     }
 
     /// Runs with an additional variable.
-    pub fn run_with(&self, name: &str, value: &str) -> Ended {
+    pub fn run_with(&self, name: &str, value: &str) -> Exit {
         let mut environment = self.environment.clone();
         environment.push((name.into(), value.into()));
         run::spawn(&binaries::bootstrap(), &self.arguments, &environment).wait()
     }
 }
 
-impl Ended {
+impl Exit {
     /// Asserts the exit code, and shows the log if it differs.
     pub fn expect(&self, code: i32) -> &Self {
         assert_eq!(

@@ -1,8 +1,8 @@
-//! Runs the end-to-end tests and reports what was left out.
+//! Runs the end-to-end tests.
 //!
-//! 1. restore the process defaults that a shell, `nohup` or CI may have changed ([`crate::world`])
-//! 2. run the registered tests, each on a thread of its own name
-//! 3. print the slowest tests (with `PLATFORM_TESTS=all` or `CI=true`), and, as the last lines, every test that was left out
+//! 1. Restores the process defaults that a shell, `nohup` or CI may have changed ([`crate::world`]).
+//! 2. Runs each registered test on a thread with the name of the test.
+//! 3. Prints the slowest tests (with `PLATFORM_TESTS=all` or `CI=true`) and the skipped tests ([`crate::report`]).
 
 use std::process::ExitCode;
 use std::thread;
@@ -17,10 +17,10 @@ use crate::world;
 
 pub use inventory::submit;
 
-/// A function that `#[test]` has registered.
+/// A test function that `#[test]` registered.
 #[derive(Debug)]
 pub struct Test {
-    /// The function's path, crate included.
+    /// The path of the function, with the crate.
     pub path: &'static str,
     pub run: fn(),
 }
@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     let CommandLine { mut run, more } = CommandLine::parse();
     let selection = match Selection::from_environment() {
         Ok(selection) => selection,
-        #[expect(clippy::print_stderr, reason = "there is no test yet to fail")]
+        #[expect(clippy::print_stderr, reason = "no test is running yet")]
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
@@ -72,12 +72,12 @@ pub fn main() -> ExitCode {
     if selection == Selection::All && !run.list {
         report.print_slowest();
     }
-    report.print_left_out();
+    report.print_skipped();
     conclusion.exit_code()
 }
 
 impl Test {
-    /// The path below the crate, as `cargo test` filters it.
+    /// The path without the crate, which `cargo test` filters by.
     fn name(&self) -> &'static str {
         self.path
             .split_once("::")
@@ -101,11 +101,11 @@ fn run_test(name: &'static str, test: fn()) -> Result<Completion, Failed> {
     };
     match panic.downcast::<Skipped>() {
         Ok(skipped) => {
-            let left_out = report.left_out.entry(skipped.reason.clone()).or_default();
-            left_out.push(name.to_owned());
+            let names = report.skipped.entry(skipped.reason.clone()).or_default();
+            names.push(name.to_owned());
             Ok(Completion::ignored_with(skipped.reason))
         }
-        // The panic's message is on standard error already.
+        // The panic hook printed the message.
         Err(_) => Err(Failed::without_message()),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::run::PATIENCE;
+use crate::run::TIMEOUT;
 
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -65,7 +65,7 @@ pub fn try_request(
     body: &[u8],
 ) -> Option<Response> {
     let mut connection = TcpStream::connect(address).ok()?;
-    connection.set_read_timeout(Some(PATIENCE)).ok()?;
+    connection.set_read_timeout(Some(TIMEOUT)).ok()?;
     let _ = connection.write_all(&encode(address, method, path, headers, body));
     try_read(&mut connection, method == "HEAD")
 }
@@ -106,7 +106,7 @@ pub fn put(address: SocketAddr, path: &str, body: &[u8]) -> Response {
 pub fn raw(address: SocketAddr, bytes: &[u8], is_head: bool) -> Response {
     let mut connection = TcpStream::connect(address).expect("the server listens");
     connection
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(TIMEOUT))
         .expect("a timeout");
     // A server that refuses early may not read all bytes.
     let _ = connection.write_all(bytes);

@@ -3,7 +3,8 @@
 //! Processes and prerequisites:
 //! - [`binaries`] builds the binaries under test, once per run.
 //! - [`run`] starts processes and ends them with their test.
-//! - [`harness`] runs the tests; [`skip`] selects them and leaves out those whose prerequisite is missing.
+//! - [`harness`] runs the tests; [`skip`] selects them and skips those whose prerequisite is missing.
+//! - `report` lists the slowest and the skipped tests.
 //! - [`world`] is the process state that tests start from.
 //! - [`terminal`] runs a process on a pseudo-terminal.
 //! - [`strace`] makes system calls fail; [`power`] cuts the power of a disk.

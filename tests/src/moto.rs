@@ -1,4 +1,4 @@
-//! moto, a store that speaks S3: the Python that has it, and what it needs.
+//! moto, an S3 server in Python.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use crate::skip::skip;
 
-/// Starts it, one write after another.
+/// The script that serves moto and serializes writes.
 pub(crate) const SERVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/store/serve.py");
 
-/// A Python, and the directory of its packages.
+/// A Python interpreter with moto, and the directory of its packages.
 #[derive(Debug)]
 pub(crate) struct Moto {
     python: String,
@@ -19,25 +19,27 @@ pub(crate) struct Moto {
 }
 
 impl Moto {
-    /// The installed one; leaves the current test out where there is none.
+    /// Finds moto. Skips the current test if moto is not installed.
     pub(crate) fn find() -> &'static Self {
         static FOUND: OnceLock<Option<Moto>> = OnceLock::new();
-        let found = FOUND.get_or_init(Self::look).as_ref();
+        let found = FOUND.get_or_init(Self::search).as_ref();
         found.unwrap_or_else(|| skip("moto is not installed (pip install 'moto[server]')"))
     }
 
-    /// The Python of its script, or, where the script is a wrapper that looks for one, the one that is found first.
-    fn look() -> Option<Self> {
+    /// Tries the interpreters of the `moto_server` scripts on `PATH`, then `python3`.
+    fn search() -> Option<Self> {
         let path = std::env::var_os("PATH")?;
         let scripts = std::env::split_paths(&path).map(|directory| directory.join("moto_server"));
         let pythons = scripts.filter_map(|script| {
             let text = fs::read_to_string(script).ok()?;
             Some(text.lines().next()?.strip_prefix("#!")?.trim().to_owned())
         });
-        pythons.chain(["python3".to_owned()]).find_map(Self::of)
+        pythons
+            .chain(["python3".to_owned()])
+            .find_map(Self::with_python)
     }
 
-    fn of(python: String) -> Option<Self> {
+    fn with_python(python: String) -> Option<Self> {
         let line = "import moto.server, pathlib; print(pathlib.Path(moto.__file__).parent.parent)";
         let output = Command::new(&python).args(["-c", line]).output().ok()?;
         let printed = String::from_utf8(output.stdout).ok()?;
@@ -56,6 +58,6 @@ impl Moto {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("Python starts")
+            .expect("Python runs")
     }
 }

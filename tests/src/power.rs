@@ -1,5 +1,5 @@
-//! A disk whose power can be cut: ext4 in a file, shut down without a flush of its log (`EXT4_IOC_SHUTDOWN`). What had
-//! reached the disk by then is there after the next mount.
+//! A disk whose power can be cut: ext4 in a file, shut down without a flush of the journal (`EXT4_IOC_SHUTDOWN`). The
+//! next mount shows what had reached the disk.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -12,11 +12,11 @@ use crate::skip::skip;
 
 const DISK_BYTES: u64 = 512 << 20;
 
-/// An ext4 file system in a file, mounted by a loop device.
+/// An ext4 file system in a file, mounted through a loop device.
 #[derive(Debug)]
 pub struct Disk {
     directory: TempDir,
-    /// How often the power came back: each time, the file system is mounted from a copy.
+    /// Number of times that the power came back. Each time, a copy of the image is mounted.
     copies: u32,
     is_mounted: bool,
 }
@@ -29,7 +29,7 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 }
 
 impl Disk {
-    /// Makes and mounts a disk, or leaves the current test out.
+    /// Creates and mounts a disk. Skips the current test without root or `mkfs.ext4`.
     pub fn new() -> Self {
         Self::with_size(DISK_BYTES)
     }
@@ -46,7 +46,9 @@ impl Disk {
         File::create(&image).unwrap().set_len(bytes).unwrap();
         let image = image.display().to_string();
         if !succeeds("mkfs.ext4", &["-q", "-F", &image]) || !disk.mount() {
-            skip("ext4 cannot be made and mounted (needs root and e2fsprogs)");
+            skip(
+                "an ext4 file system cannot be created and mounted (run as root, and install e2fsprogs)",
+            );
         }
         disk
     }
@@ -66,23 +68,22 @@ impl Disk {
         self.is_mounted
     }
 
-    /// From now on nothing reaches the disk, and unwritten data is lost.
+    /// Stops all writes to the disk, and discards data that has not reached it.
     pub fn cut_power(&self) {
         // _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH.
         const EXT4_IOC_SHUTDOWN: u32 = 0x8004_587d;
         let flags: u32 = 2;
         let root = File::open(self.mount_point()).unwrap();
-        #[expect(unsafe_code, reason = "the C library has no other way to ask for it")]
+        #[expect(unsafe_code, reason = "the C library has no wrapper for this ioctl")]
         let failed =
             unsafe { libc::ioctl(root.as_raw_fd(), EXT4_IOC_SHUTDOWN.into(), &raw const flags) };
         assert_eq!(failed, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// Mounts what had reached the disk.
+    /// Mounts the data that had reached the disk.
     ///
-    /// A mount namespace that another test made meanwhile, or a child of it between fork and exec, may hold the dead
-    /// file system for as long as it lives, and mounting the same device again would only return the dead one. So the
-    /// image is copied, and the copy is mounted.
+    /// A mount namespace of another test, or a child between fork and exec, may still use the dead file system. Then
+    /// mounting the same device would return the dead file system. So `power_on` mounts a copy of the image.
     pub fn power_on(&mut self) {
         let dead = self.image();
         self.unmount();
@@ -93,13 +94,13 @@ impl Disk {
         );
         assert!(
             succeeds("cp", &["--sparse=always", &from, &to]),
-            "the image is copied"
+            "copying the image failed"
         );
         std::fs::remove_file(dead).unwrap();
-        assert!(self.mount(), "the copy is mounted");
+        assert!(self.mount(), "mounting the copy failed");
     }
 
-    /// Lazily, because the dead file system may still be in use.
+    /// Unmounts lazily, because the dead file system may still be in use.
     fn unmount(&mut self) {
         let point = self.mount_point().display().to_string();
         if std::mem::take(&mut self.is_mounted) {

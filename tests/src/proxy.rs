@@ -41,13 +41,13 @@ impl Kind {
         }
     }
 
-    /// Leaves the current test out where the proxy is not installed.
+    /// Skips the current test if the proxy is not installed.
     pub fn require(self) {
         let (program, package) = (self.program(), self.package());
         require_program(program, package);
     }
 
-    /// The installed ones. A test that checks each proxy covers less where one is missing, and says so.
+    /// Returns the installed proxies, and reports that the test runs in part if one is missing.
     pub fn installed() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|kind| {
             let is_installed = starts(kind.program());

@@ -15,7 +15,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// A Redis that is not started yet; leaves the current test out where Redis is not installed.
+    /// Prepares a Redis without starting it. Skips the current test if Redis is not installed.
     pub fn stopped() -> Self {
         require_program("redis-server", "redis-server");
         Self {

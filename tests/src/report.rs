@@ -1,4 +1,4 @@
-//! What a run reports beside libtest's own count: the slowest tests, and those that were left out or ran in part.
+//! The report at the end of a run: the slowest tests, the skipped tests, and the tests that ran in part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,15 +8,15 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) durations: Vec<(Duration, &'static str)>,
-    /// The tests that were left out, by reason.
-    pub(crate) left_out: BTreeMap<String, Vec<String>>,
+    /// The skipped tests, by reason.
+    pub(crate) skipped: BTreeMap<String, Vec<String>>,
     /// The tests that ran in part, by reason.
     reduced: BTreeMap<String, BTreeSet<String>>,
 }
 
 static REPORT: Mutex<Report> = Mutex::new(Report {
     durations: Vec::new(),
-    left_out: BTreeMap::new(),
+    skipped: BTreeMap::new(),
     reduced: BTreeMap::new(),
 });
 
@@ -49,18 +49,18 @@ impl Report {
     }
 
     #[expect(clippy::print_stdout, reason = "a test run reports on standard output")]
-    pub(crate) fn print_left_out(&self) {
+    pub(crate) fn print_skipped(&self) {
         for (reason, names) in &self.reduced {
             println!("{reason}:");
             for name in names {
                 println!("    {name}");
             }
         }
-        let count: usize = self.left_out.values().map(Vec::len).sum();
+        let count: usize = self.skipped.values().map(Vec::len).sum();
         if count > 0 {
-            println!("left out: {count} tests");
+            println!("skipped: {count} tests");
         }
-        for (reason, names) in &self.left_out {
+        for (reason, names) in &self.skipped {
             println!("  {reason}:");
             for name in names {
                 println!("    {name}");

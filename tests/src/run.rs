@@ -1,4 +1,4 @@
-//! Processes under test: each has a deadline and does not outlive its owner.
+//! Processes under test, with timeouts. A process is killed when its owner is dropped.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read};
@@ -13,35 +13,34 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use tempfile::TempDir;
 
-/// Whoever waits longer than this for one thing has failed.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+/// Limit for each wait of a test.
+pub const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// What an ended process left.
+/// The exit code and output of a process.
 #[derive(Debug)]
-pub struct Ended {
-    /// 128+n for one that died of signal n.
+pub struct Exit {
+    /// 128+n if signal n ended the process.
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
     pub elapsed: Duration,
 }
 
-/// A process under way.
+/// A running process.
 #[derive(Debug)]
 pub struct Running {
-    child: Owned,
-    /// What it works in stays for as long as it runs.
+    child: KillOnDrop,
+    /// Keeps the directory of the process while the process runs.
     home: Option<Arc<TempDir>>,
     begin: Instant,
     stdout: Output,
     stderr: Output,
 }
 
-/// Killed when its owner goes; one that has ended is left alone.
 #[derive(Debug)]
-struct Owned(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Owned {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -81,21 +80,21 @@ impl Output {
     }
 
     fn wait_for(&self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.lock().unwrap().recv_timeout(left) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("no line with {text:?} in:\n{}", self.all.lock().unwrap())
+                    panic!("no line contains {text:?}:\n{}", self.all.lock().unwrap())
                 }
             }
         }
     }
 
     fn finish(self) -> String {
-        // A descendant that lives on may hold the pipe; then what has come is what there is.
+        // A descendant that is still running may hold the pipe open. Then return the output so far.
         let deadline = Instant::now() + Duration::from_secs(2);
         while !self.reader.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -104,7 +103,7 @@ impl Output {
     }
 }
 
-/// Starts a command without input, with an empty environment but what `environment` holds.
+/// Starts a program without input, with exactly the variables of `environment`.
 pub fn spawn<A: AsRef<OsStr>>(
     program: &Path,
     arguments: &[A],
@@ -132,7 +131,7 @@ pub fn spawn_with_input(command: &mut Command, input: Stdio) -> Running {
     let stdout = Output::read(child.stdout.take().expect("a pipe"));
     let stderr = Output::read(child.stderr.take().expect("a pipe"));
     Running {
-        child: Owned(child),
+        child: KillOnDrop(child),
         home: None,
         begin: Instant::now(),
         stdout,
@@ -155,11 +154,12 @@ impl Running {
         kill(self.pid(), signal);
     }
 
-    /// Waits for a line on standard output that holds `text`.
+    /// Waits for a line on standard output that contains `text`.
     pub fn wait_for_stdout(&self, text: &str) -> String {
         self.stdout.wait_for(text)
     }
 
+    /// Waits for a line on standard error that contains `text`.
     pub fn wait_for_stderr(&self, text: &str) -> String {
         self.stderr.wait_for(text)
     }
@@ -168,15 +168,15 @@ impl Running {
         self.stderr.all.lock().unwrap().clone()
     }
 
-    /// Waits for its end, which is due: however long it ran before.
-    pub fn wait(mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until the process exits. The timeout starts now.
+    pub fn wait(mut self) -> Exit {
+        let deadline = Instant::now() + TIMEOUT;
         let status = loop {
-            match self.child.0.try_wait().expect("a child of ours") {
+            match self.child.0.try_wait().expect("a child of this process") {
                 Some(status) => break status,
                 None if Instant::now() > deadline => {
                     panic!(
-                        "not ended within {PATIENCE:?}; its log:\n{}",
+                        "the process did not exit within {TIMEOUT:?}; its standard error:\n{}",
                         self.stderr_so_far()
                     );
                 }
@@ -188,7 +188,7 @@ impl Running {
             .code()
             .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
         let Self { stdout, stderr, .. } = self;
-        Ended {
+        Exit {
             code,
             stdout: stdout.finish(),
             stderr: stderr.finish(),
@@ -197,7 +197,7 @@ impl Running {
     }
 }
 
-/// Sends a signal to a process that the caller started.
+/// Sends a signal to a process.
 pub fn kill(pid: i32, signal: i32) {
     let status = Command::new("kill")
         .arg(format!("-{signal}"))
@@ -205,15 +205,18 @@ pub fn kill(pid: i32, signal: i32) {
         .status();
     assert!(
         status.is_ok_and(|status| status.success()),
-        "{pid} gets signal {signal}"
+        "sending signal {signal} to process {pid} failed"
     );
 }
 
-/// Waits until `holds`, with a deadline.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+/// Waits until `condition` is true.
+pub fn eventually(description: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() {
+        assert!(
+            Instant::now() < deadline,
+            "timed out after {TIMEOUT:?} waiting until {description}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }

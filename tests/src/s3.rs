@@ -1,5 +1,4 @@
-//! Stores that speak S3, on this machine: moto's server, quick to start, and what goes wrong on the way
-//! to one.
+//! S3 stores on this machine: the server of moto, which starts quickly, and a proxy that injects faults.
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
@@ -14,7 +13,7 @@ use crate::moto::Moto;
 use crate::ports;
 use crate::run::eventually;
 
-/// A store with one bucket, named `bucket`.
+/// An S3 store with a bucket named `bucket`.
 #[derive(Debug)]
 pub struct S3 {
     pub address: SocketAddr,
@@ -24,12 +23,14 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Starts moto's server, or leaves the current test out.
+    /// Starts the server of moto. Skips the current test if moto is not installed.
     pub fn moto() -> Self {
         let address = ports::free();
         let mut store = Self::at(address, "access", "secret");
         store.process = Some(Moto::find().serve(address));
-        eventually("moto answers", || TcpStream::connect(address).is_ok());
+        eventually("moto accepts connections", || {
+            TcpStream::connect(address).is_ok()
+        });
         assert_eq!(http::put(address, "/bucket", b"").status, 200);
         store
     }
@@ -43,14 +44,14 @@ impl S3 {
         }
     }
 
-    /// The same store by another way to it.
+    /// Returns the same store at another address.
     #[must_use]
-    pub fn by_way_of(&self, address: SocketAddr) -> Self {
+    pub fn at_address(&self, address: SocketAddr) -> Self {
         Self::at(address, &self.access_key, &self.secret_key)
     }
 
-    /// `bucket`, and `versioned`, which keeps old versions.
-    pub(crate) fn make_buckets(&self) {
+    /// Creates `bucket`, and `versioned`, which keeps old versions of objects.
+    pub(crate) fn create_buckets(&self) {
         let script = format!(
             "import boto3
 s3 = boto3.client('s3', endpoint_url='http://{}', aws_access_key_id='{}', aws_secret_access_key='{}', region_name='us-east-1')
@@ -70,12 +71,13 @@ s3.put_bucket_versioning(Bucket='versioned', VersioningConfiguration={{'Status':
         );
     }
 
-    /// What a repository needs to know.
+    /// Returns the settings of a repository on `bucket`.
     pub fn environment(&self, prefix: &str) -> Vec<(OsString, OsString)> {
-        self.environment_of("bucket", prefix)
+        self.environment_with_bucket("bucket", prefix)
     }
 
-    pub fn environment_of(&self, bucket: &str, prefix: &str) -> Vec<(OsString, OsString)> {
+    /// Returns the settings of a repository on another bucket.
+    pub fn environment_with_bucket(&self, bucket: &str, prefix: &str) -> Vec<(OsString, OsString)> {
         [
             ("REPOSITORY_STORAGE", format!("s3://{bucket}/{prefix}")),
             ("AWS_ENDPOINT", format!("http://{}", self.address)),
@@ -98,13 +100,14 @@ impl Drop for S3 {
     }
 }
 
-/// A request on its way to a store: its head as it was sent.
+/// A request that the proxy received.
 #[derive(Debug)]
-pub struct Passing {
+pub struct Request {
+    /// The request line and the headers.
     pub head: String,
 }
 
-impl Passing {
+impl Request {
     pub fn is_conditional(&self) -> bool {
         self.head
             .to_ascii_lowercase()
@@ -112,40 +115,44 @@ impl Passing {
     }
 }
 
-/// What becomes of it.
+/// What the proxy does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    Pass,
-    /// As a store that does not know conditions would see it.
-    WithoutCondition,
-    /// It is done, and nobody is told.
-    LoseAnswer,
-    /// It is not done.
-    Lose,
-    /// The last byte of the answer is another.
-    Damage,
-    /// As a store that has too much to do.
+pub enum Fault {
+    None,
+    /// Forwards the request without its condition, like a store that ignores conditions.
+    IgnoreCondition,
+    /// Forwards the request and drops the answer.
+    DropAnswer,
+    /// Drops the request.
+    DropRequest,
+    /// Changes the last byte of the answer.
+    CorruptAnswer,
+    /// Answers 503, like a store under too much load.
     Busy,
 }
 
-/// A way to a store on which `judge` decides what becomes of each request.
+/// Starts a proxy to a store. `choose_fault` decides what happens to each request.
 pub fn proxy(
     store: SocketAddr,
-    judge: impl Fn(&Passing) -> Fate + Send + Sync + 'static,
+    choose_fault: impl Fn(&Request) -> Fault + Send + Sync + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let judge = Arc::new(judge);
+    let choose_fault = Arc::new(choose_fault);
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let judge = Arc::clone(&judge);
-            thread::spawn(move || pass(connection, store, judge.as_ref()));
+            let choose_fault = Arc::clone(&choose_fault);
+            thread::spawn(move || forward(connection, store, choose_fault.as_ref()));
         }
     });
     address
 }
 
-fn pass(mut client: TcpStream, store: SocketAddr, judge: &impl Fn(&Passing) -> Fate) -> Option<()> {
+fn forward(
+    mut client: TcpStream,
+    store: SocketAddr,
+    choose_fault: &impl Fn(&Request) -> Fault,
+) -> Option<()> {
     client.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 << 10];
@@ -172,37 +179,37 @@ fn pass(mut client: TcpStream, store: SocketAddr, judge: &impl Fn(&Passing) -> F
         }
     }
     let body = &bytes[end..];
-    let passing = Passing { head };
-    let fate = judge(&passing);
-    match fate {
-        Fate::Lose => return None,
-        Fate::Busy => {
+    let request = Request { head };
+    let fault = choose_fault(&request);
+    match fault {
+        Fault::DropRequest => return None,
+        Fault::Busy => {
             let answer = "HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             return client.write_all(answer.as_bytes()).ok();
         }
-        Fate::Pass | Fate::WithoutCondition | Fate::LoseAnswer | Fate::Damage => {}
+        Fault::None | Fault::IgnoreCondition | Fault::DropAnswer | Fault::CorruptAnswer => {}
     }
-    // One request a connection.
-    let mut lines: Vec<&str> = passing.head.trim_end().split("\r\n").collect();
+    // One request per connection.
+    let mut lines: Vec<&str> = request.head.trim_end().split("\r\n").collect();
     lines.retain(|line| {
         let name = line.split(':').next().unwrap_or_default();
         !(name.eq_ignore_ascii_case("connection")
-            || fate == Fate::WithoutCondition && name.eq_ignore_ascii_case("if-none-match"))
+            || fault == Fault::IgnoreCondition && name.eq_ignore_ascii_case("if-none-match"))
     });
     let head = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
     let mut upstream = TcpStream::connect(store).ok()?;
     upstream.write_all(head.as_bytes()).ok()?;
     upstream.write_all(body).ok()?;
-    if matches!(fate, Fate::Pass | Fate::WithoutCondition) {
-        // As it comes.
+    if matches!(fault, Fault::None | Fault::IgnoreCondition) {
+        // Streams the answer.
         return std::io::copy(&mut upstream, &mut client).ok().map(drop);
     }
     let mut answer = Vec::new();
     upstream.read_to_end(&mut answer).ok()?;
-    if fate == Fate::LoseAnswer {
+    if fault == Fault::DropAnswer {
         return None;
     }
-    if let (Fate::Damage, Some(last)) = (fate, answer.last_mut()) {
+    if let (Fault::CorruptAnswer, Some(last)) = (fault, answer.last_mut()) {
         *last ^= 1;
     }
     client.write_all(&answer).ok()

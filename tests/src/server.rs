@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::binaries;
 use crate::http::{self, Response};
-use crate::run::{self, Ended, Running};
+use crate::run::{self, Exit, Running};
 use crate::s3::S3;
 
 #[derive(Debug)]
@@ -69,14 +69,14 @@ impl Server {
     }
 
     /// Sends SIGTERM and waits for the end.
-    pub fn stop(mut self) -> Ended {
+    pub fn stop(mut self) -> Exit {
         let process = self.process.take().expect("a running server");
         process.signal(libc::SIGTERM);
         process.wait()
     }
 
     /// Waits for the end of a server that has received SIGTERM.
-    pub fn wait(mut self) -> Ended {
+    pub fn wait(mut self) -> Exit {
         self.process.take().expect("a running server").wait()
     }
 

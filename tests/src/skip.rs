@@ -1,8 +1,8 @@
-//! Which tests a run includes, and how a test is left out.
+//! Selects the tests of a run, and skips tests whose prerequisite is missing.
 //!
-//! By default a run includes every test that needs no image. `PLATFORM_TESTS=all` adds the others: containers,
-//! environments under load, Ceph, long series of power cuts, a browser. A test whose prerequisite is missing is left out
-//! and listed; with `CI=true` it fails instead, and every test is included.
+//! By default, a run includes every test that needs no image. `PLATFORM_TESTS=all` adds containers, environments under
+//! load, Ceph, long series of power cuts, and browsers. A run lists each test that it skips. `CI=true` includes every
+//! test, and a missing prerequisite fails its test.
 
 use std::panic::resume_unwind;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use crate::report;
 
-/// Which tests a run includes.
+/// The tests that a run includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selection {
     /// Tests that need no image.
@@ -27,7 +27,7 @@ impl Selection {
             Some("") if is_ci() => Ok(Self::All),
             Some("") => Ok(Self::Default),
             _ => Err(format!(
-                "PLATFORM_TESTS is {}: set it to all, or leave it unset",
+                "PLATFORM_TESTS={} is invalid. Set PLATFORM_TESTS to all, or unset it",
                 value.display()
             )),
         }
@@ -42,52 +42,58 @@ fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|ci| ci == "true")
 }
 
-/// Unwinds the thread of a test that is left out.
+/// The panic payload that unwinds a skipped test.
 #[derive(Debug)]
 pub struct Skipped {
     pub reason: String,
 }
 
-/// Leaves the current test out, because of a missing prerequisite.
+/// Skips the current test because a prerequisite is missing.
 ///
 /// # Panics
 ///
-/// With `CI=true`: CI installs every prerequisite.
+/// With `CI=true`, because CI installs every prerequisite.
 pub fn skip(reason: &str) -> ! {
-    assert!(!is_ci(), "CI leaves no test out: {reason}");
-    leave_out(reason)
+    assert!(
+        !is_ci(),
+        "with CI=true, a skipped test is a failure: {reason}"
+    );
+    skip_quietly(reason)
 }
 
-/// Leaves the current test out, unless the run includes all tests.
+/// Skips the current test unless the run includes all tests.
 pub fn only_with_all(needs: &str) {
     if !Selection::is_all() {
-        leave_out(&format!("{needs} (run with PLATFORM_TESTS=all)"));
+        skip_quietly(&format!("{needs} (run with PLATFORM_TESTS=all)"));
     }
 }
 
-fn leave_out(reason: &str) -> ! {
-    // Without the panic hook: nothing went wrong.
+fn skip_quietly(reason: &str) -> ! {
+    // Unlike panic!, this does not call the panic hook, which would print a failure.
     resume_unwind(Box::new(Skipped {
         reason: reason.to_owned(),
     }))
 }
 
-/// Reports that the current test covers less than it should, because something is missing.
+/// Reports that the current test runs in part because a prerequisite is missing.
 ///
 /// # Panics
 ///
 /// With `CI=true`.
 pub fn without(missing: &str) {
-    assert!(!is_ci(), "CI leaves nothing out: without {missing}");
+    assert!(
+        !is_ci(),
+        "with CI=true, a partial test is a failure: {missing} is missing"
+    );
     report::reduced(&format!("ran in part, without {missing}"));
 }
 
-/// Reports that the current test covers less than it should, because of a limit of the machine that no package lifts.
+/// Reports that the current test runs in part because of a limit of the machine, even with `CI=true`.
 pub fn note(limit: &str) {
     report::reduced(limit);
 }
 
-/// Leaves the current test out where `program` cannot be started.
+/// Skips the current test if `program` is not installed.
 pub fn require_program(program: &str, package: &str) {
     if !starts(program) {
         skip(&format!("{program} is not installed (install {package})"));
@@ -105,7 +111,7 @@ pub fn starts(program: &str) -> bool {
         .is_ok()
 }
 
-/// Where `program` lies on the search path.
+/// Finds `program` on `PATH`.
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)

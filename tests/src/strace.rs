@@ -1,4 +1,4 @@
-//! System calls that fail, or that kill, by `strace`.
+//! Faults in system calls, injected by `strace`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -9,14 +9,16 @@ use tempfile::TempDir;
 
 use crate::skip::require_program;
 
-/// What happens at the `when`th call of its kind of each thread.
+/// The fault at the `when`th traced call of each thread.
 #[derive(Debug, Clone, Copy)]
 pub enum Injection<'a> {
+    /// The call fails with an error, such as `EIO`.
     Error(&'a str),
+    /// The call kills the process.
     Kill,
 }
 
-/// Attached to a process, until it goes.
+/// An `strace` that is attached to a process. It detaches when it is dropped.
 #[derive(Debug)]
 pub struct Strace {
     child: Option<Child>,
@@ -24,7 +26,7 @@ pub struct Strace {
     _directory: TempDir,
 }
 
-/// Leaves the current test out where `strace` is missing.
+/// Skips the current test if `strace` is not installed.
 pub fn require() {
     require_program("strace", "strace");
 }
@@ -33,13 +35,13 @@ impl Strace {
     pub fn attach(pid: i32, calls: &str, injection: Injection<'_>, when: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let trace = directory.path().join("trace");
-        let what = match injection {
+        let fault = match injection {
             Injection::Error(name) => format!("error={name}"),
             Injection::Kill => "signal=KILL".to_owned(),
         };
         let mut child = Command::new("strace")
             .args(["-f", "-e", &format!("trace={calls}")])
-            .args(["-e", &format!("inject={calls}:{what}:when={when}"), "-o"])
+            .args(["-e", &format!("inject={calls}:{fault}:when={when}"), "-o"])
             .arg(&trace)
             .args(["-p", &pid.to_string()])
             .stdin(Stdio::null())
@@ -47,13 +49,16 @@ impl Strace {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut messages = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("attached") {
             line.clear();
-            assert!(said.read_line(&mut line).unwrap() > 0, "strace attaches");
+            assert!(
+                messages.read_line(&mut line).unwrap() > 0,
+                "strace exited before it attached"
+            );
         }
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        std::thread::spawn(move || std::io::copy(&mut messages, &mut std::io::sink()));
         Self {
             child: Some(child),
             trace,
@@ -61,16 +66,16 @@ impl Strace {
         }
     }
 
-    /// Lets the process go; returns whether an error was injected.
+    /// Detaches, and returns whether a fault was injected.
     pub fn detach(mut self) -> bool {
         let mut child = self.child.take().unwrap();
         let deadline = Instant::now() + Duration::from_millis(500);
-        let mut told = false;
+        let mut is_asked = false;
         while child.try_wait().unwrap().is_none() {
             if Instant::now() > deadline {
-                // It waits for threads of a process that was killed; they wait for it.
+                // strace and the threads of a killed process can wait for each other.
                 let _ = child.kill();
-            } else if !std::mem::replace(&mut told, true) {
+            } else if !std::mem::replace(&mut is_asked, true) {
                 let _ = Command::new("kill").arg(child.id().to_string()).status();
             }
             std::thread::sleep(Duration::from_millis(2));

@@ -1,4 +1,4 @@
-//! Production on this machine: a swarm of one node, and a store that speaks S3 beside the repository.
+//! Production on this machine: a swarm with one node, and an S3 store next to the repository.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -9,21 +9,21 @@ use crate::platform::Platform;
 use crate::run::eventually;
 use crate::skip::skip;
 
-/// Starts production, with two repositories on S3, or leaves the current test out.
+/// Starts production with two repositories on S3. Skips the current test if a prerequisite is missing.
 pub fn production() -> Platform {
     docker::require_images();
     let state = docker::succeed(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
     if state == "inactive" {
-        // Of this machine alone.
+        // Reachable from this machine only.
         let init = docker::docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
         if !init.status.success() {
             skip(&String::from_utf8_lossy(&init.stderr));
         }
     } else if docker::succeed(&["info", "--format", "{{.Swarm.ControlAvailable}}"]) != "true" {
-        skip("this engine is a worker of a swarm");
+        skip("this Docker Engine is a worker of a swarm (leave the swarm: docker swarm leave)");
     }
     let moto = Moto::find();
-    let platform = Platform::new(
+    let mut platform = Platform::new(
         "production",
         &[
             ("REPOSITORY_STORAGE", "s3://bucket/production"),
@@ -33,13 +33,15 @@ pub fn production() -> Platform {
             ("AWS_ALLOW_HTTP", "true"),
         ],
     );
-    let bucket = std::thread::scope(|scope| {
-        // The network is the platform's, and the repository waits for its bucket.
-        let store = scope.spawn(|| store(&platform, moto));
+    let stack = format!("{}-objects", platform.name);
+    platform.remove_first(stack.clone());
+    let store = std::thread::scope(|scope| {
+        // `up` creates the network for the store, and then waits for a repository that waits for its bucket.
+        let store = scope.spawn(|| start_store(&platform, &stack, moto));
         platform.succeed(&["up", "production"]);
         store.join()
     });
-    bucket.expect("the store starts");
+    store.expect("the store starts");
     wait_for_repositories(&platform, 2);
     platform
 }
@@ -58,12 +60,20 @@ pub fn wait_for_repositories(platform: &Platform, count: usize) {
     });
 }
 
-/// Starts the store on the network behind, from the packages that this machine's tests use themselves, and makes its
+const CREATE_BUCKET: [&str; 6] = [
+    "curl",
+    "--fail",
+    "--silent",
+    "-X",
+    "PUT",
+    "http://objects:5000/bucket",
+];
+
+/// Starts the store on the environment's internal network, with the Python packages of this machine, and creates the
 /// bucket.
-fn store(platform: &Platform, moto: &Moto) {
+fn start_store(platform: &Platform, stack: &str, moto: &Moto) {
     let name = &platform.name;
     let network = format!("{name}_back");
-    let stack = format!("{name}-objects");
     let file = std::env::temp_dir().join(format!("{stack}.yml"));
     let packages = moto.packages.display();
     let text = format!(
@@ -75,7 +85,7 @@ services:
     command: [python3, /serve.py, -H, 0.0.0.0, -p, '5000']
     environment: {{PYTHONPATH: /opt/moto, PORT: '5000'}}
     configs: [{{source: serve, target: /serve.py}}]
-    # Hundreds of megabytes, of which little is read: an image of them would take minutes to build.
+    # Mounted, because an image with these hundreds of megabytes would take minutes to build.
     volumes: [{{type: bind, source: '{packages}', target: /opt/moto, read_only: true}}]
     labels:
       platform.environment: {name}
@@ -94,7 +104,7 @@ networks:
 "
     );
     fs::write(&file, text).expect("a file is written");
-    eventually("the network is there", || {
+    eventually("the network exists", || {
         docker::docker(&["network", "inspect", &network])
             .status
             .success()
@@ -107,39 +117,22 @@ networks:
         "never",
         "-c",
         &path,
-        &stack,
+        stack,
     ]);
     fs::remove_file(&file).expect("a file is removed");
     let begin = Instant::now();
     loop {
-        let made = platform
+        let is_created = platform
             .containers("toolbox", None)
             .first()
-            .is_some_and(|toolbox| {
-                let words = [
-                    "exec",
-                    toolbox,
-                    "curl",
-                    "--fail",
-                    "--silent",
-                    "-X",
-                    "PUT",
-                    "http://objects:5000/bucket",
-                ];
-                docker::docker(&words).status.success()
-            });
-        if made {
+            .is_some_and(|toolbox| docker::exec(toolbox, &CREATE_BUCKET).status.success());
+        if is_created {
             return;
         }
         assert!(
             begin.elapsed() < Duration::from_mins(1),
-            "the store does not answer"
+            "timed out waiting for the store"
         );
         std::thread::sleep(Duration::from_millis(300));
     }
-}
-
-/// Takes the store away; it uses the platform's network.
-pub(crate) fn remove_store(name: &str) {
-    docker::docker(&["stack", "rm", &format!("{name}-objects")]);
 }

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
-use crate::run::PATIENCE;
+use crate::run::TIMEOUT;
 
 #[derive(Debug)]
 pub struct Terminal {
@@ -66,7 +66,7 @@ impl Terminal {
 
     /// Reads until `text` has appeared.
     pub fn wait_for(&mut self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.output.contains(text) {
             assert!(
                 Instant::now() < deadline,
@@ -104,7 +104,7 @@ impl Terminal {
 
     /// Waits for the end. Returns the exit code (128+n for signal n) and the output.
     pub fn end(mut self) -> (i32, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child of this process") {
                 while self.read(0) && self.has_output() {}

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use crate::http::Response;
-use crate::run::PATIENCE;
+use crate::run::TIMEOUT;
 
 #[derive(Debug)]
 pub struct Wire {
@@ -17,7 +17,7 @@ impl Wire {
     pub fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("an option");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         Self {
             stream,
             rest: Vec::new(),

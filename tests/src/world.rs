@@ -1,7 +1,7 @@
-//! The process state that tests and their children start from, whatever started the run.
+//! The process state of the tests and their children, independent of what started the run.
 //!
-//! A shell starts background jobs with SIGINT and SIGQUIT ignored, `nohup` ignores SIGHUP, others leave a signal mask
-//! or an unusual umask behind. Children inherit all of it, and the tests of signals and modes would see another program.
+//! A shell starts background jobs with SIGINT and SIGQUIT ignored, and `nohup` ignores SIGHUP. Other parents leave a
+//! signal mask or an unusual umask. Children inherit this state, and tests of signals and file modes would fail.
 
 use nix::libc::{SIG_IGN, c_int, sigaction};
 use nix::sys::signal::{
@@ -9,34 +9,31 @@ use nix::sys::signal::{
 };
 use nix::sys::stat::{Mode, umask};
 
-/// Gives children default dispositions, an empty signal mask and umask 022. Call it before any thread starts.
+/// Sets default dispositions for children, an empty signal mask and umask 022. Call it before any thread starts.
 ///
 /// # Panics
 ///
-/// Where the kernel refuses: the tests would not mean what they say.
+/// If a system call fails.
 pub fn restore() {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .expect("the signal mask is cleared");
-    // The standard library ignores SIGPIPE itself, and gives each child the default.
+    // The standard library ignores SIGPIPE in this process, and restores the default for each child.
     let others = Signal::iterator().filter(|signal| *signal != Signal::SIGPIPE);
     for signal in others.filter(|signal| is_ignored(*signal)) {
-        // A handler is reset to the default by exec, while this process goes on ignoring the signal: whoever started
-        // the run in the background does not want it to end with the terminal.
+        // exec resets a handler to the default. An empty handler lets this process ignore the signal as before, so that
+        // a run in the background does not end with the terminal.
         let ignore = SigAction::new(
-            SigHandler::Handler(nothing),
+            SigHandler::Handler(do_nothing),
             SaFlags::SA_RESTART,
             SigSet::empty(),
         );
-        #[expect(
-            unsafe_code,
-            reason = "the handler does nothing, so it is safe at any time"
-        )]
+        #[expect(unsafe_code, reason = "an empty handler is async-signal-safe")]
         unsafe { nix::sys::signal::sigaction(signal, &ignore) }.expect("a handler is installed");
     }
 }
 
-extern "C" fn nothing(_: c_int) {}
+extern "C" fn do_nothing(_: c_int) {}
 
 fn is_ignored(signal: Signal) -> bool {
     #[expect(

@@ -1,4 +1,4 @@
-//! Who may see and do what in the console.
+//! Access to the console: what a token or a cookie allows.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{PAGE, fill, page, send};
 use crate::tokens;
 
 #[test]
-fn only_pages_of_ours_may_write() {
+fn only_pages_of_the_console_may_write() {
     let (_storage, server) = Server::fresh();
     fill(&server);
     let (stable, body) = ("/apps/hello/channels/stable", "to=1.1.0&moved=1");
@@ -31,7 +31,7 @@ fn only_pages_of_ours_may_write() {
         Some("/apps/hello/channels/stable?done=1")
     );
     assert_eq!(server.get("/channels/hello/stable").text(), "r2\n");
-    // The page that it was sent from shows something that is so no more.
+    // The form comes from a page that is out of date.
     let stale = send(&server, stable, &[], "to=r1&moved=1");
     assert_eq!(stale.status, 412, "{}", stale.text());
     assert!(stale.text().contains("role=\"alert\""));
@@ -47,8 +47,8 @@ fn only_pages_of_ours_may_write() {
     );
 }
 
-/// The cookie that signing in sets.
-fn cookie(server: &Server, token: &str) -> String {
+/// Signs in, and returns the cookie.
+fn sign_in(server: &Server, token: &str) -> String {
     let answer = send(
         server,
         "/sign-in",
@@ -83,13 +83,13 @@ fn server_with_tokens(storage: &Path) -> (Server, String, String) {
 }
 
 #[test]
-fn who_signs_in_sees_what_the_token_covers() {
+fn a_user_sees_what_the_token_covers() {
     let storage = tempfile::tempdir().unwrap();
     let (server, boss, reader) = server_with_tokens(storage.path());
     for path in ["/", "/apps/hello"] {
         let asked = page(&server, path);
         assert_eq!(asked.status, 401);
-        // The browser is not to ask in a window of its own.
+        // With `Basic`, the browser would show its own dialog.
         assert!(
             asked
                 .header("www-authenticate")
@@ -97,7 +97,7 @@ fn who_signs_in_sees_what_the_token_covers() {
                 .starts_with("Bearer")
         );
         assert!(asked.text().contains("name=\"token\""), "{}", asked.text());
-        // Whoever followed a link may have a cookie that did not come along.
+        // A link from another site arrives without the cookie of the user, which must stay.
         assert!(asked.header("set-cookie").is_none());
     }
     let wrong = send(&server, "/sign-in", &[], "to=%2F&token=rpt_wrong");
@@ -110,16 +110,16 @@ fn who_signs_in_sees_what_the_token_covers() {
         &format!("to=%2F%2Fevil.example&token={boss}"),
     );
     assert_eq!(elsewhere.header("location"), Some("/"));
-    let unasked = [("Origin", "http://evil.example")];
+    let foreign = [("Origin", "http://evil.example")];
     let body = format!("token={boss}");
     assert_eq!(
         server
-            .request("POST", "/sign-in", &unasked, body.as_bytes())
+            .request("POST", "/sign-in", &foreign, body.as_bytes())
             .status,
         403
     );
 
-    let (boss, reader) = (cookie(&server, &boss), cookie(&server, &reader));
+    let (boss, reader) = (sign_in(&server, &boss), sign_in(&server, &reader));
     let as_boss = [PAGE, ("Cookie", boss.as_str())];
     let as_reader = [PAGE, ("Cookie", reader.as_str())];
     let all = server.request("GET", "/", &as_boss, b"").text();
@@ -129,7 +129,7 @@ fn who_signs_in_sees_what_the_token_covers() {
         few.contains("/apps/hello") && !few.contains("/apps/other"),
         "{few}"
     );
-    assert!(few.contains("reader"), "it says who is signed in");
+    assert!(few.contains("reader"), "the page shows who is signed in");
     assert_eq!(
         server.request("GET", "/apps/other", &as_reader, b"").status,
         403
@@ -149,7 +149,7 @@ fn who_signs_in_sees_what_the_token_covers() {
         shown.contains("-u token:$TOKEN") && !shown.contains("rpt_"),
         "{shown}"
     );
-    // A cookie alone writes nothing, by whatever verb.
+    // A cookie alone allows no write, with any method.
     let with_cookie = [("Cookie", boss.as_str())];
     for (method, path) in [
         ("PUT", "/channels/hello/next"),
@@ -168,7 +168,7 @@ fn who_signs_in_sees_what_the_token_covers() {
     assert_eq!(refused.status, 403);
     let out = send(&server, "/sign-out", &only_read, "");
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
-    // A token that is revoked is signed out, and says so.
+    // A revoked token signs the user out.
     tokens::token(storage.path(), &["revoke", "reader"], 0);
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let asked = server.request("GET", "/apps/hello", &as_reader, b"");
@@ -176,9 +176,9 @@ fn who_signs_in_sees_what_the_token_covers() {
     assert!(asked.header("set-cookie").unwrap().contains("Max-Age=0"));
 }
 
-/// Who may write may not be one who may read: a refusal shows nothing that was there.
+/// A token that may write may lack read access. So a refusal shows no content.
 #[test]
-fn a_refused_form_shows_nothing_to_those_who_may_not_read() {
+fn a_refused_form_shows_no_content_without_read_access() {
     let storage = tempfile::tempdir().unwrap();
     let create = |name: &str, scope: &str| tokens::create(storage.path(), &[name, scope]);
     let boss = create("boss", "admin");

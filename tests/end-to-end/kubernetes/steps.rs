@@ -1,12 +1,12 @@
 //! The manifest with an init container: its two containers work together. The test runs them in Docker with a shared
 //! volume, so it needs no cluster.
 
-use platformer_tests::docker::{self, Container};
+use platformer_tests::docker::{self, Container, LOCKED_DOWN, Repository, Sample, Volume};
 use platformer_tests::run::eventually;
 use serde_json::{Value, json};
 
 use super::{list, pods};
-use crate::containers::{Platform, greets, hello_world};
+use crate::containers::wait_for_greeting;
 
 #[test]
 fn the_init_container_fetches_what_the_container_runs() {
@@ -24,25 +24,19 @@ fn the_init_container_fetches_what_the_container_runs() {
     assert_eq!(fetch["image"], run["image"]);
 
     docker::require_images();
-    let platform = Platform::start();
-    let address = platform.repository.port("80");
-    let version = &hello_world().version;
-    let put =
-        platformer_tests::http::put(address, "/channels/hello-world/stable", version.as_bytes());
-    assert_eq!(put.status, 201, "{}", put.text());
-    let volume = Volume(format!("{}-app", platform.network.0));
+    let repository = Repository::with(&["hello-world"]);
+    let version = Sample::packed("hello-world").version;
+    repository.put("/channels/hello-world/stable", version.as_bytes());
+    let volume = Volume::new();
     let docker_options = |container: &Value| {
-        let mut options: Vec<String> = [
-            "--read-only",
-            "--cap-drop=ALL",
-            "--security-opt=no-new-privileges",
+        let mut options = LOCKED_DOWN.map(str::to_owned).to_vec();
+        let fixed = [
             "--user=10001:10001",
             "--tmpfs=/tmp",
             "--publish=127.0.0.1::8080",
-        ]
-        .map(str::to_owned)
-        .into();
-        options.push(format!("--network={}", platform.network.0));
+        ];
+        options.extend(fixed.map(str::to_owned));
+        options.push(format!("--network={}", repository.network.0));
         options.push(format!("--volume={}:/app", volume.0));
         for variable in list(&container["env"]) {
             let (name, value) = (&variable["name"], &variable["value"]);
@@ -68,7 +62,7 @@ fn the_init_container_fetches_what_the_container_runs() {
     let fetched = start(fetch);
     assert_eq!(fetched.wait(), 0, "{}", fetched.logs());
     let app = start(run);
-    greets(&app);
+    wait_for_greeting(&app);
     assert!(
         app.logs().contains("nothing is downloaded"),
         "{}",
@@ -78,19 +72,10 @@ fn the_init_container_fetches_what_the_container_runs() {
     assert_eq!(app.wait(), 0, "{}", app.logs());
 
     // The container restarts during an outage of the repository.
-    docker::succeed(&["stop", &platform.repository.0]);
+    docker::succeed(&["stop", &repository.container.0]);
     let restarted = start(run);
-    greets(&restarted);
+    wait_for_greeting(&restarted);
     eventually("the log mentions the outage", || {
         restarted.logs().contains("the repository is away")
     });
-}
-
-/// Removed when it is dropped. Drop it after the containers that use it.
-struct Volume(String);
-
-impl Drop for Volume {
-    fn drop(&mut self) {
-        docker::docker(&["volume", "rm", "--force", &self.0]);
-    }
 }

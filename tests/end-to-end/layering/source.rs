@@ -215,6 +215,11 @@ pub(super) fn inline_paths(code: &str) -> Vec<Vec<String>> {
                 .map(str::to_owned)
                 .collect()
         })
-        .filter(|path: &Vec<String>| !path.is_empty())
+        // In `use crate::{…}`, `crate::` is only the prefix of the imported paths.
+        .filter(|path: &Vec<String>| path.iter().any(|name| !is_prefix(name)))
         .collect()
+}
+
+fn is_prefix(name: &str) -> bool {
+    matches!(name, "crate" | "self" | "super")
 }

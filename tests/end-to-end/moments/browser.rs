@@ -98,13 +98,11 @@ fn two_windows_on_two_replicas_show_the_same_moments() {
         // The same accessibility audit as for the console.
         assert_eq!(window.evaluate(AUDIT), json!([]));
     }
-    assert_eq!(b.complaints(), Vec::<String>::new());
-    // The only complaints are about the lost connection.
-    let complaints = a.complaints();
+    assert_eq!(b.console_messages(), Vec::<String>::new());
+    // The messages concern only the lost connection.
+    let messages = a.console_messages();
     assert!(
-        complaints
-            .iter()
-            .all(|complaint| complaint.contains("WebSocket")),
-        "{complaints:?}"
+        messages.iter().all(|message| message.contains("WebSocket")),
+        "{messages:?}"
     );
 }

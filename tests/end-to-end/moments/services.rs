@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use platformer_tests::run::eventually;
-use platformer_tests::s3::{Fate, proxy};
+use platformer_tests::s3::{Fault, proxy};
 
 use super::{GIF, Platform, Replica, config};
 
@@ -15,9 +15,9 @@ fn the_app_waits_for_services_that_start_late() {
     let decide = Arc::clone(&is_up);
     let faulty_s3 = proxy(platform.s3.address, move |_| {
         if decide.load(Ordering::Relaxed) {
-            Fate::Pass
+            Fault::None
         } else {
-            Fate::Lose
+            Fault::DropRequest
         }
     });
     let container = platform

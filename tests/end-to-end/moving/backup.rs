@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use platformer_tests::run::Ended;
+use platformer_tests::run::Exit;
 use platformer_tests::server::Server;
 use tempfile::TempDir;
 
@@ -39,11 +39,11 @@ impl Backup {
     }
 }
 
-fn export(storage: &Path, tree: &Path, code: i32) -> Ended {
+fn export(storage: &Path, tree: &Path, code: i32) -> Exit {
     command(&on_disk(storage), &["export", tree.to_str().unwrap()], code)
 }
 
-fn import(tree: &Path, storage: &Path, code: i32) -> Ended {
+fn import(tree: &Path, storage: &Path, code: i32) -> Exit {
     command(&on_disk(storage), &["import", tree.to_str().unwrap()], code)
 }
 

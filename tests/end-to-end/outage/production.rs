@@ -1,4 +1,4 @@
-//! Production: Swarm, rolling and blue-green, the repository twice on S3.
+//! Production: Swarm, with rolling and blue-green deploys and two repositories on S3.
 
 use std::time::Duration;
 
@@ -7,14 +7,13 @@ use platformer_tests::platform::Platform;
 use platformer_tests::run::eventually;
 use platformer_tests::{binaries, docker, swarm};
 
-use super::{Web, neighbour};
+use super::{Web, deploy_neighbour};
 
-/// Bytes of what is large.
+/// Size of the large artefact in bytes.
 const SIZE: u64 = 256 << 20;
 
-/// Four replicas download what is large, and one of two repositories is killed meanwhile: all of them start, at their
-/// first try.
-fn a_repository_dies_in_the_middle_of_downloads(platform: &Platform) {
+/// Kills one of two repositories while four replicas download a large artefact. All replicas start without a restart.
+fn kill_repository_during_downloads(platform: &Platform) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::copy(binaries::web(), directory.path().join("web")).unwrap();
     let noise = Dice::new(6).noise(usize::try_from(SIZE).unwrap());
@@ -35,29 +34,29 @@ fn a_repository_dies_in_the_middle_of_downloads(platform: &Platform) {
     };
     let fetched = |log: &str| log.matches("fetched large").count();
     let before = log();
-    // Either may be asked by all four; the one to kill is one that serves.
+    // All four replicas may use the same repository. Kill one that is serving.
     let repositories: Vec<(String, u64)> = platform
         .containers("repository", None)
         .into_iter()
         .map(|id| {
-            let sent = docker::sent(&id).expect("it runs");
+            let sent = docker::sent_bytes(&id).expect("the repository is running");
             (id, sent)
         })
         .collect();
     docker::succeed(&["service", "scale", "--detach", &format!("{service}=4")]);
     let mut victim = None;
-    eventually("a download is under way", || {
+    eventually("a download is in progress", || {
         victim = repositories
             .iter()
-            .find(|(id, before)| docker::sent(id).is_some_and(|now| now - before > SIZE / 8));
+            .find(|(id, before)| docker::sent_bytes(id).is_some_and(|now| now - before > SIZE / 8));
         victim.is_some()
     });
-    docker::kill_at_once(&victim.expect("one that serves").0);
+    docker::kill_process(&victim.expect("a repository that is serving").0);
     assert!(
         fetched(&log()) < fetched(&before) + 4,
-        "too late: all have been fetched"
+        "all downloads finished before the kill"
     );
-    eventually("all four run", || {
+    eventually("all four replicas run", || {
         let running = docker::succeed(&[
             "service",
             "ls",
@@ -78,7 +77,7 @@ fn a_repository_dies_in_the_middle_of_downloads(platform: &Platform) {
         &service,
     ]);
     assert!(failed.lines().all(str::is_empty), "{failed}");
-    assert!(log().contains("attempt 2"), "nobody noticed: {}", log());
+    assert!(log().contains("attempt 2"), "no replica retried: {}", log());
     platform.succeed(&["scale", "large=0"]);
     swarm::wait_for_repositories(platform, 2);
 }
@@ -87,60 +86,60 @@ fn a_repository_dies_in_the_middle_of_downloads(platform: &Platform) {
 fn production_without_an_outage() {
     docker::require_images();
     let platform = swarm::production();
-    a_repository_dies_in_the_middle_of_downloads(&platform);
+    kill_repository_during_downloads(&platform);
     let web = Web::start(&platform);
     let next = |number: usize| web.configure(&format!("A={number}\n"));
-    web.unnoticed("rolling, 1 replica", |_| {
+    web.without_failures("rolling, 1 replica", |_| {
         next(1);
         platform.succeed(&["deploy", "web@1.0.0"]);
     });
-    web.unnoticed("scale 1, 5, 1", |_| {
+    web.without_failures("scale 1, 5, 1", |_| {
         platform.succeed(&["scale", "web=5"]);
         platform.succeed(&["scale", "web=1"]);
     });
     platform.succeed(&["scale", "web=2"]);
-    web.unnoticed("rolling, 2 replicas", |_| {
+    web.without_failures("rolling, 2 replicas", |_| {
         next(2);
         platform.succeed(&["deploy", "web@1.0.0"]);
     });
-    web.unnoticed("rollback", |_| {
+    web.without_failures("rollback", |_| {
         platform.succeed(&["rollback", "web"]);
     });
-    web.unnoticed("blue-green, 2 replicas", |_| {
+    web.without_failures("blue-green, 2 replicas", |_| {
         next(3);
         platform.succeed(&["deploy", "web@1.0.0", "--strategy", "blue-green"]);
     });
     web.bad_releases();
-    web.killed();
-    web.unnoticed(
-        "one of two repositories is killed, and one replica starts anew",
+    web.kill_replica();
+    web.without_failures(
+        "one of two repositories is killed, and a replica starts",
         |_| {
-            let repository = platform.containers("repository", None).remove(0);
-            docker::kill_at_once(&repository);
+            let repository = platform.container("repository");
+            docker::kill_process(&repository);
             platform.succeed(&["scale", "web=3"]);
             swarm::wait_for_repositories(&platform, 2);
         },
     );
-    web.unnoticed("both repositories are away", |_| {
+    web.without_failures("both repositories are down", |_| {
         let service = format!("{}_repository", platform.name);
         docker::succeed(&["service", "scale", "--detach", &format!("{service}=0")]);
         std::thread::sleep(Duration::from_secs(5));
         docker::succeed(&["service", "scale", "--detach", &format!("{service}=2")]);
         swarm::wait_for_repositories(&platform, 2);
     });
-    web.unnoticed("scale 3, 5", |_| {
+    web.without_failures("scale 3, 5", |_| {
         platform.succeed(&["scale", "web=5"]);
     });
-    web.unnoticed("rolling, 5 replicas", |_| {
+    web.without_failures("rolling, 5 replicas", |_| {
         next(4);
         platform.succeed(&["deploy", "web@1.0.0"]);
     });
     platform.succeed(&["scale", "web=1"]);
-    web.dies_at_once();
-    web.unnoticed("addresses change hands", |_| {
-        neighbour(&platform, web.directory.path());
+    web.replace_app_that_dies_on_sigterm();
+    web.without_failures("addresses move to other containers", |_| {
+        deploy_neighbour(&platform, web.directory.path());
         platform.succeed(&["deploy", "web", "--again"]);
-        neighbour(&platform, web.directory.path());
+        deploy_neighbour(&platform, web.directory.path());
     });
-    web.to_none_and_back();
+    web.scale_to_zero_and_back();
 }

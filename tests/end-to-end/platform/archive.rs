@@ -1,4 +1,4 @@
-//! The first hour on a machine that has Docker and a release archive, and neither Rust nor a checkout.
+//! The first hour with a release archive, on a machine with Docker but without Rust and without a checkout.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use xtask::{build, dist};
 use super::{first_hour, packed};
 
 #[test]
-fn a_command_alone_completes_and_says_what_is_missing() {
+fn the_command_without_its_archive_completes_words_and_reports_missing_files() {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("platformer");
     std::fs::copy(binaries::platformer(), &program).unwrap();
@@ -38,8 +38,8 @@ fn a_command_alone_completes_and_says_what_is_missing() {
 fn the_first_hour_from_an_archive() {
     platform::require_compose();
     let directory = tempfile::tempdir().unwrap();
-    // The binaries that the images have already, so that `platformer images` leaves them as they are: other tests use
-    // the same images at the same time.
+    // Archives the binaries that the images contain. So `platformer images` does not change the images, which other
+    // tests use at the same time.
     let shipped = build::build(&["bootstrap", "repository"], docker::PROFILE).unwrap();
     let archive = dist::write(
         directory.path(),

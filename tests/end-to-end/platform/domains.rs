@@ -1,4 +1,4 @@
-//! Domains of one's own, and HTTPS.
+//! Custom domains and HTTPS.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,17 +9,17 @@ use platformer_tests::http;
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::run::eventually;
 
-use super::{bring, get};
+use super::{get, publish_and_deploy};
 
 #[test]
 fn a_domain_with_https_and_a_reload_in_place() {
     platform::require_compose();
     let platform = Platform::training();
-    bring(&platform, "hello-world");
+    publish_and_deploy(&platform, "hello-world");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().display().to_string();
-    let made = rcgen::generate_simple_self_signed(vec!["www.example.org".to_owned()]).unwrap();
-    std::fs::write(directory.path().join("fullchain.pem"), made.cert.pem()).unwrap();
+    let generated = rcgen::generate_simple_self_signed(vec!["www.example.org".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("fullchain.pem"), generated.cert.pem()).unwrap();
 
     let add = [
         "domain",
@@ -29,47 +29,56 @@ fn a_domain_with_https_and_a_reload_in_place() {
         "--certificates",
         &path,
     ];
-    let said = platform.run(&add);
-    assert!(said.stderr.contains("privkey.pem"), "{}", said.stderr);
+    let output = platform.run(&add);
+    assert!(output.stderr.contains("privkey.pem"), "{}", output.stderr);
     let other = rcgen::generate_simple_self_signed(vec!["www.example.org".to_owned()]).unwrap();
     std::fs::write(
         directory.path().join("privkey.pem"),
         other.signing_key.serialize_pem(),
     )
     .unwrap();
-    let said = platform.run(&add);
-    assert!(said.stderr.contains("is not the key of"), "{}", said.stderr);
-    let said = platform.run(&["domain", "add", "hello-world", "a;b.org"]);
-    assert!(said.stderr.contains("isn't a host name"), "{}", said.stderr);
+    let output = platform.run(&add);
+    assert!(
+        output.stderr.contains("is not the key of"),
+        "{}",
+        output.stderr
+    );
+    let output = platform.run(&["domain", "add", "hello-world", "a;b.org"]);
+    assert!(
+        output.stderr.contains("isn't a host name"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(get(&platform, "www.example.org", "/greeting").status, 404);
 
     std::fs::write(
         directory.path().join("privkey.pem"),
-        made.signing_key.serialize_pem(),
+        generated.signing_key.serialize_pem(),
     )
     .unwrap();
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let balancer = platform.container("loadbalancer");
     let started = || docker::succeed(&["inspect", "--format", "{{.State.StartedAt}}", &balancer]);
     let before = started();
-    // A connection from before the reload.
-    let mut kept = TcpStream::connect(platform.address).unwrap();
+    // A connection that is open before the reload still works.
+    let mut connection = TcpStream::connect(platform.address).unwrap();
     platform.succeed(&add);
-    kept.write_all(
-        b"GET /greeting HTTP/1.1\r\nHost: hello-world.localhost\r\nConnection: close\r\n\r\n",
-    )
-    .unwrap();
+    connection
+        .write_all(
+            b"GET /greeting HTTP/1.1\r\nHost: hello-world.localhost\r\nConnection: close\r\n\r\n",
+        )
+        .unwrap();
     let mut answer = String::new();
-    kept.read_to_string(&mut answer).unwrap();
+    connection.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(started(), before, "the load balancer was started anew");
+    assert_eq!(started(), before, "the load balancer was restarted");
 
     eventually("the domain answers", || {
         get(&platform, "www.example.org", "/greeting").status == 200
     });
-    let encrypted = encrypted(&platform, "www.example.org", made.cert.der()).unwrap();
-    assert!(encrypted.starts_with("HTTP/1.1 200"), "{encrypted}");
-    // No certificate for another name.
-    assert!(self::encrypted(&platform, "other.example.org", made.cert.der()).is_err());
+    let answer = https_get(&platform, "www.example.org", generated.cert.der()).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The load balancer has no certificate for another name.
+    assert!(https_get(&platform, "other.example.org", generated.cert.der()).is_err());
 
     let listed = platform.json(&["domain", "list", "--json"]);
     assert_eq!(listed["domains"][0]["app"], "hello-world");
@@ -80,9 +89,9 @@ fn a_domain_with_https_and_a_reload_in_place() {
     eventually("the domain is gone", || {
         get(&platform, "www.example.org", "/greeting").status == 404
     });
-    // An ACME client's answer, as docs/platform.md has it.
+    // The answer of an ACME client, as in docs/platform.md.
     let write = "printf %s answer > /var/lib/loadbalancer/acme/token";
-    docker::succeed(&["exec", &balancer, "sh", "-c", write]);
+    docker::exec_ok(&balancer, &["sh", "-c", write]);
     let challenge = |token: &str| {
         http::get(
             platform.address,
@@ -99,8 +108,8 @@ fn a_domain_with_https_and_a_reload_in_place() {
     assert_eq!(challenge("nothing").status, 404);
 }
 
-/// One request over TLS that trusts this certificate only.
-fn encrypted(
+/// Sends a request over TLS, and trusts only this certificate.
+fn https_get(
     platform: &Platform,
     name: &'static str,
     certificate: &rustls_pki_types::CertificateDer<'static>,
@@ -115,7 +124,7 @@ fn encrypted(
         .with_no_client_auth();
     let session =
         rustls::ClientConnection::new(Arc::new(config), name.try_into().unwrap()).unwrap();
-    let connection = TcpStream::connect(platform.encrypted)?;
+    let connection = TcpStream::connect(platform.https_address)?;
     let mut stream = rustls::StreamOwned::new(session, connection);
     let request = format!("GET /greeting HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;

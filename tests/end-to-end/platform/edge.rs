@@ -1,4 +1,4 @@
-//! The load balancer, asked by whom nobody invited.
+//! Hostile requests to the load balancer.
 
 use platformer_tests::http::{self, Response};
 use platformer_tests::platform::{self, Platform};
@@ -7,7 +7,7 @@ use platformer_tests::{binaries, docker};
 use super::get;
 
 #[test]
-fn nothing_but_apps_is_behind_it_and_nothing_is_believed() {
+fn the_load_balancer_exposes_only_apps_and_trusts_no_header() {
     platform::require_compose();
     let platform = Platform::training();
     let directory = tempfile::tempdir().unwrap();
@@ -19,13 +19,13 @@ fn nothing_but_apps_is_behind_it_and_nothing_is_believed() {
         "STARTUP_COMMAND=./web\nHEALTHCHECK=/status\n",
     );
     platform.succeed(&["deploy", "web@1.0.0"]);
-    hosts(&platform);
-    headers(&platform);
-    tunnels(&platform);
+    check_hosts(&platform);
+    check_headers(&platform);
+    check_tunnels(&platform);
 
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    let balancer = platform.container("loadbalancer");
     let write = "printf secret > /var/lib/loadbalancer/acme/secret";
-    docker::succeed(&["exec", &balancer, "sh", "-c", write]);
+    docker::exec_ok(&balancer, &["sh", "-c", write]);
     assert_eq!(
         get(&platform, "web.localhost", "/elsewhere").text(),
         "mine\n"
@@ -36,8 +36,8 @@ fn raw(platform: &Platform, request: &str) -> Response {
     http::raw(platform.address, request.as_bytes(), false)
 }
 
-/// Only names of apps lead anywhere.
-fn hosts(platform: &Platform) {
+/// Only host names of apps are routed.
+fn check_hosts(platform: &Platform) {
     for (host, status) in [
         ("web.localhost", 200),
         ("WEB.localhost", 200),
@@ -51,7 +51,7 @@ fn hosts(platform: &Platform) {
         ("..localhost", 400),
         ("web@x.localhost", 404),
         ("-.localhost", 404),
-        // Names that no container bears, and no name server outside is asked for.
+        // No container has these names, and the load balancer must not ask an external name server.
         ("repository.localhost", 503),
         ("toolbox.localhost", 503),
         ("loadbalancer.localhost", 503),
@@ -59,8 +59,8 @@ fn hosts(platform: &Platform) {
     ] {
         assert_eq!(get(platform, host, "/").status, status, "{host}");
     }
-    // And it is told so, rather than left to wait.
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    // The name server of Docker answers at once, without a timeout.
+    let balancer = platform.container("loadbalancer");
     let log = docker::docker(&["logs", &balancer]).stderr;
     let log = String::from_utf8_lossy(&log);
     assert!(
@@ -76,8 +76,8 @@ fn hosts(platform: &Platform) {
     assert_eq!(raw(platform, same).status, 200);
 }
 
-/// What a client says of itself is the client's word only.
-fn headers(platform: &Platform) {
+/// The load balancer removes forwarding headers of clients.
+fn check_headers(platform: &Platform) {
     const FORGED: [&str; 12] = [
         "X-Forwarded-For",
         "X-Forwarded-Host",
@@ -100,11 +100,11 @@ fn headers(platform: &Platform) {
     assert!(seen.contains("x-forwarded-for: "), "{seen}");
 }
 
-/// Nothing but a `WebSocket` becomes a tunnel.
-fn tunnels(platform: &Platform) {
+/// Only a `WebSocket` upgrade opens a tunnel.
+fn check_tunnels(platform: &Platform) {
     let upgrade = "GET /headers HTTP/1.1\r\nHost: web.localhost\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
     let mut bytes = upgrade.to_owned();
-    // nginx keeps the connection; the second request ends it.
+    // nginx keeps the connection open, so a second request closes it.
     bytes += "GET / HTTP/1.1\r\nHost: web.localhost\r\nConnection: close\r\n\r\n";
     let answer = raw(platform, &bytes);
     assert_eq!(answer.status, 200);

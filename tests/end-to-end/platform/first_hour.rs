@@ -1,4 +1,4 @@
-//! The steps of the README's first hour. An installed platformer and one of the checkout take the same steps.
+//! The steps of the first hour in the README, for an installed platformer and for one in a checkout.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use platformer_tests::run::eventually;
 
 use super::get;
 
-/// Publishes hello-world to an environment that is empty.
+/// Publishes hello-world to an empty environment.
 pub(super) fn publish(platform: &Platform, dist: &Path, version: &str) {
     assert!(
         platform
@@ -27,7 +27,7 @@ pub(super) fn publish(platform: &Platform, dist: &Path, version: &str) {
 pub(super) fn deploy(platform: &Platform) {
     platform.succeed(&["deploy", "hello-world@1.0.0"]);
     let begin = Instant::now();
-    eventually("it answers", || {
+    eventually("the app answers", || {
         get(platform, "hello-world.localhost", "/greeting").status == 200
     });
     assert!(
@@ -83,13 +83,15 @@ pub(super) fn configure_and_roll_back(platform: &Platform) {
     let back = platform.succeed(&["rollback", "hello-world"]);
     assert!(back.starts_with("r2 → r1"), "{back}");
     assert!(greeting().contains("Hello, World!"));
-    let said = platform.run(&["rollback", "hello-world"]);
-    assert_eq!(said.code, 1);
+    let output = platform.run(&["rollback", "hello-world"]);
+    assert_eq!(output.code, 1);
     assert!(
-        said.stderr.contains("hello-world has no release before r1"),
+        output
+            .stderr
+            .contains("hello-world has no release before r1"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    let said = platform.run(&["config", "set", "hello-world", "1=2"]);
-    assert!(said.stderr.contains("NAME=value"), "{}", said.stderr);
+    let output = platform.run(&["config", "set", "hello-world", "1=2"]);
+    assert!(output.stderr.contains("NAME=value"), "{}", output.stderr);
 }

@@ -1,13 +1,14 @@
-//! What the engine really does of what the files say: `docker stack deploy` ignores in silence what it does not know.
+//! Isolation of running containers. The tests inspect the engine, because `docker stack deploy` ignores unknown settings
+//! without an error.
 
 use platformer_tests::docker;
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::swarm;
 
-use super::bring;
+use super::publish_and_deploy;
 
-/// What every container must be, whichever engine made it.
-fn is_locked_down(container: &str) {
+/// Asserts that a container has no privileges.
+fn assert_locked_down(container: &str) {
     let inspect = |format: &str| docker::succeed(&["inspect", "--format", format, container]);
     let name = inspect("{{.Name}}");
     assert_eq!(inspect("{{.HostConfig.ReadonlyRootfs}}"), "true", "{name}");
@@ -30,17 +31,17 @@ fn ports(container: &str) -> String {
     ])
 }
 
-/// Whether a container is answered by something that speaks HTTP at an address, and says yes. (That a connection comes
-/// about says little: a proxy on the way out of the machine may take any.)
+/// Whether a container gets HTTP status 200 from an address. A connection alone proves little, because an outbound proxy
+/// may accept any connection.
 fn reaches(container: &str, host: &str, port: u16, path: &str) -> bool {
     let script = format!(
         "exec 3<>/dev/tcp/{host}/{port} && printf 'GET {path} HTTP/1.0\\r\\nHost: {host}\\r\\n\\r\\n' >&3 && head -1 <&3"
     );
-    let output = docker::docker(&["exec", container, "timeout", "3", "bash", "-c", &script]);
+    let output = docker::exec(container, &["timeout", "3", "bash", "-c", &script]);
     String::from_utf8_lossy(&output.stdout).contains(" 200 ")
 }
 
-fn address_behind(platform: &Platform, part: &str) -> String {
+fn internal_address(platform: &Platform, part: &str) -> String {
     let container = platform.containers(part, None).remove(0);
     let format = format!(
         "{{{{(index .NetworkSettings.Networks \"{}_back\").IPAddress}}}}",
@@ -49,14 +50,14 @@ fn address_behind(platform: &Platform, part: &str) -> String {
     docker::succeed(&["inspect", "--format", &format, &container])
 }
 
-fn everything_is_in_its_place(platform: &Platform) {
+fn check_isolation(platform: &Platform) {
     let parts = ["loadbalancer", "repository", "toolbox"];
     let of = |part: &str| platform.containers(part, None).remove(0);
     let app = platform.containers("app", Some("hello-world")).remove(0);
     for container in parts.map(of).iter().chain([&app]) {
-        is_locked_down(container);
+        assert_locked_down(container);
     }
-    // Only the load balancer has a port.
+    // Only the load balancer publishes a port.
     for container in [of("repository"), of("toolbox"), app.clone()] {
         assert_eq!(ports(&container), "");
     }
@@ -68,24 +69,24 @@ fn everything_is_in_its_place(platform: &Platform) {
         "/status"
     ));
     assert!(!reaches(&balancer, "repository.platform", 80, "/healthz"));
-    // By address neither: it is on no network of theirs.
-    let behind = address_behind(platform, "repository");
-    assert!(reaches(&app, &behind, 80, "/healthz"));
-    assert!(!reaches(&balancer, &behind, 80, "/healthz"));
+    // The load balancer cannot reach the repository by address either, because it is not on that network.
+    let address = internal_address(platform, "repository");
+    assert!(reaches(&app, &address, 80, "/healthz"));
+    assert!(!reaches(&balancer, &address, 80, "/healthz"));
     assert!(reaches(&app, "repository.platform", 80, "/healthz"));
-    // Who may not write, cannot.
+    // An app cannot write to the repository.
     let write = "exec 3<>/dev/tcp/repository.platform/80; printf 'PUT /config/hello-world/hello-world.config HTTP/1.1\\r\\nHost: repository.platform\\r\\nContent-Length: 4\\r\\nConnection: close\\r\\n\\r\\nA=1\\n' >&3; head -1 <&3";
-    let answer = docker::succeed(&["exec", &app, "timeout", "5", "bash", "-c", write]);
+    let answer = docker::exec_ok(&app, &["timeout", "5", "bash", "-c", write]);
     assert!(answer.contains(" 401 "), "{answer}");
 }
 
 #[test]
-fn training_shows_nothing_but_the_load_balancer() {
+fn training_exposes_only_the_load_balancer() {
     platform::require_compose();
     let platform = Platform::training();
-    bring(&platform, "hello-world");
-    everything_is_in_its_place(&platform);
-    let balancer = platform.containers("loadbalancer", None).remove(0);
+    publish_and_deploy(&platform, "hello-world");
+    check_isolation(&platform);
+    let balancer = platform.container("loadbalancer");
     let bound = docker::succeed(&["port", &balancer]);
     assert!(
         bound.lines().all(|line| line.contains("127.0.0.1:")),
@@ -94,15 +95,15 @@ fn training_shows_nothing_but_the_load_balancer() {
 }
 
 #[test]
-fn production_is_what_its_files_say() {
+fn production_runs_with_the_settings_of_its_files() {
     docker::require_images();
     let platform = swarm::production();
-    let said = platform.run_with(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2");
-    assert_eq!(said.code, 0, "{}", said.stderr);
-    bring(&platform, "hello-world");
-    everything_is_in_its_place(&platform);
-    let balancer = platform.containers("loadbalancer", None).remove(0);
-    let objects = address_behind(&platform, "objects");
+    let output = platform.run_with_input(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2");
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    publish_and_deploy(&platform, "hello-world");
+    check_isolation(&platform);
+    let balancer = platform.container("loadbalancer");
+    let objects = internal_address(&platform, "objects");
     let app = platform.containers("app", Some("hello-world")).remove(0);
     assert!(reaches(&app, &objects, 5000, "/"));
     assert!(!reaches(&balancer, &objects, 5000, "/"));
@@ -135,9 +136,9 @@ fn production_is_what_its_files_say() {
         "{environment}"
     );
 
-    // A secret is a file of the app's user, and its variable; the token is of this app's, and not its variable.
+    // A secret is a file that only the user of the app can read, and a variable. The token is a file only.
     let app = platform.containers("app", Some("hello-world")).remove(0);
-    let files = docker::succeed(&["exec", &app, "ls", "-l", "/run/secrets"]);
+    let files = docker::exec_ok(&app, &["ls", "-l", "/run/secrets"]);
     for file in ["PASSWORD", "repository-token"] {
         let line = files.lines().find(|line| line.ends_with(file)).unwrap();
         assert!(
@@ -145,7 +146,7 @@ fn production_is_what_its_files_say() {
             "{line}"
         );
     }
-    let said = platform.run(&[
+    let output = platform.run(&[
         "run",
         "hello-world",
         "--",
@@ -153,14 +154,14 @@ fn production_is_what_its_files_say() {
         "-c",
         "echo \"<$PASSWORD>\"; env | grep -ci token; exit 5",
     ]);
-    assert_eq!(said.code, 5, "{}", said.stderr);
-    // What the command prints and nothing else.
-    assert_eq!(said.stdout, "<hunter2>\n0\n", "{}", said.stderr);
-    let others = "exec 3<>/dev/tcp/repository.platform/80; printf 'GET /config/other/ HTTP/1.1\\r\\nHost: repository.platform\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \"$(cat /run/secrets/repository-token)\" >&3; head -1 <&3";
-    let answer = docker::succeed(&["exec", &app, "timeout", "5", "bash", "-c", others]);
+    assert_eq!(output.code, 5, "{}", output.stderr);
+    // Standard output has only the output of the command.
+    assert_eq!(output.stdout, "<hunter2>\n0\n", "{}", output.stderr);
+    let request = "exec 3<>/dev/tcp/repository.platform/80; printf 'GET /config/other/ HTTP/1.1\\r\\nHost: repository.platform\\r\\nAuthorization: Bearer %s\\r\\nConnection: close\\r\\n\\r\\n' \"$(cat /run/secrets/repository-token)\" >&3; head -1 <&3";
+    let answer = docker::exec_ok(&app, &["timeout", "5", "bash", "-c", request]);
     assert!(answer.contains(" 403 "), "{answer}");
 
-    // To come up again keeps what it was told.
-    let again = platform.succeed(&["up", "production", "--dry-run"]);
-    assert!(again.contains("production.s3.yml"), "{again}");
+    // `up` keeps the settings of the first `up`.
+    let plan = platform.succeed(&["up", "production", "--dry-run"]);
+    assert!(plan.contains("production.s3.yml"), "{plan}");
 }

@@ -1,7 +1,7 @@
-//! `moments` on a platform: a released parameter reaches the running app.
+//! `moments` in an environment: a released parameter reaches the running app.
 
 use platformer_tests::binaries;
-use platformer_tests::docker::{self, Container};
+use platformer_tests::docker::{Container, LOCKED_DOWN};
 use platformer_tests::platform::{self, Platform};
 use platformer_tests::run::eventually;
 use xtask::pack;
@@ -12,17 +12,9 @@ use super::{file, get};
 fn a_released_parameter_reaches_the_running_app() {
     platform::require_compose();
     let platform = Platform::training();
-    let back = format!("{}_back", platform.name);
-    let _redis = Container::run(&[
-        "--network",
-        &back,
-        "--network-alias",
-        "redis.platform",
-        "--read-only",
-        "--cap-drop",
-        "ALL",
-        "platformer/redis",
-    ]);
+    let network = format!("{}_back", platform.name);
+    let network = ["--network", &network, "--network-alias", "redis.platform"];
+    let _redis = Container::run(&[&LOCKED_DOWN[..], &network, &["platformer/redis"]].concat());
     let directory = tempfile::tempdir().unwrap();
     let packed = pack::pack_executable("moments", directory.path(), binaries::moments());
     let version = packed.unwrap().version;
@@ -60,18 +52,7 @@ fn a_released_parameter_reaches_the_running_app() {
         "--layer",
         "training",
     ]);
-    let toolbox = platform.containers("toolbox", None).remove(0);
-    docker::succeed(&[
-        "exec",
-        &toolbox,
-        "curl-repository",
-        "--fail-with-body",
-        "-X",
-        "PUT",
-        "-d",
-        &version,
-        "http://repository.platform/channels/moments/training",
-    ]);
+    platform.move_channel("moments", "training", &version);
     eventually("the app has the new parameter", || {
         let answer = get(&platform, "moments.localhost", "/parameters");
         answer.status == 200 && answer.text().contains("COMMENTS_SHOWN=7\n")

@@ -1,4 +1,4 @@
-//! The first hour, and the commands that come after it.
+//! The first hour, and further commands.
 
 use std::net::TcpStream;
 
@@ -8,7 +8,7 @@ use platformer_tests::platform::{self, Platform};
 use platformer_tests::ports;
 use platformer_tests::run::eventually;
 
-use super::{bring, first_hour, get, packed};
+use super::{first_hour, get, packed, publish_and_deploy};
 
 #[test]
 fn the_first_hour() {
@@ -18,7 +18,7 @@ fn the_first_hour() {
     let path = dist.path().display().to_string();
     first_hour::publish(&platform, dist.path(), &version);
 
-    // A dry run shows the commands, and changes nothing.
+    // A dry run prints the commands and changes nothing.
     let shown = platform.succeed(&["config", "set", "hello-world", "GREETING=Dry", "--dry-run"]);
     assert!(
         shown.contains("curl-repository") && shown.contains("GREETING=Dry"),
@@ -38,7 +38,7 @@ fn the_first_hour() {
 
     first_hour::deploy(&platform);
 
-    // Nothing is done twice.
+    // A deploy of the running release does nothing.
     assert!(
         platform
             .succeed(&["deploy", "hello-world"])
@@ -55,18 +55,18 @@ fn the_first_hour() {
     }
     assert_eq!(platform.containers("app", Some("hello-world")).len(), 1);
 
-    console(&platform);
+    open_console(&platform);
     first_hour::configure_and_roll_back(&platform);
     secrets_and_commands(&platform);
-    another_environment_moves_the_channel(&platform);
+    move_channel(&platform);
 
-    an_interrupted_deploy(&platform);
-    everything_stops_and_comes_back(&platform, &path);
+    interrupt_deploy(&platform);
+    stop_and_start(&platform, &path);
 }
 
-/// It leaves what ran, shows what it left, and the next one takes that away.
-fn an_interrupted_deploy(platform: &Platform) {
-    // Without what RELEASE_COMMAND runs in, which is of no colour.
+/// An interrupted deploy does not affect the running set. `status` reports it, and the next deploy cleans up.
+fn interrupt_deploy(platform: &Platform) {
+    // Counts by colour, because containers of RELEASE_COMMAND have no colour.
     let environment = format!("label=platform.environment={}", platform.name);
     let of = |colour: &str| {
         let colour = format!("label=platform.colour={colour}");
@@ -82,7 +82,7 @@ fn an_interrupted_deploy(platform: &Platform) {
     };
     let count = || of("blue") + of("green");
     let deploy = platform.start(&["deploy", "hello-world", "--again"]);
-    eventually("a new set is there", || count() == 2);
+    eventually("the new set exists", || count() == 2);
     drop(deploy);
     assert_eq!(
         get(platform, "hello-world.localhost", "/greeting").status,
@@ -102,8 +102,8 @@ fn an_interrupted_deploy(platform: &Platform) {
     );
 }
 
-/// The repository on a port of this machine, for who names this machine.
-fn console(platform: &Platform) {
+/// `console` serves the repository on a local port, only to requests with a local `Host`.
+fn open_console(platform: &Platform) {
     let address = ports::free();
     let _console = platform.start(&["console", "--port", &address.port().to_string()]);
     eventually("the console answers", || {
@@ -119,13 +119,13 @@ fn console(platform: &Platform) {
         b"",
     );
     assert_eq!(elsewhere.status, 403);
-    // What goes there is passed on as it is, whatever bytes it has; without a token it is refused there.
+    // The proxy forwards any bytes, and the repository refuses the upload without a token.
     let upload = http::put(address, "/artefacts/hello-world/2.0.0/x", &[0xff, 0, 0xff]);
     assert_eq!(upload.status, 401);
 }
 
-fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
-    // What bears a similar name and is not the platform's stays.
+fn stop_and_start(platform: &Platform, path: &str) {
+    // `clean` keeps other volumes with similar names.
     let volume = format!("{}_stranger", platform.name);
     docker::succeed(&["volume", "create", &volume]);
     let cleaned = platform.succeed(&["clean", "--dry-run"]);
@@ -135,28 +135,31 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
     );
     docker::succeed(&["volume", "rm", &volume]);
 
-    // Nothing is stopped as long as somebody else is on its networks.
+    // `down` stops nothing while another container uses a network of the environment.
     let back = format!("{}_back", platform.name);
-    let stranger = Container::run(&["--network", &back, "platformer/toolbox"]);
-    let said = platform.run(&["down"]);
-    assert!(said.stderr.contains(&stranger.0), "{}", said.stderr);
+    let other = Container::run(&["--network", &back, "platformer/toolbox"]);
+    let output = platform.run(&["down"]);
+    assert!(output.stderr.contains(&other.0), "{}", output.stderr);
     assert_eq!(
         get(platform, "hello-world.localhost", "/greeting").status,
         200
     );
-    drop(stranger);
-    let said = platform.run(&["-e", "production", "status"]);
+    drop(other);
+    let output = platform.run(&["-e", "production", "status"]);
     assert!(
-        said.stderr.contains("is up as training, not as production"),
+        output
+            .stderr
+            .contains("is up as training, not as production"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    let said = platform.run(&["publish", "hello-world", path, "2.0.0"]);
+    let output = platform.run(&["publish", "hello-world", path, "2.0.0"]);
     assert!(
-        said.stderr
+        output
+            .stderr
             .contains("contains hello-world-1.0.0.tar.gz, but not version 2.0.0"),
         "{}",
-        said.stderr
+        output.stderr
     );
 
     platform.succeed(&["down"]);
@@ -174,14 +177,15 @@ fn everything_stops_and_comes_back(platform: &Platform, path: &str) {
 }
 
 fn secrets_and_commands(platform: &Platform) {
-    // A list creates no volume.
+    // `secret list` creates no volume.
     assert_eq!(platform.succeed(&["secret", "list", "never-deployed"]), "");
     let volume = format!("{}_never-deployed_secrets", platform.name);
     let inspected = docker::docker(&["volume", "inspect", &volume]);
     assert!(!inspected.status.success(), "{volume} exists");
 
-    let said = platform.run_with(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2\n");
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let output =
+        platform.run_with_input(&["secret", "set", "hello-world", "PASSWORD"], b"hunter2\n");
+    assert_eq!(output.code, 0, "{}", output.stderr);
     let read = [
         "run",
         "hello-world",
@@ -190,8 +194,8 @@ fn secrets_and_commands(platform: &Platform) {
         "-c",
         "echo \"<$PASSWORD>\"; exit 5",
     ];
-    let said = platform.run(&read);
-    assert_eq!((said.code, said.stdout.trim()), (5, "<hunter2>"));
+    let output = platform.run(&read);
+    assert_eq!((output.code, output.stdout.trim()), (5, "<hunter2>"));
 
     assert_eq!(
         platform.succeed(&["secret", "list", "hello-world"]).trim(),
@@ -199,26 +203,26 @@ fn secrets_and_commands(platform: &Platform) {
     );
     let listed = platform.json(&["secret", "list", "hello-world", "--json"]);
     assert_eq!(listed["secrets"], serde_json::json!(["PASSWORD"]));
-    let said = platform.run_with(&["secret", "set", "hello-world", "PATH"], b"/nowhere");
+    let output = platform.run_with_input(&["secret", "set", "hello-world", "PATH"], b"/nowhere");
     assert!(
-        said.stderr.contains("reserved for the image"),
+        output.stderr.contains("reserved for the image"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    let said = platform.run(&["secret", "set", "hello-world", "EMPTY"]);
+    let output = platform.run(&["secret", "set", "hello-world", "EMPTY"]);
     assert!(
-        said.stderr.contains("standard input is empty"),
+        output.stderr.contains("standard input is empty"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    platform.run_with(&["secret", "set", "hello-world", "OTHER"], b"1");
+    platform.run_with_input(&["secret", "set", "hello-world", "OTHER"], b"1");
     platform.succeed(&["secret", "remove", "hello-world", "OTHER"]);
     assert_eq!(
         platform.succeed(&["secret", "list", "hello-world"]).trim(),
         "PASSWORD"
     );
 
-    // Before traffic, once, and in the release's own environment.
+    // RELEASE_COMMAND runs once, before traffic switches, with the environment of the release.
     platform.succeed(&[
         "config",
         "set",
@@ -232,33 +236,22 @@ fn secrets_and_commands(platform: &Platform) {
         "{deployed}"
     );
     platform.succeed(&["config", "set", "hello-world", "RELEASE_COMMAND=/bin/false"]);
-    let said = platform.run(&["deploy", "hello-world"]);
-    assert_eq!(said.code, 1);
+    let output = platform.run(&["deploy", "hello-world"]);
+    assert_eq!(output.code, 1);
     assert!(
-        said.stderr.contains("RELEASE_COMMAND exited with code 1"),
+        output.stderr.contains("RELEASE_COMMAND exited with code 1"),
         "{}",
-        said.stderr
+        output.stderr
     );
-    assert!(said.stderr.contains("still serving"), "{}", said.stderr);
+    assert!(output.stderr.contains("still serving"), "{}", output.stderr);
     platform.succeed(&["config", "set", "hello-world", "RELEASE_COMMAND=/bin/true"]);
     let logs = platform.succeed(&["logs", "hello-world"]);
     assert!(logs.contains("starting ./hello-world"), "{logs}");
 }
 
-/// A channel that is moved in the console shows as drift.
-fn another_environment_moves_the_channel(platform: &Platform) {
-    let toolbox = platform.containers("toolbox", None).remove(0);
-    docker::succeed(&[
-        "exec",
-        &toolbox,
-        "curl-repository",
-        "--fail-with-body",
-        "-X",
-        "PUT",
-        "-d",
-        "r1",
-        "http://repository.platform/channels/hello-world/training",
-    ]);
+/// `status` shows drift after the channel has moved.
+fn move_channel(platform: &Platform) {
+    platform.move_channel("hello-world", "training", "r1");
     let status = platform.succeed(&["status"]);
     assert!(status.contains("r1 (drift)"), "{status}");
     platform.succeed(&["deploy", "hello-world@training"]);
@@ -266,13 +259,12 @@ fn another_environment_moves_the_channel(platform: &Platform) {
     assert!(!status.contains("drift"), "{status}");
 }
 
-/// The sample apps, one beside the other.
 #[test]
 fn the_sample_apps_together() {
     platform::require_compose();
     let platform = Platform::training();
     for app in ["status", "bakery", "bakery-web"] {
-        bring(&platform, app);
+        publish_and_deploy(&platform, app);
     }
     let page = get(&platform, "bakery-web.localhost", "/");
     assert_eq!(page.status, 200, "{}", page.text());
@@ -282,14 +274,14 @@ fn the_sample_apps_together() {
     );
     assert_eq!(get(&platform, "bakery.localhost", "/orders").status, 200);
     assert_eq!(get(&platform, "status.localhost", "/").status, 200);
-    // The static tier keeps serving.
+    // The static pages work without the bakery.
     platform.succeed(&["scale", "bakery=0"]);
     assert_eq!(get(&platform, "bakery-web.localhost", "/").status, 200);
     let orders = get(&platform, "bakery-web.localhost", "/orders");
     assert_eq!(orders.status, 503);
     assert!(orders.header("retry-after").is_some());
     platform.succeed(&["scale", "bakery=2"]);
-    eventually("orders are taken again", || {
+    eventually("the bakery takes orders", || {
         get(&platform, "bakery-web.localhost", "/orders").status == 200
     });
 }

@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
 use platformer_tests::browser::Browser;
-use platformer_tests::docker::{self, Volume};
+use platformer_tests::docker::{self, Sample, Volume};
 use platformer_tests::http::{self, Response};
 use platformer_tests::run::eventually;
 
-use super::{Platform, packed, stop_cleanly, value};
+use super::{Platform, stop_cleanly};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const BROWSER: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
@@ -21,8 +21,8 @@ fn order(address: SocketAddr, name: &str) -> Response {
 
 /// Returns the option that mounts the volume of the config.
 fn mount(volume: &Volume) -> String {
-    let (_, config, _) = packed("bakery");
-    let (_, target) = value(&config, "VOLUMES").split_once(':').unwrap();
+    let sample = Sample::packed("bakery");
+    let (_, target) = sample.value("VOLUMES").split_once(':').unwrap();
     format!("{}:{target}", volume.0)
 }
 
@@ -77,9 +77,8 @@ fn orders_survive_replaced_and_killed_containers() {
 
     // A killed container leaves half an order in the file. The next order is complete, and none is lost.
     docker::succeed(&["kill", &new.0]);
-    let torn = ["run", "--rm", "--volume", &mount, "--entrypoint", "sh"];
     let script = "printf '{\"number\":4' >>/var/lib/app/orders.jsonl";
-    docker::succeed(&[&torn[..], &["platformer/app-base", "-c", script]].concat());
+    docker::run_with_volume(&mount, &["sh", "-c", script]);
     let next = platform.deploy("bakery", &["--volume", &mount]);
     let address = next.port("8080");
     assert_eq!(http::get(address, "/orders").json()["count"], 41);

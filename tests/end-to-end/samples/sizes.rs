@@ -3,9 +3,7 @@
 use std::io::Write as _;
 
 use platformer::images;
-use platformer_tests::docker;
-
-use super::packed;
+use platformer_tests::docker::{self, Sample};
 
 const MB: u64 = 1_000_000;
 
@@ -39,7 +37,9 @@ fn images_stay_small() {
         sizes.push((size, tag, limit));
     }
     for app in ["hello-world", "status", "bakery", "bakery-web"] {
-        let (archive, _, version) = packed(app);
+        let Sample {
+            archive, version, ..
+        } = Sample::packed(app);
         lines.push_str(&format!(
             "SIZE {:7.3} MB          {app}-{version}.tar.gz\n",
             megabytes(archive.len() as u64)

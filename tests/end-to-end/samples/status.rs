@@ -1,11 +1,11 @@
 //! `status`: shows which apps are up.
 
-use platformer_tests::docker;
+use platformer_tests::docker::{self, Sample};
 use platformer_tests::http::{self, Response};
 use platformer_tests::run::eventually;
 use serde_json::Value;
 
-use super::{Platform, packed, stop_cleanly};
+use super::{Platform, stop_cleanly};
 
 fn app(answer: &Response, name: &str) -> Value {
     let apps = answer.json()["apps"].take();
@@ -30,7 +30,7 @@ fn status_shows_which_apps_are_up_and_which_are_down() {
     let hello = platform.start("hello-world", "platformer/app-base:static", &[]);
     let state = || app(&http::get(address, "/"), "hello-world");
     eventually("hello-world is up", || state()["up"] == true);
-    let (_, _, version) = packed("hello-world");
+    let version = Sample::packed("hello-world").version;
     assert_eq!(state()["release"], version.as_str());
     assert_eq!(
         state()["replica"],
