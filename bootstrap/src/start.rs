@@ -67,11 +67,16 @@ fn prepare(arguments: &StartArguments) -> Result<(Prepared, Vec<PathBuf>), Failu
             )
             .because(error)
         })?;
-    let (release, tree) = runtime.block_on(install(&settings))?;
+    let (release, tree, is_saved) = runtime.block_on(install(&settings))?;
     // A name lookup that still runs must not delay the start.
     runtime.shutdown_background();
     let environment = environment::build(&settings, &release, std::env::vars_os())?;
-    let retired = retire_superseded(&settings, &tree);
+    // While the repository is unreachable, no other instance could fetch its tree again.
+    let retired = if is_saved {
+        Retired::default()
+    } else {
+        retire_superseded(&settings, &tree)
+    };
     let prepared = Prepared {
         settings,
         release,
@@ -102,7 +107,8 @@ fn retire_superseded(settings: &Settings, current: &Tree) -> Retired {
 /// The deadline while a saved release can replace the repository's answer.
 const OFFLINE_DEADLINE: Duration = Duration::from_secs(10);
 
-async fn install(settings: &Settings) -> Result<(Release, Tree), Failure> {
+/// Returns whether the release is a saved one, too.
+async fn install(settings: &Settings) -> Result<(Release, Tree, bool), Failure> {
     let saved = if settings.offline {
         offline::read(settings)
     } else {
@@ -122,7 +128,7 @@ async fn install(settings: &Settings) -> Result<(Release, Tree), Failure> {
                     "failed to save the release for a start without the repository: {error}"
                 );
             }
-            return Ok((release, tree));
+            return Ok((release, tree, false));
         }
         // A repository that answered is not away, however late the answer came.
         Err(failure) if failure.exit == Exit::Unreachable && !repository.has_answered() => failure,
@@ -142,7 +148,7 @@ async fn install(settings: &Settings) -> Result<(Release, Tree), Failure> {
         version_of(&release),
         failure.chain()
     );
-    Ok((release, tree))
+    Ok((release, tree, true))
 }
 
 /// `1.0.0 (release r42)`

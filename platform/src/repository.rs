@@ -1,16 +1,20 @@
 //! Client of an environment's repository. The repository publishes no port, so each request is a curl in the toolbox.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use repository_api::problem::Problem;
 use repository_api::release::ReleaseDocument;
-use repository_api::{AppName, Reference, ReleaseNumber};
+use repository_api::{AppName, Digest, Reference, ReleaseNumber};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use crate::environment::Environment;
-use crate::shell::{CommandLine, SLOW};
+use crate::shell::CommandLine;
 use crate::step::Step;
 
 pub(crate) const URL: &str = "http://repository.platform";
@@ -63,6 +67,20 @@ struct Channel {
     release: String,
 }
 
+/// The repository's own limit for an upload.
+const UPLOAD: Duration = Duration::from_hours(24);
+
+fn digest(file: &Path) -> io::Result<Digest> {
+    let (mut file, mut hasher) = (File::open(file)?, Sha256::new());
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest::new(hasher.finalize().into())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
 impl Repository {
     pub(crate) fn of(environment: Environment) -> anyhow::Result<Self> {
         let toolbox = environment.container("toolbox")?;
@@ -108,9 +126,8 @@ impl Repository {
     }
 
     /// A `PUT` whose result is the body of the answer.
-    fn put(&self, path: &str, input: impl FnOnce(CommandLine) -> CommandLine) -> Step<String> {
+    fn put(&self, line: CommandLine) -> Step<String> {
         let shell = self.environment.shell;
-        let line = input(self.curl(["--upload-file", "-"], path)).timeout(SLOW);
         Step::new(line.to_string(), move || {
             let printed = shell.execute(&line)?;
             match split_status(&printed) {
@@ -120,12 +137,18 @@ impl Repository {
         })
     }
 
-    pub(crate) fn put_file(&self, path: &str, file: &Path) -> Step<String> {
-        self.put(path, |line| line.stdin_file(file))
+    /// Uploads a file with its digest: if the upload is cut short, curl in the toolbox takes the rest for the whole,
+    /// and the digest lets the repository refuse it.
+    pub(crate) fn put_file(&self, path: &str, file: &Path) -> anyhow::Result<Step<String>> {
+        let digest = digest(file).with_context(|| format!("failed to read {}", file.display()))?;
+        let header = format!("X-Checksum-Sha256: {digest}");
+        let line = self.curl(["--header", &header, "--upload-file", "-"], path);
+        Ok(self.put(line.stdin_file(file).timeout(UPLOAD)))
     }
 
     pub(crate) fn put_text(&self, path: &str, text: &str) -> Step<String> {
-        self.put(path, |line| line.stdin_text(text))
+        let line = self.curl(["--upload-file", "-"], path);
+        self.put(line.stdin_text(text))
     }
 
     /// All apps with a published version.

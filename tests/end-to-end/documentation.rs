@@ -125,13 +125,14 @@ struct Names;
 impl Names {
     const CONTAINERS: [&str; 2] = ["repository", "hello-world"];
 
-    /// A container that isn't this test's.
-    fn taken() -> Option<&'static str> {
-        Self::CONTAINERS.into_iter().find(|name| {
-            docker::docker(&["container", "inspect", name])
-                .status
-                .success()
-        })
+    /// A container, volume or network that isn't this test's.
+    fn taken() -> Option<String> {
+        let containers = Self::CONTAINERS.map(|name| ["container", name]);
+        containers
+            .into_iter()
+            .chain([["volume", "repository"], ["network", "platform"]])
+            .find(|[kind, name]| docker::docker(&[kind, "inspect", name]).status.success())
+            .map(|[kind, name]| format!("{kind} {name}"))
     }
 }
 

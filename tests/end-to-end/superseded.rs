@@ -41,7 +41,7 @@ fn names(dir: &Path) -> Vec<String> {
 fn start(bootstrap: &Bootstrap, mock: &Mock, app: &App) -> Running {
     app.publish(mock);
     let running = bootstrap.spawn();
-    running.wait_for_stdout("started ");
+    running.wait_for_stdout("started");
     running
 }
 
@@ -117,6 +117,25 @@ fn a_second_tree_of_a_release_is_removed_when_it_is_not_in_use() {
     assert!(!beside.exists());
     assert!(tree(&bootstrap, &app).exists());
     stop(third);
+}
+
+#[test]
+fn a_second_tree_is_reused_after_the_first_is_gone() {
+    let mock = Mock::start();
+    let app = App::script(
+        "case $PWD in *.1) ;; *) echo changed >> run.sh ;; esac; echo started; exec sleep 60",
+    );
+    let bootstrap = Bootstrap::of(&mock);
+    app.publish(&mock);
+    let first = start(&bootstrap, &mock, &app);
+    let second = start(&bootstrap, &mock, &app);
+    stop(first);
+    stop(second);
+    // The first tree has changed and is not in use, so this start removes it.
+    stop(start(&bootstrap, &mock, &app));
+    assert!(!tree(&bootstrap, &app).exists());
+    let log = stop(start(&bootstrap, &mock, &app));
+    assert!(log.contains("nothing is downloaded"), "{log}");
 }
 
 #[test]
@@ -202,4 +221,38 @@ fn a_saved_release_keeps_its_tree_unless_it_is_pinned() {
     let ended = offline(APP);
     ended.expect(0).says("the repository is away");
     assert_eq!(ended.stdout, "done 0\n");
+}
+
+/// No instance could fetch its tree again.
+#[test]
+fn an_offline_start_removes_nothing() {
+    let mock = Mock::start();
+    let address = mock.address().to_string();
+    let bootstrap = Bootstrap::with(&[])
+        .env("BOOTSTRAP_REPOSITORY", &address)
+        .env("BOOTSTRAP_OFFLINE", "allow")
+        .env("BOOTSTRAP_DEADLINE", "2s");
+    let run = |number: u64| bootstrap.run_with("BOOTSTRAP_APP", &format!("{APP}@r{number}"));
+    let app = |number: u64| App {
+        release: Some(number),
+        ..job(u32::try_from(number).unwrap())
+    };
+    for number in [1, 2] {
+        let app = app(number);
+        mock.always(&format!("/releases/{APP}/r{number}"), app.document_reply());
+        mock.always(&app.path(), app.file_reply());
+        run(number).expect(0);
+    }
+    // A third tree, as another instance leaves it while it runs: only its lock file names the app later.
+    let third = app(3);
+    mock.always(&format!("/releases/{APP}/r3"), third.document_reply());
+    mock.always(&third.path(), third.file_reply());
+    let lock = fs::File::open(bootstrap.dir().join(format!(".lock-{}", app(1).digest()))).unwrap();
+    lock.lock_shared().unwrap();
+    run(3).expect(0);
+    drop(lock);
+    drop(mock);
+    for number in [3, 2, 1] {
+        run(number).expect(0).says("the repository is away");
+    }
 }

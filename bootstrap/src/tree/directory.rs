@@ -72,11 +72,15 @@ impl Trees {
         }
     }
 
-    /// Finds a complete and unchanged tree, and locks it.
+    /// Finds a complete and unchanged tree, and locks it. A retired tree leaves a gap in the numbers of the slots.
     pub(crate) fn find(&self, demands: &Demands<'_>) -> Option<Tree> {
-        std::iter::successors(Some(Slot::first(demands.digest)), |slot| Some(slot.next()))
-            .take_while(|slot| slot.inventory(&self.dir).exists())
-            .find_map(|slot| self.reuse(slot, demands))
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let mut slots: Vec<_> = entries
+            .filter_map(|entry| Slot::of_inventory(entry.file_name().to_str()?))
+            .filter(|slot| slot.digest == demands.digest)
+            .collect();
+        slots.sort_by_key(|slot| slot.number);
+        slots.into_iter().find_map(|slot| self.reuse(slot, demands))
     }
 
     fn reuse(&self, slot: Slot, demands: &Demands<'_>) -> Option<Tree> {

@@ -38,7 +38,15 @@ impl Slot {
 
     /// The slot of a lock file, by the file's name.
     pub(super) fn of_lock(name: &str) -> Option<Self> {
-        let name = name.strip_prefix(".lock-")?;
+        Self::named(name.strip_prefix(".lock-")?)
+    }
+
+    /// The slot of an inventory, by the file's name.
+    pub(super) fn of_inventory(name: &str) -> Option<Self> {
+        Self::named(name.strip_prefix(".inventory-")?)
+    }
+
+    fn named(name: &str) -> Option<Self> {
         let (digest, number) = name.split_once('.').unwrap_or((name, "0"));
         let slot = Self {
             digest: digest.parse().ok()?,

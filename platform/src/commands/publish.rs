@@ -32,7 +32,7 @@ pub(crate) fn run(
     let artefact = artefact(&app, &version, path, temporary.path())?;
     let file = file_name(&app, &version, &artefact)?;
     let route = routes::artefact(&app, &version, &file);
-    let mut steps = vec![upload(&repository, &route, &artefact)];
+    let mut steps = vec![upload(&repository, &route, &artefact)?];
     steps.extend(upload_config(&repository, &app, path, config)?);
     steps.push(Step::report(format!(
         "next: platformer deploy {app}@{version}"
@@ -40,11 +40,11 @@ pub(crate) fn run(
     apply_all(steps, environment.shell)
 }
 
-fn upload(repository: &Repository, route: &str, file: &Path) -> Step {
-    repository.put_file(route, file).then(|answer| {
+fn upload(repository: &Repository, route: &str, file: &Path) -> anyhow::Result<Step> {
+    Ok(repository.put_file(route, file)?.then(|answer| {
         print(&answer);
         Ok(())
-    })
+    }))
 }
 
 /// The file to upload.

@@ -120,9 +120,13 @@ pub(super) fn wait(
     }
 }
 
+/// Longer than the minute after which bootstrap itself ends a check.
+const HEALTH_CHECK: Duration = Duration::from_secs(75);
+
 /// The health check of a container, which docker runs less often than a deploy asks.
 pub(super) fn health_check(container: &str) -> CommandLine {
     CommandLine::docker(["exec", container, "/usr/local/bin/bootstrap", "healthcheck"])
+        .timeout(HEALTH_CHECK)
 }
 
 /// Prints the last lines of a log. `docker logs` and `docker service logs` write to standard output and to standard

@@ -67,6 +67,12 @@ pub(super) fn run(page: &str, blocks: &[Block], timeout: Duration) -> Vec<String
     let mut problems = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let Ok(printed) = fs::read_to_string(home.path().join(format!("out/{index}"))) else {
+            if code == 0 {
+                let Step { line, command, .. } = step;
+                problems.push(format!(
+                    "{page}:{line}: {command}\ndid not run: an earlier command ended the shell"
+                ));
+            }
             break;
         };
         let printed = ports
