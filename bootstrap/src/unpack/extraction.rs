@@ -88,7 +88,7 @@ impl Extraction {
         Ok(())
     }
 
-    /// Notes a path. Returns the number of waits before its earlier entry, if there was one.
+    /// Records the path of an entry. If an earlier entry has the same path, returns the number of waits before that entry.
     fn note_path(&mut self, path: &Path) -> Option<u64> {
         let earlier = self
             .seen
