@@ -58,7 +58,7 @@ fn no_crate_has_an_import_cycle() {
     assert!(cycles.is_empty(), "\n{}", cycles.join("\n"));
 }
 
-/// The rooms of `repository`, from the top down. Rooms of one floor do not import each other.
+/// The directories of `repository/src` by level, from the top down. Directories of one level don't import each other.
 const FLOORS: [&[&str]; 5] = [
     &["cli"],
     &["http"],
