@@ -2,8 +2,7 @@
 //! imports only from the directories below it.
 //!
 //! The rule for cycles holds for the children of each module, from the crate root down. A child counts with everything
-//! below it. If it imports an item that another child defines, it depends on that child. These dependencies must form no
-//! cycle.
+//! below it. A child that imports an item of another child depends on it. These dependencies must form no cycle.
 //!
 //! - An import counts for the module that defines the item: `pub use` in between is resolved.
 //! - A module file and the folder of its name are one unit. A child may use what its parent's file defines (an error
