@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<i32, Failure> {
         let timeout = supervisor
             .deadline()
             .map(|deadline| deadline.saturating_duration_since(now));
-        // As late as possible, so that few pages come back.
+        // Last, because every page that the start still uses would be loaded again.
         if !std::mem::replace(&mut has_given_back, true) {
             image::give_back_pages();
         }

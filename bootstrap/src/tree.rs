@@ -1,13 +1,13 @@
-//! The directory where apps are unpacked.
+//! The directory of the unpacked apps (`BOOTSTRAP_DIR`, below `DIR`).
 //!
 //! ```text
-//! DIR/.lock                  held during a fetch, so that several instances can share DIR
+//! DIR/.lock                  lock of a fetch, because several instances may share DIR
 //! DIR/.download-{digest}     a download; the next start resumes an interrupted one
 //! DIR/.staging-…             a tree that is being unpacked or removed; the next start sweeps leftovers
 //! DIR/{digest}/              an app's tree, under the digest of its artefact
 //! DIR/.inventory-{digest}    the content of the tree; a tree without an inventory is incomplete
-//! DIR/.lock-{digest}         held, shared, while an app runs in the tree; names the app, and its time
-//!                            of modification is the app's last start
+//! DIR/.lock-{digest}         shared lock while an app runs in the tree; contains the app's name, and its
+//!                            modification time is the app's last start
 //! DIR/.release-{digest}      the last started release, for starts without the repository
 //! ```
 //!

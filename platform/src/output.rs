@@ -15,7 +15,7 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints JSON for programs. docs/platform.md documents its fields; later versions only add to them.
+/// Prints JSON for programs. docs/reference.md documents its fields; later versions only add to them.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(value)?);
     Ok(())

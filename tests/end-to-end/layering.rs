@@ -1,9 +1,8 @@
-//! The layout of the sources: no import cycle in any crate of the workspace, and rooms of `repository` that import only
-//! from the rooms below.
+//! The layout of the sources: no crate of the workspace has an import cycle, and each directory of `repository/src`
+//! imports only from the directories below it.
 //!
-//! The rule for cycles: take any module, and its children, each with everything below it. An import from inside one
-//! child of something that another child defines is an arrow between the two. The arrows between the children of one
-//! module must form no cycle. So at the top of a crate, and in every folder below.
+//! The rule for cycles holds for the children of each module, from the crate root down. A child counts with everything
+//! below it. A child that imports an item of another child depends on it. These dependencies must form no cycle.
 //!
 //! - An import counts for the module that defines the item: `pub use` in between is resolved.
 //! - A module file and the folder of its name are one unit. A child may use what its parent's file defines (an error
@@ -58,7 +57,7 @@ fn no_crate_has_an_import_cycle() {
     assert!(cycles.is_empty(), "\n{}", cycles.join("\n"));
 }
 
-/// The rooms of `repository`, from the top down. Rooms of one floor do not import each other.
+/// The directories of `repository/src` by level, from the top down. Directories of one level don't import each other.
 const FLOORS: [&[&str]; 5] = [
     &["cli"],
     &["http"],

@@ -213,8 +213,8 @@ fn send_cases_through(kind: Kind) {
         );
         known += persistent_client.send_requests(2 * number, &what)
             + new_client().send_requests(2 * number + 1, &what);
-        // The server has seen the requests whose responses have its id. It may also have seen one that the proxy
-        // forwarded and then gave up, with a refusal of its own or none.
+        // Only responses of the server have a request id. The proxy may also have forwarded a request and then
+        // aborted it, with an error of its own or without a response.
         let is_from_server = |answer: &&Response| answer.header("x-request-id").is_some();
         known += answers.iter().filter(is_from_server).count() as u64;
         unknown += u64::from(answers.last().is_none_or(|answer| !is_from_server(&answer)));

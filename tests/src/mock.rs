@@ -143,7 +143,7 @@ fn serve(stream: TcpStream, script: &Mutex<Script>) {
             (script.take(&request), script.counter(&request.target))
         };
         connection.count_bytes(counter);
-        // The lock is free again, because a reply may stall.
+        // After the lock is released, because a reply may stall.
         reply.send(&request, &mut connection);
     }
 }

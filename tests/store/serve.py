@@ -1,7 +1,7 @@
 """moto's server, one write after another.
 
-S3 lets one of all who create the same object at once succeed. moto looks whether it is there, and writes later: beside
-other work, two of 32 were told that they made it in one of twenty tries.
+Of several concurrent conditional creates of an object, S3 lets exactly one succeed. moto checks first and writes later:
+on a busy machine, two of 32 creates succeeded in one of twenty tries.
 """
 
 import io
@@ -14,7 +14,7 @@ WRITES = threading.Lock()
 
 class Application(server.DomainDispatcherApplication):
     def __call__(self, environ, start_response):
-        # Whoever is slow to send keeps nobody waiting.
+        # Reads the body before it takes the lock, so that a slow sender delays no other request.
         length = environ.get("CONTENT_LENGTH")
         if length:
             environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))

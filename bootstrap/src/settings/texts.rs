@@ -46,7 +46,6 @@ texts! {
     secrets_dir "SECRETS_DIR",
     image_env "IMAGE_ENV",
     startup_command "STARTUP_COMMAND",
-    release_command "RELEASE_COMMAND",
     healthcheck "HEALTHCHECK",
     stop_signal "STOP_SIGNAL",
     drain_period "DRAIN_PERIOD",

@@ -122,7 +122,7 @@ impl<R: BufRead> Read for Blocks<R> {
     }
 }
 
-/// Checks the sum of a header's bytes, in which the bytes of the sum count as blanks.
+/// Verifies a header's checksum: the sum of its bytes, with blanks in the checksum field.
 fn verify(header: &Header) -> io::Result<()> {
     let bytes = header.as_bytes();
     let sum: u32 = bytes[..148]

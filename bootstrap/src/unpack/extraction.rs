@@ -88,7 +88,8 @@ impl Extraction {
         Ok(())
     }
 
-    /// Notes a path. Returns the number of waits before its earlier entry, if there was one.
+    /// Records the path of an entry. Returns the number of waits before an earlier entry of the same
+    /// path, if there is one.
     fn note_path(&mut self, path: &Path) -> Option<u64> {
         let earlier = self
             .seen

@@ -135,7 +135,7 @@ fn images() -> Check {
             Ok(format!("{} of them", images::tags().count()))
         } else {
             Err(format!(
-                "run platformer images to build {}",
+                "run platformer images, or cargo images in a checkout, to build {}",
                 missing.join(", ")
             ))
         },

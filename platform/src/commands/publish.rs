@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use repository_api::candidate::ARCHIVE_ENDINGS;
 use repository_api::release::LayerName;
 use repository_api::{AppName, FileName, VersionName, config, routes};
 
@@ -14,8 +15,6 @@ use crate::environment::{self, Environment};
 use crate::output::print;
 use crate::repository::Repository;
 use crate::step::{Step, apply_all};
-
-const ENDINGS: [&str; 4] = [".tar.gz", ".tgz", ".tar.zst", ".tar"];
 
 pub(crate) fn run(
     environment: Environment,
@@ -57,7 +56,7 @@ fn artefact(
     if path.is_file() {
         return Ok(path.to_owned());
     }
-    let packed = ENDINGS
+    let packed = ARCHIVE_ENDINGS
         .map(|ending| path.join(format!("{app}-{version}{ending}")))
         .into_iter()
         .find(|file| file.is_file());
@@ -86,7 +85,7 @@ fn other_version(app: &AppName, directory: &Path) -> anyhow::Result<Option<Strin
         .find(|name| {
             name.strip_prefix(&format!("{app}-"))
                 .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
-                && ENDINGS.iter().any(|ending| name.ends_with(ending))
+                && ARCHIVE_ENDINGS.iter().any(|ending| name.ends_with(ending))
         }))
 }
 
@@ -101,7 +100,10 @@ fn file_name(app: &AppName, version: &VersionName, path: &Path) -> anyhow::Resul
                 path.display()
             )
         })?;
-    let name = match ENDINGS.iter().find(|ending| name.ends_with(*ending)) {
+    let name = match ARCHIVE_ENDINGS
+        .iter()
+        .find(|ending| name.ends_with(*ending))
+    {
         Some(_) if name.starts_with(&format!("{app}-{version}")) => name.to_owned(),
         Some(ending) => format!("{app}-{version}{ending}"),
         None => name.to_owned(),

@@ -47,7 +47,7 @@ fn check_images() -> anyhow::Result<()> {
         let inspect = CommandLine::docker(["image", "inspect", "--format", "{{.Id}}", &tag]);
         ensure!(
             inspect.probe()?.is_success(),
-            "the image {tag} isn't on this machine: run platformer images"
+            "the image {tag} isn't on this machine: run platformer images, or cargo images in a checkout"
         );
     }
     Ok(())
@@ -137,5 +137,12 @@ mod tests {
             assert!(body.contains("read_only: true"), "{service}");
             assert!(body.contains("cap_drop: [ALL]"), "{service}");
         }
+    }
+
+    /// The later of two stack files wins, so this line hides the caller's variable.
+    #[test]
+    fn training_ignores_the_storage_of_the_caller() {
+        let text = include_str!("../../training.yml");
+        assert!(text.contains("\n      REPOSITORY_STORAGE: file:///var/lib/repository\n"));
     }
 }

@@ -76,7 +76,8 @@ Settings are environment variables (durations: 500ms, 15s, 5m; sizes: 512KiB, 2G
   REPOSITORY_ADMIN_TOKEN_FILE  the file of the admin token; created if it does not exist  [none]
   REPOSITORY_TRUSTED_KEYS_FILE minisign public keys that signed-only channels trust  [none]
   REPOSITORY_OPEN_READS        true: reads need no token     [false]
-  REPOSITORY_ANONYMOUS_WRITES  true: writes need no token    [false; on a loopback address writes are open]
+  REPOSITORY_ANONYMOUS_WRITES  true: writes need no token
+                               [false; on loopback, writes are open until a token exists]
   REPOSITORY_MAX_UPLOAD        maximum size of an artefact   [16GiB]
   REPOSITORY_QUOTA             maximum size of an app, unless PUT /retention/APP sets another  [none]
   REPOSITORY_UPLOAD_TIMEOUT    time-out of an upload         [24h]

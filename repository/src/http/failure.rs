@@ -37,7 +37,7 @@ impl Failure {
         self.excerpt.as_deref()
     }
 
-    /// how long the client should wait before it retries.
+    /// Adds the time that the client should wait before it retries.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self {
             retry_after: Some(wait),

@@ -1,7 +1,7 @@
 //! The bytes of a file, read in chunks as a client takes them.
 //!
-//! What the kernel has in its caches is opened and read at once. Anything else would block the thread, and
-//! with it every connection that the thread serves, so the blocking pool does it.
+//! Opens and reads at once what the kernel has in its caches. Any other read would block the thread and every
+//! connection that the thread serves, so the blocking pool does it.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};

@@ -271,7 +271,7 @@ impl Storage {
                 let key = keys::entry(owner, number);
                 let bytes = self.store.read(&key).await?;
                 let bytes = bytes.ok_or_else(|| StorageError::missing(&key))?;
-                // Copied, not encoded again: another version may have written the entry.
+                // Copies the bytes, because another version of the server may encode the entry differently.
                 let (_, copy) = entry::intact_copy(&bytes)
                     .map_err(|reason| StorageError::damaged(&key, reason))?;
                 Ok::<_, StorageError>(bytes.slice_ref(copy))

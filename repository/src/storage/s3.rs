@@ -227,7 +227,7 @@ impl Store for S3 {
         }
     }
 
-    /// Counts nothing: a lifecycle rule of the bucket removes parts of unfinished uploads.
+    /// Removes nothing, because a lifecycle rule of the bucket removes the parts of unfinished uploads.
     async fn sweep(&self, _: Duration, _: bool) -> Result<u64, StorageError> {
         Ok(0)
     }
