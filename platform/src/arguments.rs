@@ -87,6 +87,8 @@ pub fn definition() -> clap::Command {
     // A command without its subcommand is an error that lists them, not a page of help.
     CommandLine::command()
         .arg_required_else_help(false)
+        // As in docker, the last of several equal options wins.
+        .args_override_self(true)
         .mut_subcommands(|command| command.arg_required_else_help(false))
 }
 
@@ -264,6 +266,12 @@ mod tests {
             error("-e training scale hello-world 3"),
             "scale takes APP=N. Did you mean `platformer scale hello-world=3`?"
         );
+    }
+
+    #[test]
+    fn the_last_of_equal_options_wins() {
+        let parsed = arguments("-e training -e production status");
+        assert_eq!(parsed.environment, Some(Kind::Production));
     }
 
     #[test]

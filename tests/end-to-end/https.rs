@@ -191,7 +191,7 @@ fn a_client_without_tls_is_disconnected() {
         run::spawn::<&str>(&binaries::repository(), &[], &environment)
             .wait()
             .expect(1)
-            .says(&format!("{names} is not set"));
+            .says(&format!("{names} is not"));
     }
 }
 

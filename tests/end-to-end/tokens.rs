@@ -168,8 +168,8 @@ fn a_token_covers_its_scopes() {
     assert_eq!(history.json()["history"][0]["by"], "deploy");
     let listed = token(storage.path(), &["list"], 0);
     for line in [
-        "ci  publish:hello config:hello  made ",
-        "deploy  release:hello/stable  made ",
+        "ci  publish:hello config:hello  created ",
+        "deploy  release:hello/stable  created ",
     ] {
         assert!(listed.stdout.contains(line), "{}", listed.stdout);
     }

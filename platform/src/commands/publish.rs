@@ -142,6 +142,6 @@ fn upload_config(
             "{app} has another config than {file}, and keeps it: to replace it, add --config {file}",
             file = file.display()
         ))),
-        _ => Some(upload(repository, &route, &file)),
+        _ => Some(upload(repository, &route, &file)?),
     })
 }
