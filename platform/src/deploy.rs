@@ -22,7 +22,7 @@ use crate::release_spec::ReleaseSpec;
 use crate::replica_set::{self, ReplicaSet};
 use crate::repository::Repository;
 use crate::shell::Shell;
-use crate::step::{Step, apply_all};
+use crate::step::{Step, apply_all, undone};
 
 pub(crate) use crate::engine::Strategy;
 
@@ -144,9 +144,7 @@ impl Plan {
         apply_all(self.prepare, shell)
             .with_context(|| format!("{release} isn't deployed, and {serving}"))?;
         if let Err(error) = apply_all(self.start, shell) {
-            if let Some(revert) = self.revert {
-                revert.execute()?;
-            }
+            let error = undone(error, self.revert);
             return Err(anyhow!("{release} isn't deployed: {error:#}\n{serving}"));
         }
         // The new replicas have traffic, so the release is live even if the rest fails.

@@ -45,10 +45,7 @@ impl<T: 'static> Step<T> {
     /// Executes `undo` if the step fails.
     pub(crate) fn or_undo(self, undo: Vec<Step>) -> Self {
         Self::new(self.commands, move || {
-            (self.action)().or_else(|error| {
-                undo.into_iter().try_for_each(Step::execute)?;
-                Err(error)
-            })
+            (self.action)().map_err(|error| undone(error, undo))
         })
     }
 
@@ -89,6 +86,14 @@ pub(crate) fn apply_all(steps: Vec<Step>, shell: Shell) -> anyhow::Result<()> {
     steps
         .into_iter()
         .try_for_each(|step| step.apply(shell).map(drop))
+}
+
+/// Executes `undo` after `error`, and returns that error, with the error of an undo that fails too.
+pub(crate) fn undone(error: anyhow::Error, undo: impl IntoIterator<Item = Step>) -> anyhow::Error {
+    match undo.into_iter().try_for_each(Step::execute) {
+        Ok(()) => error,
+        Err(failure) => error.context(format!("failed to undo the change ({failure:#}), after")),
+    }
 }
 
 impl<T> fmt::Display for Step<T> {
@@ -140,5 +145,14 @@ mod tests {
         assert_eq!(error.to_string(), "the change failed");
         assert!(directory.path().join("undone").exists());
         assert!(!directory.path().join("later").exists());
+    }
+
+    #[test]
+    fn a_failed_undo_does_not_hide_the_first_error() {
+        let fails = |reason: &'static str| Step::new("", move || anyhow::bail!(reason));
+        let step: Step = fails("the app exited").or_undo(vec![fails("docker timed out")]);
+        let error = format!("{:#}", step.execute().unwrap_err());
+        assert!(error.contains("the app exited"), "{error}");
+        assert!(error.contains("docker timed out"), "{error}");
     }
 }

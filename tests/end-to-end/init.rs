@@ -298,6 +298,9 @@ fn addresses_are_random_and_relocated_data_is_read_only() {
         );
         running.wait_for_stdout("ready");
         let map = std::fs::read_to_string(format!("/proc/{}/maps", running.pid())).unwrap();
+        // Killed with its owner, the init could not end the app.
+        running.signal(libc::SIGTERM);
+        running.wait();
         let own = map.lines().filter(|line| line.ends_with("/bootstrap"));
         own.map(str::to_owned).collect::<Vec<String>>()
     };
