@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use platformer_tests::fixture::{App, Bootstrap, RELEASE, digest};
 use platformer_tests::mock::{Mock, Reply};
-use platformer_tests::run::{Running, eventually};
+use platformer_tests::run::{self, Running, eventually};
 
 /// A mock whose release document clients can watch with a long poll.
 struct Repository {
@@ -95,16 +95,20 @@ fn start_watched(
 }
 
 fn watcher_of(running: &Running) -> i32 {
+    child_of(running, true)
+}
+
+/// The watcher, or the app.
+fn child_of(running: &Running, is_watcher: bool) -> i32 {
     let children = format!("/proc/{0}/task/{0}/children", running.pid());
     let children = fs::read_to_string(children).unwrap();
     children
         .split_whitespace()
         .find(|pid| {
-            fs::read(format!("/proc/{pid}/cmdline"))
-                .unwrap()
-                .ends_with(b"_watch\0")
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+            command.ends_with(b"_watch\0") == is_watcher
         })
-        .expect("a watcher")
+        .expect("a child")
         .parse()
         .unwrap()
 }
@@ -233,8 +237,10 @@ fn the_watcher_exits_with_the_init() {
     let mock = Repository::start();
     let (_bootstrap, running) = start_watched(&mock, "exit", &[]);
     let watcher = watcher_of(&running);
+    let app = child_of(&running, false);
     running.signal(libc::SIGKILL);
     running.wait().expect(137);
+    run::kill(app, libc::SIGKILL);
     eventually("the watcher has exited", || {
         !std::path::Path::new(&format!("/proc/{watcher}")).exists()
             || fs::read_to_string(format!("/proc/{watcher}/stat"))
